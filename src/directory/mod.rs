@@ -7,6 +7,7 @@
 
 mod account_table;
 mod accounts;
+mod bind_names;
 mod bulk;
 mod category;
 mod chain;

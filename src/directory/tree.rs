@@ -29,6 +29,8 @@ pub struct Tree {
     suffix: Arc<[u8]>,
     /// The domain of userPrincipalName.
     domain: Arc<str>,
+    /// The form in which a name ends that has it.
+    domain_ending: Arc<[u8]>,
     /// Whether names with that domain bind here.
     binds_by_domain: bool,
     /// The suffix first.
@@ -137,6 +139,7 @@ impl Tree {
         let mut tree = Self::bare(provider.clone());
         tree.suffix = normal_form(&provider.base_dn, schema)?.into();
         tree.domain = domain(&provider, &base).into();
+        tree.domain_ending = name_key(&format!("@{}", tree.domain)).into();
         tree.binds_by_domain = match provider.domain.as_deref() {
             Some(domain) => !domain.is_empty(),
             None => domain_of(&base).is_some(),
@@ -184,6 +187,7 @@ impl Tree {
             provider,
             suffix: Arc::new([]),
             domain: "".into(),
+            domain_ending: Arc::new([]),
             binds_by_domain: false,
             containers: Arc::new([]),
             usual_containers: Arc::new([]),
@@ -214,6 +218,14 @@ impl Tree {
     /// The domain of userPrincipalName.
     pub fn domain(&self) -> &str {
         &self.domain
+    }
+
+    /// The form of what stands before `@` and the domain of userPrincipalName in a name in RFC 4518 caseIgnore form. A domain
+    /// has no `@`, so that no two of them end one name.
+    pub fn before_domain<'a>(&self, form: &'a [u8]) -> Option<&'a [u8]> {
+        form.strip_suffix(&*self.domain_ending)
+            .filter(|_| !self.domain.is_empty())
+            .map(<[u8]>::trim_ascii_end)
     }
 
     /// The domain whose `user@domain` names bind here: the provider's own, or that of its base DN.
@@ -732,17 +744,58 @@ impl Tree {
     /// The form of the username that a DN in a container of accounts stands for, whether or not there
     /// is such an account.
     pub fn username_in(&self, dn: &[u8], schema: &Schema) -> Option<Vec<u8>> {
+        let leaf = self.leaf_of_accounts(dn, schema)?;
+        if leaf.is_alias() { leaf.name() } else { None }
+    }
+
+    /// The same, also of a DN that is formed as those of the container's own entries are, where the name alone tells
+    /// which DNs are the same.
+    pub(super) fn name_in(&self, dn: &[u8], schema: &Schema) -> Option<Vec<u8>> {
+        let leaf = self.leaf_of_accounts(dn, schema)?;
+        let is_text = matches!(
+            schema.attribute(leaf.attribute).equality,
+            None | Some(
+                MatchingRule::CaseIgnore
+                    | MatchingRule::CaseIgnoreIa5
+                    | MatchingRule::CaseExact
+                    | MatchingRule::CaseExactIa5
+            )
+        );
+        let mut homes = self.provider.users.iter().chain(&self.provider.service_accounts);
+        let is_naming = |home: &Container| {
+            schema.find(&home.naming) == Some(leaf.attribute)
+                && self.container_named(&home.container, schema) == Some(leaf.container)
+        };
+        if leaf.is_alias() || (is_text && homes.any(is_naming)) { leaf.name() } else { None }
+    }
+
+    /// What stands in front of a container of accounts, if it is one attribute.
+    fn leaf_of_accounts(&self, dn: &[u8], schema: &Schema) -> Option<LeafOfAccounts> {
         let dn = Dn::parse(dn).ok()?;
         let [pair] = dn.rdns().first()?.pairs() else { return None };
         let attribute = schema.find(&pair.attribute)?;
-        if !matches!(attribute, AttributeId::UID | AttributeId::SAM_ACCOUNT_NAME | AttributeId::CN) {
+        let container = self.find_container(dn.parent()?.normal_form(schema).as_bytes())?;
+        if !self.container(container)?.holds_accounts {
             return None;
         }
-        let container = self.container(self.find_container(dn.parent()?.normal_form(schema).as_bytes())?)?;
-        if !container.holds_accounts {
-            return None;
-        }
-        Some(name_key(std::str::from_utf8(&pair.value).ok()?))
+        Some(LeafOfAccounts { attribute, value: pair.value.clone(), container })
+    }
+}
+
+struct LeafOfAccounts {
+    attribute: AttributeId,
+    value: Vec<u8>,
+    container: EntryId,
+}
+
+impl LeafOfAccounts {
+    /// Whether it stands for a username, however entries are named here.
+    fn is_alias(&self) -> bool {
+        matches!(self.attribute, AttributeId::UID | AttributeId::SAM_ACCOUNT_NAME | AttributeId::CN)
+    }
+
+    fn name(&self) -> Option<Vec<u8>> {
+        std::str::from_utf8(&self.value).ok().map(name_key)
     }
 }
 

@@ -18,9 +18,7 @@ use crate::auth::{
     Candidate, CredentialKey, HashClass, HashJob, HashOutcome, HashRefusal, Pause, SecretShape, StoredHash,
     Subject, TryingSource,
 };
-use crate::directory::{
-    AccountState, Accounts, Snapshot, Tree, TreeReader, Visibility, name_key, name_key_within,
-};
+use crate::directory::{AccountState, Accounts, Snapshot, TreeReader, Visibility, name_key, name_key_within};
 use crate::model::{
     AccountKind, AccountNumber, HashText, Intent, Password, ProviderNumber, Timestamp, Token,
 };
@@ -99,8 +97,9 @@ struct Name {
     provider: Option<ProviderNumber>,
     /// The account, if there is one.
     account: Option<Arc<AccountState>>,
-    /// The one form that all spellings of the name have in common.
-    canonical: Vec<u8>,
+    /// The form that the usual spellings of the name have in common, by its text and the configuration alone: whose
+    /// failures are counted together must not depend on whether there is an account.
+    subject: Vec<u8>,
 }
 
 impl Registry {
@@ -242,7 +241,7 @@ impl Registry {
         let trial = Trial { source, now, instant };
         let Some(account) = account else {
             let provider = snapshot.default_tree().map(|tree| tree.provider().number);
-            let name = Name { provider, account: None, canonical: certificate.holder().into_bytes() };
+            let name = Name { provider, account: None, subject: certificate.holder().into_bytes() };
             return self.note_invalid_credentials(
                 &name,
                 None,
@@ -367,7 +366,7 @@ impl Registry {
         trial: Trial,
         reason: &str,
     ) -> Authentication {
-        let name = Name { provider: None, account: None, canonical: name.as_bytes().to_vec() };
+        let name = Name::nobody(name);
         Authentication::Done(self.note_invalid_credentials(&name, None, snapshot, trial, reason))
     }
 
@@ -376,9 +375,10 @@ impl Registry {
         instant.saturating_duration_since(self.started)
     }
 
-    /// Where an account is paused now, for too many wrong passwords.
+    /// Where an account is paused now, for too many wrong passwords of any of its names.
     pub fn pauses(&self, account: AccountNumber) -> Vec<Pause> {
-        self.throttle.pauses(account.get(), self.since_start(Instant::now()))
+        let names = self.snapshot().subjects_of(account);
+        self.throttle.pauses(names.iter().map(Vec::as_slice), self.since_start(Instant::now()))
     }
 
     /// Notes a login with a wrong secret, or of who may not log in, and gives what all of these are answered with.
@@ -451,79 +451,65 @@ impl Registry {
 }
 
 impl Name {
-    /// Looks up a DN, `user@domain` or a bare username.
+    /// Looks up a DN, `user@domain` or a bare username. A username may look like a DN, but none of ours.
     fn resolve(text: &str, snapshot: &Snapshot) -> Self {
-        if text.contains('=') {
-            return Self::of_dn(text, snapshot);
+        if text.contains('=')
+            && let Some(name) = Self::of_dn(text, snapshot)
+        {
+            return name;
         }
         // What has no form within bounds is nobody's name; nor has any part of it, that would be looked up then.
-        let Some(whole) = name_key_within(text, NAME_FORM_OCTETS_MAX) else {
-            return Self { provider: None, account: None, canonical: text.as_bytes().to_vec() };
-        };
-        let accounts = snapshot.accounts();
-        let of_domain = text.rsplit_once('@').and_then(|(username, domain)| {
-            let mut trees = snapshot.trees().iter();
-            let is_of =
-                |tree: &&Arc<Tree>| tree.bind_domain().is_some_and(|own| own.eq_ignore_ascii_case(domain));
-            Some((trees.find(is_of)?, username))
-        });
-        let tree = of_domain.map(|(tree, _)| tree).or_else(|| snapshot.default_tree());
-        // A username may be a mail address: where the whole is somebody's, it is his before all else.
-        let canonical = match of_domain {
-            Some((_, username)) if accounts.account_keyed(&whole).is_none() => name_key(username),
-            _ => whole,
-        };
-        let account = tree.and_then(|_| accounts.account_keyed(&canonical)).cloned();
+        let Some(form) = name_key_within(text, NAME_FORM_OCTETS_MAX) else { return Self::nobody(text) };
+        let tree = snapshot.before_domain(&form).map(|(tree, _)| tree).or_else(|| snapshot.default_tree());
+        let account = tree.and_then(|_| snapshot.account_of_name(&form)).cloned();
         Self {
             provider: tree.map(|tree| tree.provider().number),
             account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
-            canonical,
+            subject: snapshot.subject_of_name(&form).to_vec(),
         }
     }
 
     /// Looks up a username, which nothing but a username is meant by, in the default provider.
     fn of_username(username: &str, snapshot: &Snapshot) -> Self {
-        let canonical = name_key(username);
-        let account = snapshot.accounts().account_keyed(&canonical).cloned();
+        let form = name_key(username);
+        let account = snapshot.accounts().account_keyed(&form).cloned();
         Self {
             provider: snapshot.default_tree().map(|tree| tree.provider().number),
             account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
-            canonical,
+            subject: snapshot.subject_of_name(&form).to_vec(),
         }
     }
 
-    fn of_dn(text: &str, snapshot: &Snapshot) -> Self {
+    /// `None`: it is no DN, or below none of our suffixes.
+    fn of_dn(text: &str, snapshot: &Snapshot) -> Option<Self> {
         let mut normal = Vec::with_capacity(text.len() + 16);
-        let read = normalize_dn_within(text.as_bytes(), snapshot.schema(), NAME_FORM_OCTETS_MAX, &mut normal);
-        if read.is_err() || normal.len() > NAME_FORM_OCTETS_MAX {
-            return Self { provider: None, account: None, canonical: text.as_bytes().to_vec() };
+        normalize_dn_within(text.as_bytes(), snapshot.schema(), NAME_FORM_OCTETS_MAX, &mut normal).ok()?;
+        if normal.len() > NAME_FORM_OCTETS_MAX {
+            return Some(Self::nobody(text));
         }
-        let Some(tree) = snapshot.tree_of_normal(&normal) else {
-            return Self { provider: None, account: None, canonical: normal };
-        };
+        let tree = snapshot.tree_of_normal(&normal)?;
         let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
         let id = reader.find_target(text.as_bytes(), &normal);
         let account = id.and_then(|id| snapshot.accounts().account_of_entry(id)).cloned();
-        let canonical = match &account {
-            Some(account) => name_key(&account.username),
-            None => tree.username_in(text.as_bytes(), snapshot.schema()).unwrap_or(normal),
-        };
-        Self { provider: Some(tree.provider().number), account, canonical }
+        let subject = snapshot.subject_of_dn(tree, text.as_bytes(), normal);
+        Some(Self { provider: Some(tree.provider().number), account, subject })
+    }
+
+    fn nobody(text: &str) -> Self {
+        Self { provider: None, account: None, subject: text.as_bytes().to_vec() }
     }
 
     /// Whose failures are counted together.
     fn subject(&self) -> Subject<'_> {
-        match &self.account {
-            Some(account) => Subject::Account(account.number.get()),
-            None => Subject::Unknown(&self.canonical),
-        }
+        let account = self.account.as_ref().map(|account| account.number.get());
+        Subject { name: &self.subject, account }
     }
 
     /// The name as it stands in the log: what a stranger made up does not fill it.
     fn shown(&self) -> String {
         match &self.account {
             Some(account) => account.username.to_string(),
-            None => String::from_utf8_lossy(&self.canonical).chars().take(SHOWN_CHARACTERS_MAX).collect(),
+            None => String::from_utf8_lossy(&self.subject).chars().take(SHOWN_CHARACTERS_MAX).collect(),
         }
     }
 

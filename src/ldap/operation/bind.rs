@@ -258,7 +258,10 @@ pub(super) fn names_account(session: &mut Session, name: &str, account: AccountN
 /// of it.
 fn count_name(session: &mut Session, name: &str) {
     let form = NAME_FORM_OCTETS_MAX.min(12 * name.len());
-    let work = MatchingRule::DistinguishedName.cost_of_preparing(name.as_bytes(), form);
+    let cost = |rule: MatchingRule| rule.cost_of_preparing(name.as_bytes(), form);
+    // What is no DN of ours is read once more, as a username.
+    let once_more = if name.contains('=') { cost(MatchingRule::CaseIgnore) } else { 0 };
+    let work = cost(MatchingRule::DistinguishedName) + once_more;
     session.evaluator.add_work(work.max(WORK_OF_A_BIND));
 }
 

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, bind, with_controls};
 use super::world::{
-    ALICE, ALICE_PASSWORD, APP, LEGACY_SECRET, MAIN, NOW, ROOT_PASSWORD, Wishes, World, peer, stranger, wait,
+    ALICE, ALICE_PASSWORD, APP, CAROL, CAROL_PASSWORD, LEGACY_SECRET, MAIN, NOW, ROOT_PASSWORD, Wishes,
+    World, cheap, hash, peer, stranger, wait,
 };
 use crate::auth::hash_pool::MemoryLease;
 use crate::auth::{HashClass, ThrottleSettings, TokenSecret};
 use crate::config::Limit;
+use crate::model::{Container, LdapProvider, Placement, Record};
 use crate::plain::search_grant;
 use crate::registry::{ApiRefusal, Attempt, Authentication};
 
@@ -344,6 +346,136 @@ fn a_pause_is_answered_as_a_wrong_secret_is_at_the_same_cost() {
         Client::new(&world).bind("alice", &world.secrets.app_api).is(49);
     }
     Client::new(&world).bind("app", &world.secrets.app_brief).is(0);
+}
+
+/// Containers whose entries are named by their mail addresses, and by the usual names.
+fn world_with_mail() -> World {
+    let world = World::with(Wishes {
+        throttle: Some(ThrottleSettings { failures_per_source_max: 0, entries_max: 65_536, ..settings() }),
+        ..Wishes::default()
+    });
+    world.change(|transaction| {
+        let main = transaction.snapshot().accounts().provider(MAIN).cloned().unwrap();
+        let container =
+            |name: &str, naming: &str| Container { container: name.into(), naming: naming.into() };
+        transaction.put(Record::Provider(LdapProvider {
+            users: vec![container("ou=people", "mail"), container("ou=users", "cn")],
+            ..LdapProvider::clone(&main)
+        }))
+    });
+    world
+}
+
+/// Spellings that may lead to the account of a name, and then such that never do.
+fn spellings(name: &str) -> Vec<String> {
+    let hexadecimal: String = name.bytes().map(|octet| format!("{octet:02x}")).collect();
+    let length = name.len();
+    let mut all = vec![
+        name.to_owned(),
+        format!("{}@EXAMPLE.org", name.to_uppercase()),
+        format!("{name}@corp.example"),
+        format!("{name}@corp.example@example.org"),
+        format!("mail={name},ou=people,dc=example,dc=org"),
+        format!("mail={name}@example.org,ou=people,dc=example,dc=org"),
+        format!("UID = {name} , ou=people,dc=example,dc=org"),
+        format!("cn={name},ou=users,dc=example,dc=org"),
+        format!("sAMAccountName={name},ou=users,dc=other,dc=net"),
+        format!("cn=#04{length:02x}{hexadecimal},ou=users,dc=example,dc=org"),
+    ];
+    for rdn in ["cn={}+cn={}", "cn={}+commonName={}", "cn={}+uid={}", "description={}"] {
+        all.push(format!("{},ou=users,dc=example,dc=org", rdn.replace("{}", name)));
+    }
+    all.extend([
+        format!("cn={name},dc=example,dc=org"),
+        format!("cn={name},dc=nowhere"),
+        format!("{name}@nowhere"),
+    ]);
+    all
+}
+
+/// What is counted of a name at one source is what its text says: of two spellings, one tells nothing of what the other
+/// leads to.
+#[test]
+fn no_spelling_tells_by_another_whether_there_is_an_account() {
+    let told = |username: &'static str| {
+        let world = world_with_mail();
+        let hash = hash("hers", cheap());
+        world.change_account(ALICE, move |alice| {
+            alice.username = username.to_owned();
+            alice.password = Some(crate::plain::password(&hash));
+        });
+        let all = spellings("mary");
+        let mut told = Vec::new();
+        for (first, tried) in all.iter().enumerate() {
+            for (second, asked) in all.iter().enumerate() {
+                let source = peer(&format!("192.0.{first}.{second}"));
+                let mut client = Client::from(&world, source, true);
+                let before = (world.hashes(), world.registry.throttle.counts().paused);
+                let mut answers = Vec::new();
+                for spelling in [tried, tried, tried, tried, asked] {
+                    let request = bind(client.id(), spelling, b"wrong");
+                    let reply = client.send(&with_controls(&request, &[(PASSWORD_POLICY, false, None)]));
+                    let result = reply.is(49).result();
+                    let words = (result.matcheddn.clone(), result.message.clone());
+                    answers.push((words, reply.control(PASSWORD_POLICY)));
+                }
+                let after = (world.hashes(), world.registry.throttle.counts().paused);
+                let is_locked = answers[4].1.as_deref() == Some(b"\x30\x03\x81\x01\x01".as_slice());
+                // What may lead to her is one name, and the rest are names of their own.
+                let is_one = first == second
+                    || [0..10, 10..12].iter().any(|one| one.contains(&first) && one.contains(&second));
+                assert_eq!(is_locked, is_one, "{username}: {tried}, then {asked}");
+                told.push((tried.clone(), asked.clone(), answers, after.0 - before.0, after.1 - before.1));
+            }
+        }
+        told
+    };
+    let nobody = told("somebody");
+    for username in ["mary", "mary@example.org", "Mary@corp.example", "mary@corp.example@example.org"] {
+        for (nobody, somebody) in nobody.iter().zip(told(username)) {
+            assert_eq!(*nobody, somebody, "{username}");
+        }
+    }
+}
+
+/// Whoever has one of two names that are counted as one cannot go on guessing at the other by being right in between.
+#[test]
+fn ones_own_secret_forgives_no_guesses_at_a_namesake() {
+    let world = world(ThrottleSettings { failures_per_source_max: 0, ..settings() });
+    world.change_account(CAROL, |carol| {
+        (carol.username, carol.is_active) = ("alice@example.org".to_owned(), true);
+    });
+    for _ in 0..2 {
+        Client::new(&world).bind("alice", "wrong").is(49);
+    }
+    Client::new(&world).bind("alice@example.org", CAROL_PASSWORD).is(0);
+    Client::new(&world).bind("alice", "wrong").is(49);
+    Client::new(&world).bind("alice", ALICE_PASSWORD).is(49);
+    // It is told of both, as it holds for both, and either way it is ended.
+    assert_eq!((world.registry.pauses(ALICE).len(), world.registry.pauses(CAROL).len()), (1, 1));
+    let operator = crate::model::Actor::named("test");
+    assert_eq!(wait(world.registry.unlock_account(operator.into(), CAROL)).unwrap(), 1);
+    Client::new(&world).bind("alice", ALICE_PASSWORD).is(0);
+}
+
+/// What was imported under another name than its own is counted by both, and told and ended as one.
+#[test]
+fn a_dn_of_another_name_is_told_and_ended_with_the_account() {
+    let world = world(ThrottleSettings { failures_per_source_max: 0, ..settings() });
+    world.change_account(ALICE, |alice| {
+        let (container, rdn) = ("ou=users".to_owned(), "cn=Alice Adams+uid=7".to_owned());
+        alice.placements = vec![Placement { provider: MAIN, container, rdn }];
+    });
+    let dn = "uid=7+cn=alice adams,ou=users,dc=example,dc=org";
+    fail(&world, dn, "wrong", "192.0.2.7", 3);
+    Client::new(&world).bind(dn, ALICE_PASSWORD).is(49);
+    assert_eq!(world.registry.pauses(ALICE).len(), 1);
+    fail(&world, "alice", "wrong", "192.0.2.7", 4);
+    assert_eq!(world.registry.pauses(ALICE).len(), 1, "at one source");
+    let operator = crate::model::Actor::named("test");
+    assert_eq!(wait(world.registry.unlock_account(operator.into(), ALICE)).unwrap(), 1);
+    Client::new(&world).bind(dn, ALICE_PASSWORD).is(0);
+    Client::new(&world).bind("alice", ALICE_PASSWORD).is(0);
 }
 
 #[test]

@@ -377,7 +377,8 @@ impl Registry {
             transaction.note_with(Action::ModelUpdated, object, vec![unlocked]).map(drop)
         })
         .await?;
-        Ok(self.throttle.unlock(number.get(), self.since_start(Instant::now())))
+        let names = self.snapshot().subjects_of(number);
+        Ok(self.throttle.unlock(names.iter().map(Vec::as_slice), self.since_start(Instant::now())))
     }
 
     /// Sets the password of a person.

@@ -13,6 +13,7 @@ use super::validate;
 use crate::access::{Credential, Identity};
 use crate::auth::{Candidate, CredentialKey, HashClass, HashJob, Subject};
 use crate::config::Limit;
+use crate::directory::name_key;
 use crate::model::{AccountChanges, AccountNumber, Actor, HashText, Token};
 use crate::registry::authenticate::{key_of_password, key_of_token};
 use crate::registry::{Caller, ChangeError, Registry, Trial};
@@ -174,9 +175,13 @@ impl Registry {
         let trial = Trial { source, now: self.now(), instant: Instant::now() };
         let since = self.since_start(trial.instant);
         let number = identity.holder.account;
-        let subject = Subject::Account(number.get());
+        let snapshot = self.snapshot();
+        let form = snapshot.accounts().account(number).map(|account| name_key(&account.username));
+        let name = snapshot.subject_of_name(form.as_deref().unwrap_or_default()).to_vec();
+        let subject = Subject { name: &name, account: Some(number.get()) };
         let is_paused = self.throttle.is_paused(subject, source, since);
-        let trying = self.trying(Some(identity.provider), &self.snapshot(), trial);
+        let trying = self.trying(Some(identity.provider), &snapshot, trial);
+        drop(snapshot);
         let is_paced = is_paused || self.throttle.begin(trying, since);
         let candidate = match self.candidate(Some(stored), &number.to_string()) {
             Candidate::Stored(stored) if is_paused => Candidate::Withheld(stored),
