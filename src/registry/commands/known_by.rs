@@ -156,7 +156,7 @@ struct Question {
     values: fn(&Snapshot, &Tree, ObjectReference) -> BTreeSet<Vec<u8>>,
     /// What may be found instead.
     others: Kind,
-    /// Whether it is by its name.
+    /// Whether it is by its name: an account's also with the domain of the provider.
     by_name: bool,
     /// The attributes that it is found by.
     by: &'static [&'static str],
@@ -172,13 +172,15 @@ impl Question {
     fn led_to(&self, snapshot: &Snapshot, tree: &Tree, value: &[u8]) -> Vec<ObjectReference> {
         let accounts = snapshot.accounts();
         let entries = self.by.iter().flat_map(|attribute| holders(snapshot, tree, attribute, value));
+        // Whose names these are at a bind, whatever attributes the provider has.
+        let names = [Some(value), tree.before_domain(value)].into_iter().flatten();
         let of_account = |id| Some(ObjectReference::Account(accounts.account_of_entry(id)?.number));
         let of_group = |id| Some(ObjectReference::Group(accounts.group_of_entry(id)?.number));
         match self.others {
             Kind::Account => {
-                let named = accounts.account_keyed(value).filter(|_| self.by_name);
+                let named = names.filter(|_| self.by_name).filter_map(|name| accounts.account_keyed(name));
                 let named = named.map(|named| ObjectReference::Account(named.number));
-                named.into_iter().chain(entries.filter_map(of_account)).collect()
+                named.chain(entries.filter_map(of_account)).collect()
             }
             Kind::Group => {
                 let named = accounts.group_keyed(value).filter(|_| self.by_name);
@@ -193,10 +195,11 @@ const OF_ACCOUNT: &[Question] = &[
     // Clients look people up by any of these, and take who comes first.
     Question { values: found_by, others: Kind::Account, by_name: true, by: &["mail", "userPrincipalName"] },
     Question { values: found_by, others: Kind::Group, by_name: false, by: &GROUP_KNOWN_BY },
-    Question { values: names, others: Kind::Account, by_name: false, by: &KNOWN_BY },
+    Question { values: names, others: Kind::Account, by_name: true, by: &KNOWN_BY },
     Question { values: names, others: Kind::Group, by_name: false, by: &GROUP_KNOWN_BY },
     // An account may well have the username of a group; a `cn` of another's name is a choice.
     Question { values: chosen_common_names, others: Kind::Group, by_name: false, by: &["cn"] },
+    Question { values: bound_by, others: Kind::Account, by_name: true, by: &[] },
 ];
 
 /// Applications take the members of whatever is found by a name for those who hold a role.
@@ -210,6 +213,7 @@ const OF_GROUP: &[Question] = &[
         by_name: true,
         by: &["mail", "userPrincipalName"],
     },
+    Question { values: named_by_dn, others: Kind::Account, by_name: true, by: &[] },
 ];
 
 /// Whether the caller may give an account or a group the gidNumber of another. Hosts go by the number alone: an account
@@ -344,6 +348,17 @@ fn common_names(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeS
 
 fn chosen_common_names(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
     &common_names(snapshot, tree, on) - &name(snapshot, tree, on)
+}
+
+/// What an account takes at a bind, and what it may have had as an address or a `uid` before without taking it.
+fn bound_by(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
+    &name(snapshot, tree, on) | &named_by_dn(snapshot, tree, on)
+}
+
+/// Whose name its DN would stand for if it had another: the entry that has a DN takes it from whom it stands for.
+fn named_by_dn(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
+    let entry = entry_of(on).and_then(|id| tree.entry(id));
+    entry.and_then(|entry| tree.username_in(entry.dn(), snapshot.schema())).into_iter().collect()
 }
 
 fn values(snapshot: &Snapshot, tree: &Tree, on: ObjectReference, attributes: &[&str]) -> BTreeSet<Vec<u8>> {

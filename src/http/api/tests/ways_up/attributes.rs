@@ -59,6 +59,60 @@ fn who_is_known_by_what_another_is_known_by_is_for_who_may_change_both() {
     both_ways(&directory, lacking, holding, &machine);
 }
 
+/// A bind takes what a username and the domain of a provider are together before it takes the domain off, so a name of one
+/// account can be taken away by another: whatever attributes the provider has.
+#[test]
+fn a_name_that_somebody_binds_by_is_for_who_may_change_whose_it_is() {
+    let plain = |doors: &Doors| {
+        let provider = json!({ "compatibility_attributes": false });
+        doors.prepare(&[patch("/providers/ldap/{provider:ldap}/", provider)]);
+    };
+    let bob = || {
+        let doors = directory();
+        plain(&doors);
+        doors
+    };
+    let service = |name: &str| post("/core/users/service_account/", json!({ "name": name }));
+    let calls = [
+        user("bob@example.com"),
+        user("BOB@Example.com"),
+        service("bob@example.com"),
+        patch("/core/users/{user:eve}/", json!({ "username": "bob@example.com" })),
+        patch("/core/users/{user:eve}/", json!({ "email": "bob@example.com" })),
+    ];
+    both_ways(&bob, Held::Only(MAY, &[EVE]), Held::Only(MAY, &[EVE, BOB]), &calls);
+    // What she was known by already by the will of who may: that it is her mail address makes it no name of hers.
+    let known = || {
+        let doors = bob();
+        doors.prepare(&[patch("/core/users/{user:eve}/", json!({ "email": "bob@example.com" }))]);
+        doors
+    };
+    both_ways(&known, Held::Only(MAY, &[EVE]), Held::Only(MAY, &[EVE, BOB]), &calls[3..4]);
+    // The other way: what has the domain already is found by what is added to the new name.
+    let address = || {
+        let doors = bob();
+        doors.prepare(&[
+            user("zed@example.com"),
+            patch("/core/users/{user:zed@example.com}/", json!({ "attributes": { "uid": "z", "cn": "z" } })),
+        ]);
+        doors
+    };
+    let calls = [user("zed"), service("zed"), patch("/core/users/{user:eve}/", json!({ "username": "Zed" }))];
+    let holding = Held::Only(MAY, &[EVE, ("change_user", "account:zed@example.com")]);
+    both_ways(&address, Held::Only(MAY, &[EVE]), holding, &calls);
+    // What stands where a DN led to an account takes that from it.
+    let shared = || {
+        let doors = bob();
+        let all = json!([{ "container": "ou=all", "naming": "uid" }]);
+        let groups = json!([{ "container": "ou=all", "naming": "cn" }]);
+        let containers = json!({ "users": all, "service_accounts": all, "groups": groups });
+        doors.prepare(&[patch("/providers/ldap/{provider:ldap}/", containers)]);
+        doors
+    };
+    let may = &["add_user", "add_group", "add_token"];
+    both_ways(&shared, Held::Only(may, &[EVE]), Held::Only(may, &[EVE, BOB]), &[group("bob")]);
+}
+
 /// Asked when either of the two is made, renamed or changed.
 #[test]
 fn nobody_is_given_a_name_by_which_somebody_else_is_found() {
