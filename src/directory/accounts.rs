@@ -28,6 +28,8 @@ use crate::schema::{MatchingRule, steps};
 pub struct Accounts {
     accounts: AccountTable<Arc<AccountState>>,
     accounts_by_name: HashIndex,
+    /// How many of them have a name that may be one of a domain.
+    addresses: usize,
     groups: Sparse<Arc<GroupState>>,
     groups_by_name: HashIndex,
     roles: RedBlackTreeMapSync<RoleNumber, Arc<Role>>,
@@ -124,6 +126,11 @@ impl AccountState {
             modified: account.modified,
         }
     }
+
+    /// Whether its name may be one of a domain.
+    pub(super) fn is_address(&self) -> bool {
+        memchr::memchr(b'@', self.username.as_bytes()).is_some() || !self.username.is_ascii()
+    }
 }
 
 impl GroupState {
@@ -169,6 +176,7 @@ impl GroupState {
 /// Accounts and groups that are made at once, before it is known what joins them.
 pub(super) struct AccountTables {
     accounts: AccountTable<Arc<AccountState>>,
+    addresses: usize,
     groups: Sparse<Arc<GroupState>>,
     /// Of accounts, of groups.
     pub(super) by_name: [HashIndex; 2],
@@ -191,12 +199,20 @@ impl ObjectState {
 
 impl AccountTables {
     pub(super) fn new() -> Self {
-        Self { accounts: AccountTable::new(), groups: Sparse::new(), by_name: Default::default() }
+        Self {
+            accounts: AccountTable::new(),
+            addresses: 0,
+            groups: Sparse::new(),
+            by_name: Default::default(),
+        }
     }
 
     pub(super) fn insert(&mut self, state: ObjectState) {
         match state {
-            ObjectState::Account(account) => self.accounts.insert(account.number.get(), account),
+            ObjectState::Account(account) => {
+                self.addresses += usize::from(account.is_address());
+                self.accounts.insert(account.number.get(), account);
+            }
             ObjectState::Group(group) => drop(self.groups.insert(group.number.get(), group)),
         }
     }
@@ -208,6 +224,7 @@ impl Accounts {
         Self {
             accounts: AccountTable::new(),
             accounts_by_name: HashIndex::new(),
+            addresses: 0,
             groups: Sparse::new(),
             groups_by_name: HashIndex::new(),
             roles: RedBlackTreeMapSync::default(),
@@ -242,6 +259,11 @@ impl Accounts {
             .ids()
             .filter_map(|number| self.accounts.get(number))
             .find(|account| name_key(&account.username) == key)
+    }
+
+    /// Whether any account has a name that may be one of a domain.
+    pub(super) fn has_addresses(&self) -> bool {
+        self.addresses > 0
     }
 
     /// All accounts, in the order of their numbers.
@@ -503,19 +525,23 @@ impl Accounts {
         let before = self.accounts.get(number).cloned();
         if let Some(before) = &before {
             self.accounts_by_name.remove(self.hasher.hash_one(name_key(&before.username).as_slice()), number);
+            self.addresses -= usize::from(before.is_address());
         }
         self.accounts_by_name.insert(self.hasher.hash_one(name_key(&account.username).as_slice()), number);
         let (tokens, groups) = match before {
             Some(before) => (before.tokens.clone(), before.groups.clone()),
             None => Default::default(),
         };
-        self.accounts.insert(number, Arc::new(AccountState { tokens, groups, ..AccountState::of(account) }));
+        let state = AccountState { tokens, groups, ..AccountState::of(account) };
+        self.addresses += usize::from(state.is_address());
+        self.accounts.insert(number, Arc::new(state));
     }
 
     pub(super) fn delete_account(&mut self, number: AccountNumber) {
         if let Some(before) = self.accounts.remove(number.get()) {
             self.accounts_by_name
                 .remove(self.hasher.hash_one(name_key(&before.username).as_slice()), number.get());
+            self.addresses -= usize::from(before.is_address());
         }
     }
 
@@ -686,6 +712,7 @@ impl Accounts {
     /// Takes all accounts and groups at once, where there are none yet, and joins them.
     pub(super) fn take(&mut self, tables: AccountTables, mut memberships: Vec<Membership>) {
         self.accounts = tables.accounts;
+        self.addresses = tables.addresses;
         self.groups = tables.groups;
         [self.accounts_by_name, self.groups_by_name] = tables.by_name;
 

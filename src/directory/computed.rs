@@ -9,7 +9,7 @@ use std::io::Write;
 
 use smallvec::SmallVec;
 
-use super::accounts::{AccountState, GroupState};
+use super::accounts::{AccountState, GroupState, name_key};
 use super::category::Category;
 use super::entry::Entry;
 use super::entry_id::EntryId;
@@ -163,7 +163,13 @@ fn compatibility(
             each(&subject.uuid().to_bytes_le());
         }
         (Subject::Account(account), _) => account_compatibility(reader, account, entry, attribute, each),
-        (Subject::Group(group), AttributeId::SAM_ACCOUNT_NAME | AttributeId::NAME) => {
+        (Subject::Group(group), AttributeId::NAME) => {
+            each(group.name.as_bytes());
+        }
+        // That is one object's alone in Active Directory: an account's before a group's, and so no virtual group's.
+        (Subject::Group(group), AttributeId::SAM_ACCOUNT_NAME)
+            if reader.find_username(&name_key(&group.name)).is_none() =>
+        {
             each(group.name.as_bytes());
         }
         (Subject::Group(_) | Subject::VirtualGroup(_), AttributeId::SAM_ACCOUNT_TYPE) => {
@@ -172,7 +178,6 @@ fn compatibility(
         (Subject::Group(group), AttributeId::AK_SUPERUSER) => {
             each(boolean(group.is_superuser));
         }
-        // It has no sAMAccountName: that is one object's alone in Active Directory, and here the account's.
         (Subject::VirtualGroup(account), AttributeId::NAME) => {
             each(account.username.as_bytes());
         }
@@ -201,9 +206,7 @@ fn account_compatibility(
         AttributeId::SAM_ACCOUNT_NAME => {
             each(account.username.as_bytes());
         }
-        AttributeId::USER_PRINCIPAL_NAME => {
-            each(&joined(&[account.username.as_bytes(), b"@", reader.tree().domain().as_bytes()]));
-        }
+        AttributeId::USER_PRINCIPAL_NAME => principal_name(reader, account, each),
         AttributeId::USER_ACCOUNT_CONTROL => {
             number(if account.is_active { NORMAL_ACCOUNT } else { NORMAL_ACCOUNT | ACCOUNT_DISABLED }, each);
         }
@@ -215,6 +218,22 @@ fn account_compatibility(
             each(boolean(reader.accounts().is_superuser(account)));
         }
         _ => {}
+    }
+}
+
+/// Who binds by a userPrincipalName is whom it finds, and a bind takes the whole for a username before it takes the domain
+/// off. So a username with the domain is its own, and what another is called is nobody else's.
+fn principal_name(reader: &TreeReader<'_>, account: &AccountState, each: &mut dyn FnMut(&[u8]) -> bool) {
+    let (tree, username) = (reader.tree(), account.username.as_bytes());
+    if account.is_address() && tree.before_domain(&name_key(&account.username)).is_some() {
+        each(username);
+        return;
+    }
+    let name = joined(&[username, b"@", tree.domain().as_bytes()]);
+    let is_taken =
+        || std::str::from_utf8(&name).is_ok_and(|name| reader.find_username(&name_key(name)).is_some());
+    if !(reader.accounts().has_addresses() && is_taken()) {
+        each(&name);
     }
 }
 

@@ -9,7 +9,6 @@ use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use super::accounts::name_key;
 use super::entry_id::EntryId;
 use super::filter::PartPosition;
 use super::hash_index::Postings;
@@ -317,7 +316,7 @@ impl Planner<'_> {
         self.intersection(postings)
     }
 
-    /// sAMAccountName is the name of an account or of a group.
+    /// sAMAccountName is the name of an account, or else of a group.
     fn account_name(&self, form: &[u8], ids: &mut SmallVec<[u32; 4]>) {
         let accounts = self.reader.accounts();
         let account = accounts.account_keyed(form).map(|account| account.number);
@@ -325,12 +324,12 @@ impl Planner<'_> {
         ids.extend(account.map(EntryId::of_account).into_iter().chain(group).map(EntryId::raw));
     }
 
-    /// userPrincipalName is the name of an account with the provider's domain.
+    /// userPrincipalName is the name of an account with the provider's domain: its own, or added.
     fn principal_name(&self, form: &[u8], ids: &mut SmallVec<[u32; 4]>) {
-        let ending = name_key(&format!("@{}", self.reader.tree().domain()));
-        if let Some(name) = form.strip_suffix(ending.as_slice()) {
-            let account = self.reader.accounts().account_keyed(name.trim_ascii_end());
-            ids.extend(account.map(|account| EntryId::of_account(account.number).raw()));
+        if let Some(name) = self.reader.tree().before_domain(form) {
+            let accounts =
+                [form, name].into_iter().filter_map(|name| self.reader.accounts().account_keyed(name));
+            ids.extend(accounts.map(|account| EntryId::of_account(account.number).raw()));
         }
     }
 

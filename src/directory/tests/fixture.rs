@@ -446,7 +446,10 @@ fn is_single(name: &str) -> bool {
 pub(crate) const NAMES: &[&str] = &[
     "alice",
     "Bob",
+    "ALICE@example.org",
     "carol  smith",
+    "O'Neil",
+    "o'neil@corp.example",
     "dave, jr.",
     "eve+one",
     "#frank",
@@ -459,7 +462,6 @@ pub(crate) const NAMES: &[&str] = &[
     "it",
     "x=y",
     "日本",
-    "o'neil@corp.example",
 ];
 
 const TEXTS: &[&str] = &[

@@ -353,10 +353,19 @@ impl<'a> Reference<'a> {
                 let display = entry.attributes.iter().find(|(name, _)| name == "displayName");
                 let name =
                     display.map_or_else(|| text(&account.username), |(_, values)| values[..1].to_vec());
+                // Whose a name is at a bind, its userPrincipalName is.
+                let is_own =
+                    account.username.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(&domain));
+                let added = format!("{}@{domain}", account.username);
+                let principal = match is_own {
+                    true => text(&account.username),
+                    false if self.sees_account_named(&added) => Vec::new(),
+                    false => text(&added),
+                };
                 vec![
                     ("name", name),
                     ("sAMAccountName", text(&account.username)),
-                    ("userPrincipalName", text(&format!("{}@{domain}", account.username))),
+                    ("userPrincipalName", principal),
                     ("userAccountControl", text(if account.is_active { "512" } else { "514" })),
                     ("ak-active", vec![boolean(account.is_active)]),
                     ("ak-superuser", vec![boolean(is_superuser)]),
@@ -364,9 +373,10 @@ impl<'a> Reference<'a> {
             }
             Kind::Group(number) => {
                 let group = &world.groups[&number];
+                let is_accounts = self.sees_account_named(&group.name);
                 vec![
                     ("name", text(&group.name)),
-                    ("sAMAccountName", text(&group.name)),
+                    ("sAMAccountName", if is_accounts { Vec::new() } else { text(&group.name) }),
                     ("ak-superuser", vec![boolean(group.is_superuser)]),
                 ]
             }
@@ -375,6 +385,13 @@ impl<'a> Reference<'a> {
             }
             Kind::Container => Vec::new(),
         }
+    }
+
+    fn sees_account_named(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| match entry.kind {
+            Kind::Account(number) => name_key(&self.world.accounts[&number].username) == name_key(name),
+            _ => false,
+        })
     }
 
     fn structural_class(&self, entry: &Entry) -> Option<Vec<u8>> {

@@ -4,8 +4,8 @@ use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp, LdapSearchScope,
 
 use super::client::{Client, bind, element, raw, search, with_control};
 use super::world::{
-    ALICE_PASSWORD, APP, APP_TOKEN, BASE, CAROL_PASSWORD, LEGACY_SECRET, NOW, OTHER_BASE, ROOT_PASSWORD,
-    STAFF, VAULT, Wishes, World, peer, vault,
+    ALICE, ALICE_PASSWORD, APP, APP_TOKEN, BASE, CAROL, CAROL_PASSWORD, LEGACY_SECRET, NOW, OTHER_BASE, ROOT,
+    ROOT_PASSWORD, STAFF, VAULT, Wishes, World, peer, vault,
 };
 use crate::config::SecretsInClear;
 use crate::ldap::session::Next;
@@ -32,6 +32,58 @@ fn every_spelling_of_a_name_is_the_account() {
         let mut client = Client::new(&world);
         client.bind(name, &world.secrets.app).is(0);
         assert_eq!(client.who_am_i(), format!("dn:{APP_DN}"), "bound as {name}");
+    }
+}
+
+/// Whoever binds by a userPrincipalName is whom it finds, and whoever has one binds by it, whatever the username looks like.
+#[test]
+fn a_user_principal_name_finds_who_binds_by_it() {
+    let world = World::new();
+    let names = [
+        (ALICE, "alice", ALICE_PASSWORD, None),
+        (CAROL, "Alice@example.org", CAROL_PASSWORD, Some("Alice@example.org")),
+        (ROOT, "a=b", ROOT_PASSWORD, Some("a=b@example.org")),
+    ];
+    for (number, username, ..) in names {
+        world.change_account(number, move |account| {
+            (account.username, account.is_active) = (username.to_owned(), true);
+        });
+    }
+    let mut reader = Client::reader(&world);
+    for (_, username, secret, principal) in names {
+        let [dn] = &reader.find(BASE, &format!("(sAMAccountName={username})"))[..] else {
+            panic!("{username}")
+        };
+        let found =
+            reader.search(search(dn, LdapSearchScope::Base, "(objectClass=*)", &["userPrincipalName"]));
+        assert_eq!(found.values("userPrincipalName"), principal.into_iter().collect::<Vec<_>>());
+        for name in [Some(username), principal].into_iter().flatten() {
+            let mut client = Client::new(&world);
+            client.bind(name, secret).is(0);
+            assert_eq!(client.who_am_i(), format!("dn:{dn}"), "bound as {name}");
+        }
+        if let Some(principal) = principal {
+            assert_eq!(reader.find(BASE, &format!("(userPrincipalName={principal})")), [dn.as_str()]);
+        }
+    }
+    // A text that is a DN of ours stays one, and one that is none is a name.
+    for username in ["cn=app,ou=users,dc=example,dc=org", "cn=x,dc=nowhere", "a=b,c", "#=\\"] {
+        world.change_account(ROOT, move |root| root.username = username.to_owned());
+        let is_ours = username.ends_with(BASE);
+        Client::new(&world).bind(username, ROOT_PASSWORD).is(if is_ours { 49 } else { 0 });
+        Client::new(&world).bind(&format!("{username}@example.org"), ROOT_PASSWORD).is(0);
+    }
+}
+
+/// X.501 has each type once in an RDN: what repeats one is not the name of what has it once.
+#[test]
+fn a_type_that_comes_twice_names_nobody() {
+    let world = World::new();
+    let mut reader = Client::reader(&world);
+    for rdn in ["cn=app+cn=app", "cn=app+commonName=APP", "cn=app+2.5.4.3=app"] {
+        let dn = format!("{rdn},ou=users,{BASE}");
+        Client::new(&world).bind(&dn, &world.secrets.app).is(49);
+        reader.search(search(&dn, LdapSearchScope::Subtree, "(objectClass=*)", &[])).is(32);
     }
 }
 

@@ -3,8 +3,9 @@
 use ldap3_proto::proto::LdapSearchScope::{self, Base, Children, OneLevel, Subtree};
 
 use super::client::{Client, search};
-use super::world::{BASE, SEEN_BY_APP, Wishes, World};
+use super::world::{ALICE, BASE, SEEN_BY_APP, STAFF, Wishes, World};
 use crate::config::Limits;
+use crate::model::Record;
 
 const USERS: &str = "ou=users,dc=example,dc=org";
 const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
@@ -256,6 +257,44 @@ fn classes_of_authentik() {
         "{names:?}"
     );
     assert!(!names.contains(&"cn"), "{names:?}");
+}
+
+/// It is one object's alone: a group that is called like an account has none, however it is asked for.
+#[test]
+fn an_account_name_of_a_person_is_no_groups() {
+    let world = World::new();
+    world.change(|transaction| {
+        let mut staff = transaction.group(STAFF)?.unwrap();
+        staff.name = "Alice".to_owned();
+        transaction.put(Record::Group(staff))
+    });
+    let mut client = Client::reader(&world);
+    let dn = "cn=Alice,ou=groups,dc=example,dc=org";
+    let expect = |client: &mut Client, has_it: bool| {
+        let found = client.find(BASE, "(&(objectCategory=group)(sAMAccountName=alice))");
+        assert_eq!(found, if has_it { vec![dn] } else { vec![] });
+        for filter in ["(sAMAccountName=*)", "(sAMAccountName=ali*)", "(sAMAccountName>=alice)"] {
+            assert_eq!(client.find(dn, filter).len(), usize::from(has_it), "{filter}");
+        }
+        let entry = client.search(search(dn, LdapSearchScope::Base, "(objectClass=*)", &["*", "+"]));
+        assert_eq!(entry.values("sAMAccountName"), if has_it { vec!["Alice"] } else { vec![] });
+        client.compare(dn, "sAMAccountName", "alice").is(if has_it { 6 } else { 16 });
+    };
+    expect(&mut client, false);
+    assert_eq!(client.find(BASE, "(sAMAccountName=alice)"), [ALICE_DN]);
+    // At once.
+    world.change_account(ALICE, |alice| alice.username = "alicia".to_owned());
+    expect(&mut client, true);
+    world.change_account(ALICE, |alice| alice.username = "ALICE".to_owned());
+    expect(&mut client, false);
+    // Who may not see her learns nothing of her by it.
+    world.change(|transaction| {
+        let mut staff = transaction.group(STAFF)?.unwrap();
+        staff.name = "legacy".to_owned();
+        transaction.put(Record::Group(staff))
+    });
+    let mut app = Client::app(&world);
+    assert_eq!(app.find(BASE, "(sAMAccountName=legacy)"), ["cn=legacy,ou=groups,dc=example,dc=org"]);
 }
 
 /// What clients that were made for Active Directory ask for.
