@@ -13,8 +13,8 @@
 //! secret was right or was not looked at. A name counts a failure when it is known, so it can be tried as often more as its source has a share
 //! of the hash queue.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hash};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,9 +122,10 @@ impl Throttle {
         self.displaced.fetch_add(u64::from(added.is_displaced), Ordering::Relaxed);
     }
 
-    /// Whether a name is paused at a source; counts the try that asks.
-    pub fn is_paused(&self, subject: Subject<'_>, source: Option<IpAddr>, now: Duration) -> bool {
-        let until = self.lock().names.paused_until(self.key((subject.name, ClientSource::from(source))));
+    /// Whether a name is paused at a source; counts the try that asks. A name has one form, made from its text and the
+    /// configuration alone, never from whether there is such an account.
+    pub fn is_paused(&self, name: &[u8], source: Option<IpAddr>, now: Duration) -> bool {
+        let until = self.lock().names.paused_until(self.key((name, ClientSource::from(source))));
         let is_paused = millis(now) < until;
         if is_paused {
             self.paused.fetch_add(1, Ordering::Relaxed);
@@ -133,42 +134,44 @@ impl Throttle {
     }
 
     /// Notes that the secret of a name was wrong.
-    pub fn failed(&self, subject: Subject<'_>, source: Option<IpAddr>, now: Duration) {
+    pub fn failed(&self, name: &[u8], source: Option<IpAddr>, now: Duration) {
         let source = ClientSource::from(source);
-        let key = self.key((subject.name, source));
-        let is_displaced = self.lock().names.failed(key, subject, source, &self.settings, millis(now));
+        let new =
+            NameSlot { key: self.key((name, source)), name: self.key(name), source, ..NameSlot::default() };
+        let is_displaced = self.lock().names.failed(new, &self.settings, millis(now));
         self.displaced.fetch_add(u64::from(is_displaced), Ordering::Relaxed);
     }
 
-    /// Notes that the secret of a name was right: it starts anew at this source, unless another account has failed by it.
-    pub fn succeeded(&self, subject: Subject<'_>, source: Option<IpAddr>) {
-        let key = self.key((subject.name, ClientSource::from(source)));
-        self.lock().names.forget(|slot| slot.key == key && slot.by.is_none_but(subject.account), Some(key));
+    /// Notes that the secret of whom a name is was right: it starts anew at this source.
+    pub fn succeeded(&self, name: &[u8], source: Option<IpAddr>) {
+        let key = self.key((name, ClientSource::from(source)));
+        self.lock().names.forget(|slot| slot.key == key, Some(key));
     }
 
     /// Where any of these names is paused now, and until its last pause there ends.
-    pub fn pauses<'a>(&self, names: impl Iterator<Item = &'a [u8]> + Clone, now: Duration) -> Vec<Pause> {
-        let now = millis(now);
+    pub fn pauses(&self, names: &BTreeSet<Vec<u8>>, now: Duration) -> Vec<Pause> {
+        self.pauses_of(&self.keys_of_names(names), millis(now))
+    }
+
+    /// Forgets the failures of these names, wherever they were; says at how many sources that has ended pauses.
+    pub fn unlock(&self, names: &BTreeSet<Vec<u8>>, now: Duration) -> usize {
+        let names = self.keys_of_names(names);
+        let ended = self.pauses_of(&names, millis(now)).len();
+        self.lock().names.forget(|slot| slot.key != 0 && names.contains(&slot.name), None);
+        ended
+    }
+
+    fn pauses_of(&self, names: &[u64], now: u64) -> Vec<Pause> {
         let mut left: BTreeMap<ClientSource, u64> = BTreeMap::new();
-        for slot in self.lock().names.slots().filter(|slot| now < slot.until) {
-            if self.is_of(slot, names.clone()) {
-                let longest = left.entry(slot.source).or_default();
-                *longest = (*longest).max(slot.until - now);
-            }
+        for slot in self.lock().names.slots().filter(|slot| now < slot.until && names.contains(&slot.name)) {
+            let longest = left.entry(slot.source).or_default();
+            *longest = (*longest).max(slot.until - now);
         }
         left.into_iter().map(|(source, left)| Pause { source, left: Duration::from_millis(left) }).collect()
     }
 
-    /// Forgets the failures of these names, wherever they were; says at how many sources that has ended pauses.
-    pub fn unlock<'a>(&self, names: impl Iterator<Item = &'a [u8]> + Clone, now: Duration) -> usize {
-        let ended = self.pauses(names.clone(), now).len();
-        self.lock().names.forget(|slot| slot.key != 0 && self.is_of(slot, names.clone()), None);
-        ended
-    }
-
-    /// Whether the failures are those of one of these names.
-    fn is_of<'a>(&self, slot: &NameSlot, mut names: impl Iterator<Item = &'a [u8]>) -> bool {
-        names.any(|name| self.key((name, slot.source)) == slot.key)
+    fn keys_of_names(&self, names: &BTreeSet<Vec<u8>>) -> Vec<u64> {
+        names.iter().map(|name| self.key(name.as_slice())).collect()
     }
 
     /// What was paused and paced since the start.
@@ -200,17 +203,6 @@ impl Throttle {
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whose secret was tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subject<'a> {
-    /// What is counted: one form of the name, made from its text and the configuration alone, never from whether there is
-    /// such an account. All usual spellings (DN, UPN, bare, upper case) of one name give the same octets.
-    pub name: &'a [u8],
-    /// The account that the name leads to. It has no part in what is counted or paused: by it is known whose success ends
-    /// what was counted.
-    pub account: Option<u32>,
 }
 
 /// Where a try comes from.
@@ -306,7 +298,8 @@ trait Keyed: Copy + Default {
 #[derive(Clone, Copy)]
 struct NameSlot {
     key: u64,
-    by: FailedBy,
+    /// What the name is known by, wherever it is tried.
+    name: u64,
     source: ClientSource,
     /// When the first of the counted failures was.
     since: u64,
@@ -319,42 +312,7 @@ struct NameSlot {
 
 impl Default for NameSlot {
     fn default() -> Self {
-        Self {
-            key: 0,
-            by: FailedBy::Nobody,
-            source: ClientSource::Local,
-            since: 0,
-            until: 0,
-            failures: 0,
-            pauses: 0,
-        }
-    }
-}
-
-/// The accounts that the counted failures of a name led to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FailedBy {
-    Nobody,
-    Account(u32),
-    Several,
-}
-
-impl FailedBy {
-    fn add(&mut self, account: Option<u32>) {
-        if !self.is_none_but(account) {
-            *self = Self::Several;
-        } else if let Some(account) = account {
-            *self = Self::Account(account);
-        }
-    }
-
-    /// Whether an account can be added, or nobody, without being a second one.
-    fn is_none_but(self, account: Option<u32>) -> bool {
-        match self {
-            Self::Nobody => true,
-            Self::Account(own) => account.is_none_or(|account| account == own),
-            Self::Several => account.is_none(),
-        }
+        Self { key: 0, name: 0, source: ClientSource::Local, since: 0, until: 0, failures: 0, pauses: 0 }
     }
 }
 
@@ -486,22 +444,15 @@ impl Table<NameSlot> {
         self.find_mut(key).map_or(0, |slot| slot.until)
     }
 
-    /// Says whether another key was forgotten for it.
-    fn failed(
-        &mut self,
-        key: u64,
-        subject: Subject<'_>,
-        source: ClientSource,
-        settings: &ThrottleSettings,
-        now: u64,
-    ) -> bool {
+    /// Counts a failure of a name, which may be new; says whether another was forgotten for it.
+    fn failed(&mut self, new: NameSlot, settings: &ThrottleSettings, now: u64) -> bool {
         let (failures_max, window) = (settings.failures_per_name_max, millis(settings.window));
         if failures_max == 0 {
             return false;
         }
-        let Some((slot, is_displaced)) = self.slot(key) else { return false };
-        if slot.key != key {
-            *slot = NameSlot { key, source, ..NameSlot::default() };
+        let Some((slot, is_displaced)) = self.slot(new.key) else { return false };
+        if slot.key != new.key {
+            *slot = new;
         }
         if now < slot.until {
             // Begun before the pause: it has been paid for already.
@@ -511,9 +462,8 @@ impl Table<NameSlot> {
             (slot.pauses, slot.failures) = (0, 0);
         }
         if slot.failures == 0 || (slot.pauses == 0 && now.saturating_sub(slot.since) >= window) {
-            (slot.failures, slot.since, slot.by) = (0, now, FailedBy::Nobody);
+            (slot.failures, slot.since) = (0, now);
         }
-        slot.by.add(subject.account);
         slot.failures = slot.failures.saturating_add(1);
         if slot.failures >= failures_max {
             let pause_min = millis(settings.pause_min).max(1);
@@ -586,12 +536,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
-    const ALICE: Subject<'_> = Subject { name: b"alice", account: Some(1) };
-    const BOB: Subject<'_> = Subject { name: b"bob", account: Some(2) };
-
-    const fn unknown(name: &[u8]) -> Subject<'_> {
-        Subject { name, account: None }
-    }
+    const ALICE: &[u8] = b"alice";
+    const BOB: &[u8] = b"bob";
 
     fn settings() -> ThrottleSettings {
         ThrottleSettings {
@@ -621,18 +567,18 @@ mod tests {
         TryingSource { address: address(text), is_application: false }
     }
 
-    fn fail(throttle: &Throttle, subject: Subject<'_>, source: Option<IpAddr>, times: u32, now: Duration) {
+    fn fail(throttle: &Throttle, subject: &[u8], source: Option<IpAddr>, times: u32, now: Duration) {
         for _ in 0..times {
             throttle.failed(subject, source, now);
         }
     }
 
-    fn names(subject: Subject<'_>) -> impl Iterator<Item = &[u8]> + Clone {
-        std::iter::once(subject.name)
+    fn names(name: &[u8]) -> BTreeSet<Vec<u8>> {
+        BTreeSet::from([name.to_vec()])
     }
 
     /// How long a name is paused, in seconds, from a time at which it is.
-    fn pause(throttle: &Throttle, subject: Subject<'_>, source: Option<IpAddr>, now: u64) -> u64 {
+    fn pause(throttle: &Throttle, subject: &[u8], source: Option<IpAddr>, now: u64) -> u64 {
         (0..).find(|passed| !throttle.is_paused(subject, source, at(now + passed))).unwrap()
     }
 
@@ -654,7 +600,7 @@ mod tests {
     #[test]
     fn a_name_that_does_not_exist_is_paused_alike() {
         let throttle = throttle();
-        let nobody = unknown(b"nobody");
+        let nobody = b"nobody";
         let mut now = 5;
         fail(&throttle, nobody, None, 2, at(now));
         for seconds in [1, 2, 4] {
@@ -662,7 +608,7 @@ mod tests {
             assert_eq!(pause(&throttle, nobody, None, now), seconds);
             now += seconds;
         }
-        assert!(!throttle.is_paused(unknown(b"anybody"), None, at(5)));
+        assert!(!throttle.is_paused(b"anybody", None, at(5)));
         assert!(!throttle.is_paused(ALICE, None, at(5)));
     }
 
@@ -792,46 +738,24 @@ mod tests {
     }
 
     #[test]
-    fn a_success_forgives_nothing_that_was_tried_at_another_account() {
-        let throttle = throttle();
-        let namesake = Subject { account: Some(2), ..ALICE };
-        fail(&throttle, ALICE, None, 1, at(1));
-        fail(&throttle, unknown(b"alice"), None, 1, at(1));
-        throttle.succeeded(namesake, None);
-        throttle.succeeded(ALICE, None);
-        fail(&throttle, namesake, None, 1, at(2));
-        fail(&throttle, ALICE, None, 1, at(2));
-        throttle.succeeded(namesake, None);
-        throttle.succeeded(ALICE, None);
-        assert!(!throttle.is_paused(ALICE, None, at(2)));
-        fail(&throttle, ALICE, None, 1, at(2));
-        assert!(throttle.is_paused(ALICE, None, at(2)) && throttle.is_paused(namesake, None, at(2)));
-        // Quiet for the window: it begins with nobody's.
-        fail(&throttle, ALICE, None, 2, at(100));
-        throttle.succeeded(ALICE, None);
-        fail(&throttle, ALICE, None, 2, at(100));
-        assert!(!throttle.is_paused(ALICE, None, at(100)));
-    }
-
-    #[test]
     fn the_pauses_of_an_account_are_told_and_ended() {
         let throttle = throttle();
         let (here, there) = (address("192.0.2.1"), address("2001:db8::1"));
         for source in [here, there] {
             fail(&throttle, ALICE, source, 3, at(10));
             fail(&throttle, BOB, source, 3, at(10));
-            fail(&throttle, unknown(b"x"), source, 3, at(10));
+            fail(&throttle, b"x", source, 3, at(10));
         }
         fail(&throttle, ALICE, there, 1, at(11));
-        let mut pauses = throttle.pauses(names(ALICE), at(11));
+        let mut pauses = throttle.pauses(&names(ALICE), at(11));
         pauses.sort_by_key(|pause| pause.left);
         assert_eq!(pauses, [Pause { source: ClientSource::from(there), left: at(2) }]);
-        assert_eq!(throttle.pauses(names(ALICE), Duration::from_millis(10_500)).len(), 2);
-        assert_eq!(throttle.unlock(names(ALICE), at(11)), 1);
+        assert_eq!(throttle.pauses(&names(ALICE), Duration::from_millis(10_500)).len(), 2);
+        assert_eq!(throttle.unlock(&names(ALICE), at(11)), 1);
         assert!(
-            throttle.pauses(names(ALICE), at(11)).is_empty() && !throttle.is_paused(ALICE, there, at(11))
+            throttle.pauses(&names(ALICE), at(11)).is_empty() && !throttle.is_paused(ALICE, there, at(11))
         );
-        assert_eq!(throttle.pauses(names(BOB), Duration::from_millis(10_500)).len(), 2);
+        assert_eq!(throttle.pauses(&names(BOB), Duration::from_millis(10_500)).len(), 2);
         // It starts anew.
         fail(&throttle, ALICE, there, 2, at(11));
         assert!(!throttle.is_paused(ALICE, there, at(11)));
@@ -876,7 +800,7 @@ mod tests {
         let throttle = throttle();
         fail(&throttle, ALICE, address("192.0.2.1"), 3, at(1));
         for name in 0..10_000_u32 {
-            throttle.failed(unknown(&name.to_le_bytes()), address("192.0.2.2"), at(1));
+            throttle.failed(&name.to_le_bytes(), address("192.0.2.2"), at(1));
         }
         assert!(throttle.is_paused(ALICE, address("192.0.2.1"), at(1)));
     }
@@ -895,8 +819,8 @@ mod tests {
                 }
                 throttle.is_token_paced(1, None, now);
                 throttle.take_back(stranger("2001:db8::1"), now);
-                throttle.pauses(names(ALICE), now);
-                throttle.unlock(names(ALICE), now);
+                throttle.pauses(&names(ALICE), now);
+                throttle.unlock(&names(ALICE), now);
             }
         }
     }

@@ -25,37 +25,41 @@ impl Snapshot {
         self.accounts().account_keyed(form).or_else(named)
     }
 
-    /// By what failures of a name in RFC 4518 caseIgnore form are counted, which is no DN: without domains that names bind
-    /// by. Whether the whole is somebody's must make no difference.
-    pub fn subject_of_name<'a>(&self, form: &'a [u8]) -> &'a [u8] {
-        let mut subject = form;
-        while let Some((_, name)) = self.before_domain(subject) {
-            subject = name;
-        }
-        subject
-    }
-
-    /// The same of a DN below the suffix of `tree`: as of the name that it is made of, or else its normal form.
-    pub fn subject_of_dn(&self, tree: &Tree, dn: &[u8], normal: Vec<u8>) -> Vec<u8> {
-        match tree.name_in(dn, self.schema()) {
-            Some(form) => self.subject_of_name(&form).to_vec(),
-            None => normal,
+    /// By what failures of a name in RFC 4518 caseIgnore form are counted, which is no DN: by that form, but for spaces before
+    /// a domain. Like that of a DN it follows from the text and the configuration, never from whether there is such an account:
+    /// else a pause would tell it.
+    pub fn counted_name(&self, form: Vec<u8>) -> Vec<u8> {
+        match self.before_domain(&form) {
+            Some((tree, name)) => [name, tree.domain_ending()].concat(),
+            None => form,
         }
     }
 
-    /// By what failures of an account are counted, however it is spelt: more than one where it was imported with a DN that
-    /// is not made of its username.
-    pub fn subjects_of(&self, account: AccountNumber) -> BTreeSet<Vec<u8>> {
+    /// By what failures of a DN below the suffix of `tree` are counted: as those of the name that it is made of, or else by
+    /// its normal form.
+    pub fn counted_dn(&self, tree: &Tree, dn: &[u8], normal: Vec<u8>) -> Vec<u8> {
+        tree.name_in(dn, self.schema()).map_or(normal, |form| self.counted_name(form))
+    }
+
+    /// By what failures of an account are counted: its username, that with each domain by which it binds, and its DNs that
+    /// are made of something else.
+    pub fn counted_forms(&self, account: AccountNumber) -> BTreeSet<Vec<u8>> {
         let Some(state) = self.accounts().account(account) else { return BTreeSet::new() };
-        let mut subjects = BTreeSet::from([self.subject_of_name(&name_key(&state.username)).to_vec()]);
-        for entry in self.trees().iter().filter_map(|tree| tree.entry(EntryId::of_account(account))) {
+        let domains = self.trees().iter().filter_map(|tree| tree.bind_domain());
+        let addresses = domains.map(|domain| name_key(&format!("{}@{domain}", state.username)));
+        let names = addresses.chain([name_key(&state.username)]).map(|form| self.counted_name(form));
+        let dns = self.trees().iter().filter_map(|tree| {
+            let entry = tree.entry(EntryId::of_account(account))?;
             let mut normal = Vec::with_capacity(entry.dn().len() + 16);
-            if normalize_dn(entry.dn(), self.schema(), &mut normal).is_ok()
-                && let Some(tree) = self.tree_of_normal(&normal)
-            {
-                subjects.insert(self.subject_of_dn(tree, entry.dn(), normal));
-            }
-        }
-        subjects
+            normalize_dn(entry.dn(), self.schema(), &mut normal).ok()?;
+            tree.name_in(entry.dn(), self.schema()).is_none().then_some(normal)
+        });
+        // An address may be somebody's username.
+        names.filter(|form| self.is_name_of(form, account)).chain(dns).collect()
+    }
+
+    /// Whether a name in RFC 4518 caseIgnore form is that of an account.
+    pub fn is_name_of(&self, form: &[u8], account: AccountNumber) -> bool {
+        self.account_of_name(form).is_some_and(|named| named.number == account)
     }
 }

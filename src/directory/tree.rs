@@ -233,6 +233,11 @@ impl Tree {
         self.binds_by_domain.then_some(&*self.domain)
     }
 
+    /// How a name with the domain of userPrincipalName ends, in RFC 4518 caseIgnore form.
+    pub(super) fn domain_ending(&self) -> &[u8] {
+        &self.domain_ending
+    }
+
     /// How many entries there are, suffix and containers included.
     #[cfg(test)]
     pub fn len(&self) -> usize {

@@ -16,7 +16,7 @@ use crate::access::{Credential, Holder, Identity, Invalid, NotAdmitted, admit};
 use crate::audit::{Failure, FailureKind, LoginKey, LoginProof, ProofNames, login};
 use crate::auth::{
     Candidate, CredentialKey, HashClass, HashJob, HashOutcome, HashRefusal, Pause, SecretShape, StoredHash,
-    Subject, TryingSource,
+    TryingSource,
 };
 use crate::directory::{AccountState, Accounts, Snapshot, TreeReader, Visibility, name_key, name_key_within};
 use crate::model::{
@@ -97,9 +97,10 @@ struct Name {
     provider: Option<ProviderNumber>,
     /// The account, if there is one.
     account: Option<Arc<AccountState>>,
-    /// The form that the usual spellings of the name have in common, by its text and the configuration alone: whose
-    /// failures are counted together must not depend on whether there is an account.
-    subject: Vec<u8>,
+    /// The form by which its failures are counted.
+    counted: Vec<u8>,
+    /// Whether that form leads to the account too: by another's name nothing is forgiven.
+    is_own: bool,
 }
 
 impl Registry {
@@ -154,7 +155,7 @@ impl Registry {
             return Authentication::Done(self.accept(&name, credential, &snapshot, trial));
         }
         let since = self.since_start(instant);
-        let is_paused = selected.is_none() && self.throttle.is_paused(name.subject(), source, since);
+        let is_paused = selected.is_none() && self.throttle.is_paused(&name.counted, source, since);
         let trying = self.trying(name.provider, &snapshot, trial);
         let class = match selected {
             // It is not counted, so that the pause ends by itself.
@@ -241,7 +242,7 @@ impl Registry {
         let trial = Trial { source, now, instant };
         let Some(account) = account else {
             let provider = snapshot.default_tree().map(|tree| tree.provider().number);
-            let name = Name { provider, account: None, subject: certificate.holder().into_bytes() };
+            let name = Name { provider, ..Name::nobody(&certificate.holder()) };
             return self.note_invalid_credentials(
                 &name,
                 None,
@@ -286,7 +287,7 @@ impl Registry {
                 return self.note_invalid_credentials(name, token, &snapshot, trial, WRONG);
             }
             Tried::Selected(..) | Tried::Selectorless(..) | Tried::Nothing => {
-                self.throttle.failed(name.subject(), source, since);
+                self.throttle.failed(&name.counted, source, since);
                 return self.note_invalid_credentials(name, None, &snapshot, trial, WRONG);
             }
         };
@@ -297,8 +298,8 @@ impl Registry {
         }
         let verdict = self.accept(name, credential, &snapshot, trial);
         let is_somebody = !matches!(verdict, Verdict::Refused(AuthenticationRefusal::InvalidCredentials));
-        if is_somebody && matches!(tried, Tried::Selectorless(..)) {
-            self.throttle.succeeded(name.subject(), source);
+        if is_somebody && matches!(tried, Tried::Selectorless(..)) && name.is_own {
+            self.throttle.succeeded(&name.counted, source);
         }
         verdict
     }
@@ -377,8 +378,7 @@ impl Registry {
 
     /// Where an account is paused now, for too many wrong passwords of any of its names.
     pub fn pauses(&self, account: AccountNumber) -> Vec<Pause> {
-        let names = self.snapshot().subjects_of(account);
-        self.throttle.pauses(names.iter().map(Vec::as_slice), self.since_start(Instant::now()))
+        self.throttle.pauses(&self.snapshot().counted_forms(account), self.since_start(Instant::now()))
     }
 
     /// Notes a login with a wrong secret, or of who may not log in, and gives what all of these are answered with.
@@ -465,7 +465,8 @@ impl Name {
         Self {
             provider: tree.map(|tree| tree.provider().number),
             account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
-            subject: snapshot.subject_of_name(&form).to_vec(),
+            counted: snapshot.counted_name(form),
+            is_own: true,
         }
     }
 
@@ -476,7 +477,8 @@ impl Name {
         Self {
             provider: snapshot.default_tree().map(|tree| tree.provider().number),
             account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
-            subject: snapshot.subject_of_name(&form).to_vec(),
+            counted: snapshot.counted_name(form),
+            is_own: true,
         }
     }
 
@@ -491,25 +493,21 @@ impl Name {
         let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
         let id = reader.find_target(text.as_bytes(), &normal);
         let account = id.and_then(|id| snapshot.accounts().account_of_entry(id)).cloned();
-        let subject = snapshot.subject_of_dn(tree, text.as_bytes(), normal);
-        Some(Self { provider: Some(tree.provider().number), account, subject })
+        let is_name = |form: &Vec<u8>, account: &AccountState| snapshot.is_name_of(form, account.number);
+        let counted = snapshot.counted_dn(tree, text.as_bytes(), normal.clone());
+        let is_own = counted == normal || account.as_deref().is_none_or(|account| is_name(&counted, account));
+        Some(Self { provider: Some(tree.provider().number), account, counted, is_own })
     }
 
     fn nobody(text: &str) -> Self {
-        Self { provider: None, account: None, subject: text.as_bytes().to_vec() }
-    }
-
-    /// Whose failures are counted together.
-    fn subject(&self) -> Subject<'_> {
-        let account = self.account.as_ref().map(|account| account.number.get());
-        Subject { name: &self.subject, account }
+        Self { provider: None, account: None, counted: text.as_bytes().to_vec(), is_own: true }
     }
 
     /// The name as it stands in the log: what a stranger made up does not fill it.
     fn shown(&self) -> String {
         match &self.account {
             Some(account) => account.username.to_string(),
-            None => String::from_utf8_lossy(&self.subject).chars().take(SHOWN_CHARACTERS_MAX).collect(),
+            None => String::from_utf8_lossy(&self.counted).chars().take(SHOWN_CHARACTERS_MAX).collect(),
         }
     }
 

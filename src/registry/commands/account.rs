@@ -377,8 +377,7 @@ impl Registry {
             transaction.note_with(Action::ModelUpdated, object, vec![unlocked]).map(drop)
         })
         .await?;
-        let names = self.snapshot().subjects_of(number);
-        Ok(self.throttle.unlock(names.iter().map(Vec::as_slice), self.since_start(Instant::now())))
+        Ok(self.throttle.unlock(&self.snapshot().counted_forms(number), self.since_start(Instant::now())))
     }
 
     /// Sets the password of a person.

@@ -11,7 +11,7 @@ use super::account::{self, next_password};
 use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
 use super::validate;
 use crate::access::{Credential, Identity};
-use crate::auth::{Candidate, CredentialKey, HashClass, HashJob, Subject};
+use crate::auth::{Candidate, CredentialKey, HashClass, HashJob};
 use crate::config::Limit;
 use crate::directory::name_key;
 use crate::model::{AccountChanges, AccountNumber, Actor, HashText, Token};
@@ -177,9 +177,8 @@ impl Registry {
         let number = identity.holder.account;
         let snapshot = self.snapshot();
         let form = snapshot.accounts().account(number).map(|account| name_key(&account.username));
-        let name = snapshot.subject_of_name(form.as_deref().unwrap_or_default()).to_vec();
-        let subject = Subject { name: &name, account: Some(number.get()) };
-        let is_paused = self.throttle.is_paused(subject, source, since);
+        let name = snapshot.counted_name(form.unwrap_or_default());
+        let is_paused = self.throttle.is_paused(&name, source, since);
         let trying = self.trying(Some(identity.provider), &snapshot, trial);
         drop(snapshot);
         let is_paced = is_paused || self.throttle.begin(trying, since);
@@ -199,11 +198,11 @@ impl Registry {
             None => Err(ChangeError::Busy),
             Some(outcome) if outcome.matches => {
                 self.throttle.take_back(trying, since);
-                self.throttle.succeeded(subject, source);
+                self.throttle.succeeded(&name, source);
                 Ok(true)
             }
             Some(_) => {
-                self.throttle.failed(subject, source, self.since_start(Instant::now()));
+                self.throttle.failed(&name, source, self.since_start(Instant::now()));
                 Ok(false)
             }
         }
