@@ -23,7 +23,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -36,8 +35,8 @@ use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
 use crate::net::{
     Answering, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Entrance,
-    HeaderError, Listener, Peer, Permit, Presence, Proxies, Requests, Stream, Tls, TurnedAway, Watched,
-    WriteDeadline, linger,
+    HeaderError, Listener, Peer, Permit, Presence, Proxies, Requests, Secured, Stream, Tls, TurnedAway,
+    Turns, Watched, WriteDeadline, linger,
 };
 use crate::registry::Registry;
 
@@ -45,6 +44,8 @@ use crate::registry::Registry;
 pub struct PublicDoor {
     registry: Arc<Registry>,
     tls: Option<Arc<Tls>>,
+    /// For handshakes, and what is read under TLS.
+    turns: Turns,
     router: Router,
     entrance: Entrance,
     secrets_in_clear: SecretsInClear,
@@ -80,7 +81,8 @@ impl PublicDoor {
         });
         let entrance = Entrance::new(connections, proxies);
         let secrets_in_clear = settings.secrets_in_clear;
-        Arc::new(Self { registry, tls, router, entrance, secrets_in_clear, limits, shutdown })
+        let turns = Turns::new(tokio::runtime::Handle::current().metrics().num_workers());
+        Arc::new(Self { registry, tls, turns, router, entrance, secrets_in_clear, limits, shutdown })
     }
 
     fn note(&self, limit: Limit) {
@@ -212,14 +214,10 @@ async fn serve_connection(
     drop(permit);
 }
 
-async fn handshake(
-    door: &PublicDoor,
-    stream: Stream,
-    peer: &Peer,
-    presence: &Presence,
-) -> Option<TlsStream<Stream>> {
+async fn handshake(door: &PublicDoor, stream: Stream, peer: &Peer, presence: &Presence) -> Option<Secured> {
     let acceptor = door.tls.as_ref()?.http_acceptor();
-    let accepting = handshake::accept(acceptor, stream, peer, presence);
+    let turns = door.turns.of(&peer.address);
+    let accepting = handshake::accept(acceptor, stream, peer, presence, &turns);
     tokio::select! {
         accepted = timeout(door.limits.handshake_time, accepting) => match accepted {
             Ok(Ok(stream)) => Some(stream),

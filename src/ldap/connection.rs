@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use self::input::{Input, KEPT_OCTETS};
@@ -21,8 +20,8 @@ use crate::config::{Limit, Limits, Settings, TlsSettings};
 use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
 use crate::net::{
-    AuthoritiesDigest, ClientCertificate, ConnectionRefused, Peer, Permit, Presence, SourceTurns, Stream,
-    Tls, Turns, WORK_OF_A_HANDSHAKE, linger,
+    AuthoritiesDigest, ClientCertificate, ConnectionRefused, Peer, Permit, Presence, Secured, SourceTurns,
+    Stream, Tls, Turns, linger,
 };
 use crate::registry::Registry;
 use crate::seldom::{self, Seldom};
@@ -154,12 +153,8 @@ async fn serve_stream(
 }
 
 /// What the client has shown in the handshake, or in the one that began the session which it has resumed.
-fn client_certificate(
-    stream: &TlsStream<Stream>,
-    authorities: AuthoritiesDigest,
-) -> Option<ClientCertificate> {
-    let (_, connection) = stream.get_ref();
-    let certificate = ClientCertificate::of(connection.peer_certificates()?, authorities);
+fn client_certificate(stream: &Secured, authorities: AuthoritiesDigest) -> Option<ClientCertificate> {
+    let certificate = ClientCertificate::of(stream.peer_certificates()?, authorities);
     if certificate.is_none()
         && let Some(count) = seldom::note(Seldom::UnreadableClient)
     {
@@ -173,20 +168,16 @@ async fn handshake(
     door: &Door,
     stream: Stream,
     peer: &Peer,
-    turns: &SourceTurns,
+    turns: &Arc<SourceTurns>,
     presence: &Presence,
-) -> Result<(Box<TlsStream<Stream>>, Option<AuthoritiesDigest>), Ended> {
+) -> Result<(Box<Secured>, Option<AuthoritiesDigest>), Ended> {
     let Some(tls) = &door.tls else { return Err(Ended::Closed) };
     let (acceptor, authorities) = tls.acceptor();
-    // Others of the source, whose handshakes count too, have theirs first; what the client takes its time for is not
-    // waited for here.
     let made_room = |limit| {
         door.registry.reached().note(limit_of(limit));
         Ended::MadeRoom(limit)
     };
-    drop(take_turn(turns, presence, Instant::now()).await.map_err(made_room)?);
-    turns.note(WORK_OF_A_HANDSHAKE, Instant::now());
-    let accepting = handshake::accept(acceptor, stream, peer, presence);
+    let accepting = handshake::accept(acceptor, stream, peer, presence, turns);
     let accepted = timeout(door.settings.limits.handshake_time, accepting);
     tokio::select! {
         accepted = accepted => match accepted.inspect(|_| presence.is_served()) {
@@ -313,7 +304,9 @@ impl Connection<'_> {
         let mut has_lacked_room = false;
         loop {
             // It is asked as often whether a silent one still is who it was as it would be waited for otherwise.
-            self.session.review(self.moment());
+            let (moment, work) = (self.moment(), self.session.work_done());
+            self.session.review(moment);
+            self.turns.note(self.session.work_done() - work, moment.instant);
             self.note_identity();
             let (patience, limit) = self.patience(is_partial);
             let deadline = begun + patience;

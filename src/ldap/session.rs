@@ -227,6 +227,7 @@ impl Session {
         if let Some(shown) = &mut self.certificate {
             let trust = &self.settings.client_trust;
             shown.review(self.identity.as_mut(), trust, &self.registry, moment.now);
+            self.evaluator.add_work(shown.take_work());
         }
         let Some(identity) = self.identity else { return };
         let asked = Some((identity, Asked::now(newest, moment)));

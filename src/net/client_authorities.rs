@@ -11,6 +11,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use sha2::{Digest, Sha256};
 
+use super::client_chain::ShortChains;
 use super::tls_fault::{TlsError, TlsFile, TlsWarning};
 use super::validity::Validity;
 use crate::model::Timestamp;
@@ -55,7 +56,7 @@ impl ClientAuthorities {
             digest: AuthoritiesDigest::of(authorities),
             path: path.to_path_buf(),
             validities: authorities.iter().filter_map(|authority| Validity::of(authority)).collect(),
-            verifier,
+            verifier: Arc::new(ShortChains(verifier)),
         })
     }
 
@@ -71,7 +72,7 @@ impl ClientAuthorities {
     }
 
     /// Verifies a chain as a client has sent it, the leaf first, as a handshake at `now` would. It costs the signatures
-    /// of the chain, some 0.1 ms.
+    /// of the chain: some 0.05 ms each with keys of P-256 or RSA, 0.5 ms with keys of P-384.
     ///
     /// # Errors
     /// Why they do not vouch for it.

@@ -54,11 +54,12 @@ impl ClientCertificate {
         self.is_vouched_for
     }
 
-    /// Asks the authorities of now (`None`: there is no client CA any more), if they are others than were asked last.
-    pub fn ask(&mut self, authorities: Option<&ClientAuthorities>, now: Timestamp) {
+    /// Asks the authorities of now (`None`: there is no client CA any more), if they are others than were asked last; says
+    /// whether they are.
+    pub fn ask(&mut self, authorities: Option<&ClientAuthorities>, now: Timestamp) -> bool {
         let digest = authorities.map(ClientAuthorities::digest);
         if digest == self.asked {
-            return;
+            return false;
         }
         self.asked = digest;
         self.is_vouched_for = authorities.is_some_and(|authorities| match authorities.verify(&self.chain, now) {
@@ -69,6 +70,7 @@ impl ClientCertificate {
                 false
             }
         });
+        true
     }
 
     /// Its holder in words, for the log.

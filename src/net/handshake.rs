@@ -1,17 +1,25 @@
-//! The TLS handshake of a connection, of whatever protocol: what the client is about shows while it goes on, and one that
-//! fails is told by what the client looks like.
+//! The TLS handshake of a connection, of whatever protocol: what the client is about shows while it goes on, what it costs
+//! is a turn of the client's source, and one that fails is told by what the client looks like.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
 
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::listener::Stream;
 use super::mistaken::{self, TELLING_OCTETS};
 use super::peer::Peer;
 use super::presence::Presence;
+use super::records::Records;
+use super::secured::Secured;
+use super::turns::{SourceTurns, WORK_OF_A_HANDSHAKE};
 
-/// Waits for the client's first octets as for one that is silent, and for the rest as for half a message.
+/// Waits for the client's first octets as for one that is silent, and for the rest as for half a message. A turn is taken
+/// when there are some to look at, and not kept while the client is waited for.
 ///
 /// # Errors
 /// What ended the handshake, which was told.
@@ -20,13 +28,47 @@ pub async fn accept(
     mut stream: Stream,
     peer: &Peer,
     presence: &Presence,
-) -> io::Result<TlsStream<Stream>> {
+    turns: &Arc<SourceTurns>,
+) -> io::Result<Secured> {
     let mut first = [0; TELLING_OCTETS];
     presence.is_silent();
     let seen = stream.peek(&mut first).await?;
     presence.owes_the_rest();
-    let accepted = acceptor.accept(stream).await;
-    accepted.inspect_err(|error| {
+    let mut accepting = acceptor.accept(Records::new(stream));
+    let accepted = loop {
+        let turn = turns.take(Instant::now()).await;
+        let begun = Instant::now();
+        let (polled, work) = poll_fn(|context| {
+            if let Some(records) = accepting.get_mut() {
+                records.begin();
+            }
+            let polled = Pin::new(&mut accepting).poll(context);
+            let work = match accepting.get_ref() {
+                // What has no answer yet is waited for.
+                Some(records) if !records.is_answered() => records.work(),
+                _ => WORK_OF_A_HANDSHAKE,
+            };
+            if accepting.get_ref().is_some_and(Records::is_held_back) {
+                context.waker().wake_by_ref();
+            }
+            Poll::Ready((polled, work))
+        })
+        .await;
+        turns.note(work, begun);
+        drop(turn);
+        if let Poll::Ready(accepted) = polled {
+            break accepted;
+        }
+        // The handshake has told whom to wake.
+        let mut is_woken = false;
+        poll_fn(|_| match std::mem::replace(&mut is_woken, true) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    };
+    let accepted = accepted.inspect_err(|error| {
         mistaken::tell_handshake(peer, first.get(..seen).unwrap_or_default(), error);
-    })
+    });
+    Ok(Secured::new(accepted?, Arc::clone(turns)))
 }

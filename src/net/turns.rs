@@ -33,6 +33,8 @@ pub struct SourceTurns {
     paced_until: AtomicU64,
     /// Until when none is given, in microseconds since `started`.
     rests_until: AtomicU64,
+    /// Until when what was sent in small records takes, in microseconds since `started`.
+    reads_until: AtomicU64,
 }
 
 impl Turns {
@@ -50,6 +52,7 @@ impl Turns {
                 started: self.started,
                 paced_until: AtomicU64::new(0),
                 rests_until: AtomicU64::new(0),
+                reads_until: AtomicU64::new(0),
             })
         };
         let Some(source) = ClientSource::elsewhere(address) else { return fresh() };
@@ -103,6 +106,24 @@ impl SourceTurns {
         }
     }
 
+    /// Notes what was read in one go, and says for how long the connection is not read from, if that was a long turn: nobody
+    /// waits for a turn in the middle of reading, so those of one source have theirs one behind the other, and others as
+    /// much time between them.
+    pub(super) fn note_read(&self, work: u64) -> Option<Duration> {
+        if work < LONG_TURN {
+            return None;
+        }
+        let now = Instant::now();
+        self.note(work, now);
+        let now = u64::try_from(now.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX);
+        let behind = |until: u64| until.max(now).saturating_add(2 * work / WORK_IN_A_MICROSECOND);
+        let until =
+            self.reads_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |until| Some(behind(until)));
+        // Both are the value before.
+        let until = behind(until.unwrap_or_else(|until| until));
+        Some(Duration::from_micros(until.saturating_sub(now)))
+    }
+
     fn rest_behind(&self, work: u64, begun: Instant, ended: Instant) {
         let taken = ended.saturating_duration_since(begun);
         if taken > TURN_TIME {
@@ -120,8 +141,10 @@ impl SourceTurns {
 
 /// A turn is long from here on: some 150 microseconds. A point search costs a few hundred.
 const LONG_TURN: u64 = 3_000;
+/// So much of it is done in a microsecond when nothing else runs.
+const WORK_IN_A_MICROSECOND: u64 = 20;
 /// What a TLS handshake counts for: about a signature.
-pub const WORK_OF_A_HANDSHAKE: u64 = 10_000;
+pub(super) const WORK_OF_A_HANDSHAKE: u64 = 10_000;
 /// What is counted is cut into turns that are over by then.
 const TURN_TIME: Duration = Duration::from_millis(1);
 /// No rest is longer behind a turn whose work does not explain it: it may have taken so long because the machine did
@@ -188,6 +211,20 @@ mod tests {
         // As much was done, and could not be cut.
         one.rest_behind(2_000_000, begun, after(1_000));
         assert_eq!(one.rest(after(1_000)).as_micros().div_ceil(1_000), 1_000);
+    }
+
+    #[test]
+    fn what_a_source_sends_in_small_records_is_read_one_behind_the_other() {
+        let one = Turns::new(1).of(&from("192.0.2.1"));
+        assert_eq!(one.note_read(LONG_TURN - 1), None);
+        assert!(!one.is_paced(Instant::now()));
+        let mut until = 0;
+        for _ in 0..4 {
+            assert!(one.note_read(4_000).is_some());
+            let before = std::mem::replace(&mut until, one.reads_until.load(Ordering::Relaxed));
+            assert!(until >= before + 400, "{before} {until}");
+        }
+        assert!(one.is_paced(Instant::now()));
     }
 
     #[test]

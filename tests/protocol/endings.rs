@@ -1,6 +1,6 @@
 //! How connections end: what was received is answered first, and over TLS the end is told.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -68,9 +68,13 @@ fn ldaps(
 
 fn start_tls(address: SocketAddr, place: &Place) -> TlsClient {
     let mut stream = connect(address);
-    stream.write_all(&message(1, &element(0x77, &element(0x80, START_TLS)))).unwrap();
+    stream.write_all(&message_of_start_tls()).unwrap();
     assert_eq!(final_code(&read_message(&mut stream).unwrap()), (1, 0x78, 0));
     tls(stream, place, &rustls::version::TLS13)
+}
+
+fn message_of_start_tls() -> Vec<u8> {
+    message(1, &element(0x77, &element(0x80, START_TLS)))
 }
 
 /// A bind that needs a hash, and searches behind it.
@@ -184,4 +188,28 @@ fn every_orderly_end_is_told_over_tls() {
     client.read_exact(&mut head).unwrap();
     server.signal(rustix::process::Signal::TERM);
     rest(&mut client);
+}
+
+/// More than any client says before it is answered: nobody keeps it.
+#[test]
+fn a_handshake_that_does_not_end_is_cut_off() {
+    let (_place, server, _) = start("handshake_time = \"1h\"");
+    let mut message = vec![1, 0, 0xff, 0xdc, 3, 3];
+    message.resize(65_000, 0);
+    let in_records = |part: &[u8]| {
+        let [.., high, low] = part.len().to_be_bytes();
+        [&[0x16, 3, 1, high, low], part].concat()
+    };
+    let octets: Vec<u8> = message.chunks(16_000).flat_map(in_records).collect();
+    let mut upgraded = connect(server.address("ldap"));
+    upgraded.write_all(&message_of_start_tls()).unwrap();
+    assert_eq!(final_code(&read_message(&mut upgraded).unwrap()), (1, 0x78, 0));
+    for mut stream in [upgraded, connect(server.address("ldaps")), connect(server.address("https"))] {
+        // It may be closed before all of it is sent.
+        let _ = stream.write_all(&octets);
+        match stream.read(&mut [0; 64]) {
+            Ok(read) => assert_eq!(read, 0),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+    }
 }

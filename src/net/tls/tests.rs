@@ -293,6 +293,37 @@ fn a_chain_is_verified_again_by_other_authorities() {
     eprintln!("a chain of two signatures: {:?}", begun.elapsed() / VERIFICATIONS);
 }
 
+/// A verifier would try each way through them, and each may cost a signature.
+#[test]
+fn no_more_certificates_are_looked_at_than_a_chain_needs() {
+    let key = || KeyPair::generate().unwrap();
+    let mut issuer = Issuer::new(params("root", true), key());
+    let root = params("root", true).self_signed(issuer.key()).unwrap().der().clone();
+    let provider = Arc::new(default_provider());
+    let authorities = ClientAuthorities::new(Path::new("clients.pem"), &[root], &provider).unwrap();
+    let now = crate::model::Timestamp::now();
+    let mut chain = Vec::new();
+    for number in 0..=5 {
+        let mine = key();
+        let (params, certificate) = signed(&format!("middle {number}"), &mine, true, &issuer);
+        let (_, leaf) = signed("portal", &key(), false, &issuer);
+        let shown: Vec<_> = std::iter::once(leaf).chain(chain.iter().cloned()).collect();
+        let verified = authorities.verify(&shown, now);
+        assert_eq!(verified.is_ok(), number <= 4, "{number}: {verified:?}");
+        chain.insert(0, certificate);
+        issuer = Issuer::new(params, mine);
+    }
+
+    let mut large = params("portal", false);
+    large.custom_extensions.push(rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![4; 13_000]));
+    let root = Issuer::new(params("root", true), key());
+    let authority = params("root", true).self_signed(root.key()).unwrap().der().clone();
+    let authorities = ClientAuthorities::new(Path::new("clients.pem"), &[authority], &provider).unwrap();
+    let leaf = large.signed_by(&key(), &root).unwrap().der().clone();
+    let error = authorities.verify(&[leaf], now).unwrap_err();
+    assert!(format!("{error:?}").contains("ChainTooLong"), "{error:?}");
+}
+
 const VERIFICATIONS: u32 = 100;
 
 fn error_of(files: &TlsFiles) -> TlsError {

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::attacks::{ALL, Attack, Known, Message, Way, Whom};
+use super::attacks::{ALL, Attack, Door, Known, Message, Way, Whom};
 use super::{Attacked, header, service_account};
 use crate::support::Server;
 use crate::support::octets::{bind, connect, final_code, read_message};
@@ -35,6 +35,7 @@ impl Attacker {
             .args(["attack::attacks_leave_a_victim_its_answers", "--exact", "--ignored", "--nocapture"])
             .env(IS_ONE, attack.name)
             .env("ATTACK_LDAP", server.address("ldap").to_string())
+            .env("ATTACK_LDAPS", server.address("ldaps").to_string())
             .env("ATTACK_HTTP", server.address("http").to_string())
             .env("ATTACK_READER", &attacked.reader)
             .env("ATTACK_RIGHTLESS", &attacked.rightless)
@@ -100,6 +101,7 @@ pub fn run() {
     let attack = &At {
         attack,
         ldap: told("ATTACK_LDAP").parse().unwrap(),
+        ldaps: told("ATTACK_LDAPS").parse().unwrap(),
         http: told("ATTACK_HTTP").parse().unwrap(),
         known: Known { reader: told("ATTACK_READER"), rightless: told("ATTACK_RIGHTLESS") },
         done: Done::default(),
@@ -145,6 +147,7 @@ pub fn run() {
 struct At {
     attack: &'static Attack,
     ldap: SocketAddr,
+    ldaps: SocketAddr,
     http: SocketAddr,
     known: Known,
     done: Done,
@@ -163,7 +166,11 @@ struct Done {
 impl At {
     /// A connection, bound as the attack wants it.
     fn come(&self, connection: usize) -> TcpStream {
-        let address = if self.attack.is_http { self.http } else { self.ldap };
+        let address = match self.attack.door {
+            Door::Ldap => self.ldap,
+            Door::Ldaps => self.ldaps,
+            Door::Http => self.http,
+        };
         let mut stream = connect(address);
         let sources = self.attack.sources;
         let from = if sources == 0 { header(200, 1) } else { header(1, connection % sources) };

@@ -16,7 +16,7 @@ pub struct Attack {
     /// Messages within a second; of what is only held, connections.
     pub rate: u32,
     pub whom: Whom,
-    pub is_http: bool,
+    pub door: Door,
     pub way: Way,
     pub beside: Beside,
     /// Which limits are reached at least how often.
@@ -28,6 +28,13 @@ impl Attack {
     pub fn is_unanswered(&self) -> bool {
         matches!(self.way, Way::Hold { .. })
     }
+}
+
+#[derive(Clone, Copy)]
+pub enum Door {
+    Ldap,
+    Ldaps,
+    Http,
 }
 
 pub enum Whom {
@@ -81,7 +88,7 @@ const BEFORE_BIND: Attack = Attack {
     sources: 100,
     rate: 500,
     whom: Whom::Stranger,
-    is_http: false,
+    door: Door::Ldap,
     way: Way::Hold { sent: |_| Vec::new() },
     beside: Beside::Nothing,
     limits: &[],
@@ -347,9 +354,18 @@ pub const ALL: &[Attack] = &[
         connections: 400,
         sources: 40,
         rate: 100,
-        is_http: true,
+        door: Door::Http,
         beside: Beside::AsksForHealth,
         limits: &[("http_connections_max", AtLeast::Once)],
+        ..BEFORE_BIND
+    },
+    Attack {
+        name: "handshakes of TLS, from one address",
+        connections: 200,
+        sources: 1,
+        rate: 500,
+        door: Door::Ldaps,
+        way: Way::Hold { sent: |_| hello() },
         ..BEFORE_BIND
     },
     Attack {
@@ -371,6 +387,21 @@ pub const ALL: &[Attack] = &[
 /// So many octets of a code point that NFKC makes eighteen of.
 fn grows(octets: usize) -> String {
     "\u{fdfa}".repeat(octets / 3)
+}
+
+/// What a handshake begins with; it may be said as often as one likes.
+fn hello() -> Vec<u8> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let mut client = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+    let mut octets = Vec::new();
+    client.write_tls(&mut octets).unwrap();
+    octets
 }
 
 fn parts(count: usize) -> String {

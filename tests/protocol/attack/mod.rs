@@ -212,10 +212,14 @@ const SERVER: &str = r#"
 [server]
 data_dir = "data"
 ldap = ["127.0.0.1:0"]
+ldaps = ["127.0.0.1:0"]
 http = ["127.0.0.1:0"]
 proxy_networks = ["127.0.0.1/32"]
 plain_bind = "always"
 log = { level = "error" }
+
+[server.tls]
+development = "certs"
 "#;
 
 const SEED: &str = r#"

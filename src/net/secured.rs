@@ -1,0 +1,103 @@
+//! A stream under TLS, of whatever protocol: what its records cost is counted for the source of the client, and one whose
+//! records carry nothing ends.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+use tokio_rustls::server::TlsStream;
+
+use super::records::Records;
+use super::turns::SourceTurns;
+
+/// A stream whose handshake is done.
+#[derive(Debug)]
+pub struct Secured {
+    stream: TlsStream<Records>,
+    turns: Arc<SourceTurns>,
+    /// Until when others have their turns; made behind many small records only.
+    rest: Option<Pin<Box<Sleep>>>,
+}
+
+impl Secured {
+    pub(super) fn new(mut stream: TlsStream<Records>, turns: Arc<SourceTurns>) -> Self {
+        stream.get_mut().0.shaken();
+        Self { stream, turns, rest: None }
+    }
+
+    /// What the client has shown in the handshake, or in the one that began the session which it has resumed.
+    pub fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        self.stream.get_ref().1.peer_certificates()
+    }
+}
+
+impl AsyncRead for Secured {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Some(rest) = &mut this.rest {
+            ready!(rest.as_mut().poll(context));
+            this.rest = None;
+        }
+        let before = buffer.filled().len();
+        this.stream.get_mut().0.begin();
+        let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        let has_brought = buffer.filled().len() > before;
+        let records = this.stream.get_mut().0;
+        this.rest = this.turns.note_read(records.work()).map(|rest| Box::pin(sleep(rest)));
+        if has_brought {
+            records.forget();
+        }
+        if polled.is_ready() {
+            return polled;
+        }
+        if records.is_in_vain() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, IN_VAIN)));
+        }
+        match &mut this.rest {
+            // What has come meanwhile is looked at behind the rest.
+            Some(rest) => drop(rest.as_mut().poll(context)),
+            None if records.is_held_back() => context.waker().wake_by_ref(),
+            None => {}
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Secured {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, octets)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+const IN_VAIN: &str = "the client has sent records of TLS that carry nothing, and nothing else";
+
+#[cfg(test)]
+mod tests;
