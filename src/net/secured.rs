@@ -19,6 +19,8 @@ use super::turns::SourceTurns;
 pub struct Secured {
     stream: TlsStream<Records>,
     turns: Arc<SourceTurns>,
+    /// What its records have cost beyond what they have brought.
+    owed: u64,
     /// Until when others have their turns; made behind many small records only.
     rest: Option<Pin<Box<Sleep>>>,
 }
@@ -26,7 +28,7 @@ pub struct Secured {
 impl Secured {
     pub(super) fn new(mut stream: TlsStream<Records>, turns: Arc<SourceTurns>) -> Self {
         stream.get_mut().0.shaken();
-        Self { stream, turns, rest: None }
+        Self { stream, turns, owed: 0, rest: None }
     }
 
     /// What the client has shown in the handshake, or in the one that began the session which it has resumed.
@@ -49,10 +51,14 @@ impl AsyncRead for Secured {
         let before = buffer.filled().len();
         this.stream.get_mut().0.begin();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
-        let has_brought = buffer.filled().len() > before;
+        let brought = buffer.filled().len() - before;
         let records = this.stream.get_mut().0;
-        this.rest = this.turns.note_read(records.work()).map(|rest| Box::pin(sleep(rest)));
-        if has_brought {
+        this.owed = (this.owed + records.work()).saturating_sub(PAID_FOR_MAX.min(brought as u64));
+        if let Some(rest) = this.turns.note_read(this.owed) {
+            this.owed = 0;
+            this.rest = Some(Box::pin(sleep(rest)));
+        }
+        if brought > 0 {
             records.forget();
         }
         if polled.is_ready() {
@@ -61,11 +67,10 @@ impl AsyncRead for Secured {
         if records.is_in_vain() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, IN_VAIN)));
         }
-        match &mut this.rest {
-            // What has come meanwhile is looked at behind the rest.
-            Some(rest) => drop(rest.as_mut().poll(context)),
-            None if records.is_held_back() => context.waker().wake_by_ref(),
-            None => {}
+        // What has come meanwhile is looked at behind the rest.
+        let rests = this.rest.as_mut().is_some_and(|rest| rest.as_mut().poll(context).is_pending());
+        if records.is_held_back() && !rests {
+            context.waker().wake_by_ref();
         }
         Poll::Pending
     }
@@ -97,6 +102,9 @@ impl AsyncWrite for Secured {
     }
 }
 
+/// An octet that is brought pays for a unit of work, as far as so many records cost that bring requests: many that bring
+/// nothing are not paid for by a large one.
+const PAID_FOR_MAX: u64 = 1_000;
 const IN_VAIN: &str = "the client has sent records of TLS that carry nothing, and nothing else";
 
 #[cfg(test)]
