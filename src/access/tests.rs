@@ -4,13 +4,14 @@
 use std::net::IpAddr;
 
 use super::limits::search_limits;
-use super::rights::{Decision, Reason, Via};
+use super::rights::{Decision, Reason, Via, missing as missing_of};
 use super::*;
 use crate::directory::tests::fixture::World;
 use crate::directory::{EntryId, OwnEntries, Snapshot, Visibility};
 use crate::model::{
     AccountNumber, Application, ApplicationNumber, Binding, BindingMode, BindingSubject, Change, Fingerprint,
-    GroupNumber, Key, Password, ProviderNumber, Record, RoleNumber, Timestamp, Token, TokenNumber,
+    Grant, GroupNumber, Key, ObjectReference, Password, Permission, ProviderNumber, Record, RoleNumber,
+    Timestamp, Token, TokenNumber,
 };
 use crate::plain::{self, account, group, provider, role, search_grant};
 
@@ -96,6 +97,41 @@ fn nothing_is_granted_from_the_beginning() {
         authorise(&snapshot, None, ProviderNumber::new(1), None, NOW, &mut Entitlements::default()),
         Err(Denied::Anonymous)
     );
+}
+
+/// Many rights are asked for together, with the same outcome as one by one.
+#[test]
+fn of_many_rights_the_first_that_is_missing_is_found() {
+    let mut world = world();
+    let on = |number: u32| Some(ObjectReference::Account(AccountNumber::new(number)));
+    let grant = |permission, on| Grant { permission, on };
+    let own = grant(Permission::ViewToken, Some(ObjectReference::Token(TokenNumber::new(TOKEN))));
+    let alice = world.accounts.get_mut(&ALICE).unwrap();
+    alice.roles = vec![RoleNumber::new(ROLE)];
+    alice.grants = (100..130).map(|number| grant(Permission::ChangeUser, on(number))).collect();
+    world.roles.get_mut(&ROLE).unwrap().grants = vec![grant(Permission::ViewUser, None)];
+    world.groups.get_mut(&HIGH).unwrap().grants = vec![grant(Permission::DeleteUser, on(7))];
+    let snapshot = world.snapshot();
+    let accounts = snapshot.accounts();
+    let alice = accounts.account(AccountNumber::new(ALICE)).map(|account| &**account);
+    let mut asked: Vec<Grant> = (100..130).map(|number| grant(Permission::ChangeUser, on(number))).collect();
+    asked.extend([own, grant(Permission::ViewUser, on(1)), grant(Permission::DeleteUser, on(7))]);
+    let missing = |grants: Vec<Grant>| missing_of(accounts, alice, &Rights { is_superuser: false, grants });
+    assert_eq!(missing(asked.clone()), None);
+    for lacking in [
+        grant(Permission::ChangeUser, on(99)),
+        grant(Permission::ChangeUser, None),
+        grant(Permission::ViewToken, Some(ObjectReference::Token(TokenNumber::new(TOKEN + 1)))),
+        grant(Permission::DeleteUser, None),
+    ] {
+        for place in [0, 20, asked.len()] {
+            let mut more = asked.clone();
+            more.insert(place, lacking);
+            more.push(grant(Permission::AddUser, None));
+            assert_eq!(missing(more), Some(Missing::Permission(lacking.permission)), "{lacking:?}");
+        }
+    }
+    assert!(!holds(accounts, None, &Rights { is_superuser: false, grants: asked }));
 }
 
 /// One way to hold the right: what it does to the directory.

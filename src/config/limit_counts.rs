@@ -45,7 +45,7 @@ impl Limit {
 }
 
 /// Limits that nothing reaches while the server runs, and why.
-pub const UNCOUNTED: [(Limit, &str); 15] = [
+pub const UNCOUNTED: [(Limit, &str); 16] = [
     (Limit::throttle_time, "a span over which others are counted"),
     (Limit::throttle_pause_min, "how long something else lasts, whose beginnings are counted"),
     (Limit::logins_told_time, "the time between two events"),
@@ -57,6 +57,7 @@ pub const UNCOUNTED: [(Limit, &str); 15] = [
     (Limit::sha_crypt_rounds_max, IMPORT),
     (Limit::bcrypt_cost_max, IMPORT),
     (Limit::posix_number_min, RULE),
+    (Limit::attribute_values_max, RULE),
     (Limit::password_length_min, RULE),
     (Limit::groups_above_max, RULE),
     (Limit::containers_max, RULE),

@@ -152,6 +152,8 @@ limits! {
     commands_waiting_max: u32 = 4_096, 1..=1_048_576;
     /// uidNumbers and gidNumbers below this are those of system accounts: only superusers and the operator give them, and an import leaves them out.
     posix_number_min: u32 = 1_000, 0..=2_000_000_000;
+    /// Values of one attribute of an account or a group, with whatever options, that a caller of the API gives; superusers and the operator, the config and an import give up to 100,000.
+    attribute_values_max: u32 = 1_000, 1..=100_000;
     /// Characters of a person's password, at least.
     password_length_min: u32 = 8, 1..=1_024;
     /// Groups that an account may be in through one group and those that it is in, each of which is asked at each operation.

@@ -5,6 +5,8 @@
 pub struct Rules {
     /// uidNumbers and gidNumbers below this are for superusers and the operator to give.
     pub posix_number_min: u32,
+    /// Values of one attribute that who is no superuser may give.
+    pub attribute_values_max: usize,
     /// Characters of a person's password, at least.
     pub password_length_min: usize,
     /// Octets of a secret that a bind may carry, so that a longer one would be of no use.
@@ -23,6 +25,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             posix_number_min: 1_000,
+            attribute_values_max: 1_000,
             password_length_min: 8,
             secret_length_max: 1_024,
             groups_above_max: 256,

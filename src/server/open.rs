@@ -176,6 +176,7 @@ fn registry_settings(settings: &Settings) -> RegistrySettings {
         spools: spools(settings),
         rules: Rules {
             posix_number_min: limits.posix_number_min,
+            attribute_values_max: count(limits.attribute_values_max),
             password_length_min: count(limits.password_length_min),
             secret_length_max: count(limits.bind_secret_length_max),
             groups_above_max: count(limits.groups_above_max),

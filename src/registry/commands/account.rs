@@ -201,9 +201,9 @@ pub(super) fn put(
     transaction.noting_all(validate::new_problems(before, &account, |account, problems| {
         validate::account(account, present, transaction.snapshot(), &viewer, problems);
     }))?;
-    let numbers =
-        validate::posix_numbers(transaction, &account.attributes, before.map(|before| &*before.attributes));
-    transaction.noting(numbers)?;
+    let present = before.map(|before| &*before.attributes);
+    transaction.noting(validate::value_counts(transaction, &account.attributes, present))?;
+    transaction.noting(validate::posix_numbers(transaction, &account.attributes, present))?;
     transaction.put(Record::Account(account))
 }
 

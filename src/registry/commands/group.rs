@@ -86,6 +86,8 @@ pub fn delete_group(transaction: &mut Transaction<'_>, number: GroupNumber) -> R
     transaction.delete_group(number)
 }
 
+/// What is taken is asked for like what is given: whoever could strip somebody of it could then take the rest, and get the
+/// rights back with it when they are given again.
 fn require_rights_of(transaction: &Transaction<'_>, number: GroupNumber) -> Result<(), ChangeError> {
     let accounts = transaction.snapshot().accounts();
     transaction.caller().require_held(accounts, &Rights::of_group(accounts, number))
@@ -103,8 +105,7 @@ pub fn set_member(
     account: AccountNumber,
     is_member: bool,
 ) -> Result<(), ChangeError> {
-    let permission = if is_member { Permission::AddUserToGroup } else { Permission::RemoveUserFromGroup };
-    require_on_group(transaction, group, permission)?;
+    require_on_group(transaction, group, permission_for(is_member))?;
     // Whoever was given this one job need not be allowed to look at the accounts; the group shows them their numbers.
     check_account(transaction, account, "pk", true)?;
     set_member_for(transaction, group, account, is_member)
@@ -117,15 +118,15 @@ pub(super) fn set_member_for(
     account: AccountNumber,
     is_member: bool,
 ) -> Result<(), ChangeError> {
-    let permission = if is_member { Permission::AddUserToGroup } else { Permission::RemoveUserFromGroup };
-    let state = require_on_group(transaction, group, permission)?;
-    // What is taken is asked for like what is given: whoever could strip somebody of it could then take the rest, and get
-    // the rights back with it when they are given again.
+    let state = require_on_group(transaction, group, permission_for(is_member))?;
     if is_member != state.has_member(account) {
-        let accounts = transaction.snapshot().accounts();
-        transaction.caller().require_held(accounts, &Rights::of_group(accounts, group))?;
+        require_rights_of(transaction, group)?;
     }
     transaction.set_member(group, account, is_member).map(drop)
+}
+
+fn permission_for(is_member: bool) -> Permission {
+    if is_member { Permission::AddUserToGroup } else { Permission::RemoveUserFromGroup }
 }
 
 fn require_on_group(
@@ -271,9 +272,9 @@ pub(super) fn put(
     transaction.noting_all(validate::new_problems(before, &group, |group, problems| {
         validate::group(group, present, transaction.snapshot(), &viewer, problems);
     }))?;
-    let numbers =
-        validate::posix_numbers(transaction, &group.attributes, before.map(|before| &*before.attributes));
-    transaction.noting(numbers)?;
+    let present = before.map(|before| &*before.attributes);
+    transaction.noting(validate::value_counts(transaction, &group.attributes, present))?;
+    transaction.noting(validate::posix_numbers(transaction, &group.attributes, present))?;
     transaction.put(Record::Group(group))
 }
 
@@ -345,13 +346,18 @@ fn set_members(
     };
     let wanted: BTreeSet<AccountNumber> = members.iter().copied().collect();
     let viewer = transaction.viewer();
-    for account in wanted.difference(&present) {
-        check_member(transaction, &viewer, *account, "users")?;
-        set_member_for(transaction, number, *account, true)?;
-    }
-    for account in present.difference(&wanted) {
-        check_member(transaction, &viewer, *account, "users")?;
-        set_member_for(transaction, number, *account, false)?;
+    for (changed, is_member) in [(wanted.difference(&present), true), (present.difference(&wanted), false)] {
+        let mut is_asked = false;
+        for account in changed {
+            check_member(transaction, &viewer, *account, "users")?;
+            // Once for all: there may be very many, and what the group gives is the same for each.
+            if !is_asked {
+                require_on_group(transaction, number, permission_for(is_member))?;
+                require_rights_of(transaction, number)?;
+                is_asked = true;
+            }
+            transaction.set_member(number, *account, is_member)?;
+        }
     }
     Ok(())
 }

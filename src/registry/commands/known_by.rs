@@ -408,3 +408,83 @@ const GROUP_KNOWN_BY: [&str; 3] = ["uid", "mail", "email"];
 /// So many are told of at a time.
 /// No limit of the config: all are counted, and nobody reads more.
 const TOLD_MAX: usize = 100;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::access::{Credential, Holder};
+    use crate::model::{
+        AccountChanges, AccountKind, Actor, Change, Grant, GroupChanges, GroupNumber, Password,
+    };
+    use crate::plain;
+    use crate::registry::commands::testing::{registry_over, wait};
+    use crate::registry::commands::{update_account, update_group};
+    use crate::schema::steps;
+    use crate::store::{Batch, Counters, MemoryStore, Store as _};
+
+    /// Whoever may change one object occupies the one writer no longer than what is said of it takes.
+    #[test]
+    fn what_many_values_cost_grows_as_they_do() {
+        let holds = |permission| Grant { permission, on: None };
+        let helper = Account {
+            grants: vec![holds(Permission::ChangeUser), holds(Permission::ChangeGroup)],
+            kind: AccountKind::Internal,
+            password: Some(Password { generation: 1, ..plain::password("none") }),
+            ..plain::account(1, "helper")
+        };
+        let person = |number, name| Account { kind: AccountKind::Internal, ..plain::account(number, name) };
+        let records = [
+            Record::Provider(plain::provider(1, "dc=example,dc=org")),
+            Record::Account(helper),
+            Record::Account(person(2, "one")),
+            Record::Account(person(3, "other")),
+            Record::Group(plain::group(4, "team")),
+        ];
+        let store = Arc::new(MemoryStore::new());
+        let changes = records.into_iter().map(Change::Put).collect();
+        let counters = Counters { next_number: 1_000, next_object: 1_000, ..Counters::default() };
+        store.commit(&Batch { changes, counters, seeded: true, ..Batch::default() }).unwrap();
+        let registry = registry_over(store);
+        let holder =
+            Holder { account: AccountNumber::new(1), credential: Credential::Password { generation: 1 } };
+        let caller = Caller::account(holder, Actor::named("helper"));
+        let cost = |on: ObjectReference, name: &str, count: usize| {
+            let values: Vec<String> = (0..count).map(|number| format!("m{number}@example.org")).collect();
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            let attributes = Some(vec![plain::attribute(name, &values)]);
+            let command = move |transaction: &mut crate::registry::Transaction<'_>| {
+                let before = steps::taken();
+                match on {
+                    ObjectReference::Group(number) => {
+                        update_group(transaction, number, GroupChanges { attributes, ..Default::default() })?;
+                    }
+                    _ => {
+                        let number = AccountNumber::new(on.number());
+                        let changes = AccountChanges { attributes, ..Default::default() };
+                        update_account(transaction, number, changes)?;
+                    }
+                }
+                assert!(transaction.problems().is_empty());
+                Ok(steps::taken() - before)
+            };
+            wait(registry.change(caller.clone(), command)).unwrap()
+        };
+        let [one, other] = [2, 3].map(|number| ObjectReference::Account(AccountNumber::new(number)));
+        let team = ObjectReference::Group(GroupNumber::new(4));
+        for (on, name) in [(one, "mail"), (one, "uid"), (one, "cn"), (team, "mail"), (team, "cn")] {
+            let (few, many) = (cost(on, name, 100), cost(on, name, 400));
+            assert!(many < 6 * few, "{on:?} {name}: {many} for four times what cost {few}");
+            cost(on, name, 1);
+        }
+        // Nor where another has them all.
+        cost(one, "mail", 100);
+        let few = cost(other, "mail", 100);
+        cost(other, "mail", 1);
+        cost(one, "mail", 400);
+        let many = cost(other, "mail", 400);
+        assert!(many < 6 * few, "{many} for four times what cost {few}");
+    }
+}

@@ -210,7 +210,8 @@ pub(super) fn check_grants(
 ) -> Result<(), ChangeError> {
     let accounts = transaction.snapshot().accounts();
     let is_there = |on: ObjectReference| accounts.has(on) || transaction.is_announced(on);
-    for grant in after.iter().filter(|grant| !before.contains(grant)) {
+    let known: HashSet<&Grant> = before.iter().collect();
+    for grant in after.iter().filter(|grant| !known.contains(grant)) {
         let Some(on) = grant.on else { continue };
         let granted = validate::grant(grant).map_err(|problem| ChangeError::field("permissions", problem));
         transaction.noting(granted)?;

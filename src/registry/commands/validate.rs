@@ -1,7 +1,7 @@
 //! What an object must be like before it is committed. Each function gives sentences for an operator: they
 //! name the object and what to do.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use ipnet::IpNet;
 
@@ -557,6 +557,47 @@ pub(super) fn posix_numbers(
     Err(ChangeError::field("attributes", message))
 }
 
+/// Whether no attribute has more values, with whatever options, than the caller may give it, or than it had: each is looked at
+/// whenever the object is written or found, by the one writer too. `before`: what there was.
+///
+/// # Errors
+/// [`ChangeError::Field`]
+pub(super) fn value_counts(
+    transaction: &Transaction<'_>,
+    after: &[Attribute],
+    before: Option<&[Attribute]>,
+) -> Result<(), ChangeError> {
+    let snapshot = transaction.snapshot();
+    let is_superuser = transaction.caller().is_superuser(snapshot.accounts());
+    let most = if is_superuser { VALUES_MAX } else { transaction.rules().attribute_values_max };
+    let counts = |attributes: &[Attribute]| {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for Attribute { description, values } in attributes {
+            let base = description.split(';').next().unwrap_or_default();
+            *counts.entry(canonical_description(base, snapshot.schema())).or_default() += values.len();
+        }
+        counts
+    };
+    let counted = counts(after);
+    if counted.values().all(|count| *count <= most) {
+        return Ok(());
+    }
+    let known = before.map(counts).unwrap_or_default();
+    let had = |name: &String| known.get(name).copied().unwrap_or_default();
+    let Some((name, count)) = counted.iter().find(|(name, count)| **count > most.max(had(name))) else {
+        return Ok(());
+    };
+    let otherwise = match is_superuser {
+        true => "",
+        false => " (server.limits.attribute_values_max), or ask a superuser",
+    };
+    let message = format!(
+        "the attribute {name} would have {count} values: give it {most} at most{otherwise}",
+        name = quoted(name)
+    );
+    Err(ChangeError::field("attributes", message))
+}
+
 /// The uidNumbers and gidNumbers among attributes that are below this, or no numbers a system would take as such.
 pub(super) fn low_numbers(
     attributes: &[Attribute],
@@ -753,18 +794,25 @@ pub(super) fn numbers_taken(snapshot: &Snapshot, seed: &Seed) -> HashSet<u32> {
     starts.flat_map(|start| given.iter().filter_map(move |value: &u32| value.checked_sub(start))).collect()
 }
 
-/// The entries of a tree that have this value, by an index.
+/// The entries of a tree that have this value, by an index alone: each is found at the same cost, however many values it has.
+/// Its keys are hashes of 64 bits by a key of this process, so that nobody makes two values that have one.
 pub(super) fn holders(snapshot: &Snapshot, tree: &Tree, attribute: &str, value: &[u8]) -> Vec<EntryId> {
     let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
     let items = [FilterItem::Equality { attribute, value }];
     let filter = PreparedFilter::new(&items, &reader);
     let candidates = plan(&filter, &reader).candidates;
-    let mut evaluator = Evaluator::default();
+    // Whether an entry has what is computed for each is in no index.
+    let mut evaluator =
+        snapshot.schema().find(attribute).is_some_and(AttributeId::is_computed).then(Evaluator::default);
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(raw) = candidates.next(from) {
         let id = EntryId::from_raw(raw);
-        if tree.entry(id).is_some_and(|entry| evaluator.matches(&filter, &reader, id, entry)) {
+        let has_it = tree.entry(id).is_some_and(|entry| {
+            let evaluator = evaluator.as_mut();
+            evaluator.is_none_or(|evaluator| evaluator.matches(&filter, &reader, id, entry))
+        });
+        if has_it {
             found.push(id);
         }
         let Some(next) = raw.checked_add(1) else { break };
@@ -794,6 +842,9 @@ fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
 /// without number.
 /// No limit of the config: a rule about what one object may hold, far above what any does.
 pub(super) const ATTRIBUTES_MAX: usize = 1_000;
+/// Values of one attribute, whoever gives them: more than any list of mail addresses has.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
+pub(super) const VALUES_MAX: usize = 100_000;
 /// Object classes of one object, as a file gives them: each is asked for each attribute.
 /// No limit of the config: a rule about what one object may hold, far above what any does.
 pub(super) const CLASSES_MAX: usize = 100;

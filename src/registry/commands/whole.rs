@@ -16,7 +16,7 @@ use crate::registry::{Caller, ChangeError, Rules, Viewer};
 use crate::schema::{AttributeId, normalize_dn};
 
 /// What cannot be, about more than one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Problem {
     /// The field of the API that says it.
     pub(crate) field: &'static str,
@@ -49,9 +49,9 @@ impl Problem {
         Self { within: Some(ObjectReference::Provider(tree.provider().number)), ..self }
     }
 
-    /// Whether this is what the other was already, and no worse.
-    fn is_no_worse_than(&self, known: &Self) -> bool {
-        self.excess <= known.excess && *self == Self { excess: self.excess, ..known.clone() }
+    /// The same, whether it is worse or not.
+    fn whatever_its_excess(self) -> Self {
+        Self { excess: 0, ..self }
     }
 }
 
@@ -94,8 +94,16 @@ pub(in crate::registry) fn problems<'a>(
         asked.objects.iter().fold(Viewer::new(caller, after.accounts()), |viewer, on| viewer.about(*on));
     let mut found = asked.problems(after, &viewer, rules);
     if !found.is_empty() {
-        let known = asked.problems(before, &viewer, rules);
-        found.retain(|problem| !known.iter().any(|known| problem.is_no_worse_than(known)));
+        // How far each went before: there may be as many as objects that share a value.
+        let mut known: HashMap<Problem, usize> = HashMap::new();
+        for problem in asked.problems(before, &viewer, rules) {
+            let excess = problem.excess;
+            let worst = known.entry(problem.whatever_its_excess()).or_default();
+            *worst = excess.max(*worst);
+        }
+        found.retain(|problem| {
+            known.get(&problem.clone().whatever_its_excess()).is_none_or(|worst| *worst < problem.excess)
+        });
     }
     for problem in &mut found {
         problem.field = changed_field(problem, journal);

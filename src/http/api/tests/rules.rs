@@ -58,9 +58,10 @@ const LAST_USED: &str = "the application of the last use";
 const SHUT_OUT: &str = "who loses access to an application";
 const SHORTENED: &str = "a relative expiry that has passed by now";
 const NUMBERS: &str = "numbers of system accounts";
+const VALUES: &str = "values of one attribute";
 const DELETED: &str = "names of deleted things";
 
-const RULES: [&str; 31] = [
+const RULES: [&str; 32] = [
     CIRCLES,
     SELF,
     ABOVE,
@@ -91,6 +92,7 @@ const RULES: [&str; 31] = [
     SHUT_OUT,
     SHORTENED,
     NUMBERS,
+    VALUES,
     DELETED,
 ];
 
@@ -214,6 +216,7 @@ impl Doors {
             verified_secrets_max: 64,
             token_keys: TokenKeys::of(1, Some(2)),
             rules: Rules {
+                attribute_values_max: 3,
                 groups_above_max: 3,
                 containers_max: 2,
                 container_length_max: 64,
@@ -735,6 +738,21 @@ fn rows() -> Vec<Row> {
         Case::Import(vec![], vec![], person),
         "the attribute uidNumber: numbers below 1000",
     );
+
+    let many = ["one", "two", "three", "four"];
+    let call =
+        || (Method::PATCH, "/core/users/{user:robot}/", json!({ "attributes": { "description": many } }));
+    let text = format!("[[account]]\nusername = \"a\"\nattributes = {{ description = {} }}\n", json!(many));
+    let person = many.map(|value| format!("description: {value}\n")).concat();
+    row(VALUES, Door::Config, config(&text), "description");
+    // Options make no other attribute of it.
+    let [one, two, three, four] = many;
+    let optional = json!({ "attributes": { "description": [one], "DESCRIPTION;x-a": [two, three], "2.5.4.13;x-b": four } });
+    let cases = vec![call(), (Method::PATCH, "/core/users/{user:robot}/", optional)];
+    let words = "would have 4 values: give it 3 at most";
+    row(VALUES, Door::Api, Case::Calls(vec![], cases), format!("{words}…{words}").leak());
+    row(VALUES, Door::Command, calls(call()), "\"four\"");
+    row(VALUES, Door::Import, Case::Import(vec![], vec![], imported_person("a", &person)), "users: 1");
 
     // The config made it, or it held rights.
     let deleted = (delete, "/core/users/{user:x}/", Value::Null);

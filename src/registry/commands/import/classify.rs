@@ -487,6 +487,10 @@ impl<'a> Reading<'a> {
         for (id, description, values) in std::mem::take(&mut self.attributes) {
             match self.sort_out(id, &description, values, rdn) {
                 Ok(values) if values.is_empty() => {}
+                Ok(values) if values.len() > validate::VALUES_MAX => {
+                    let most = validate::VALUES_MAX;
+                    self.leave_out(&description, &format!("it has more than {most} values"));
+                }
                 Ok(values) => attributes.push(ImportedAttribute {
                     description,
                     values: values.into_iter().map(Octets).collect(),
