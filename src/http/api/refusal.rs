@@ -235,18 +235,14 @@ impl IntoResponse for CallRefusal {
             About::Detail(detail) => {
                 body.insert(DETAIL.to_owned(), Value::String(detail));
             }
-            About::Fields(fields) => {
-                for (field, messages) in fields {
-                    body.insert(field, messages.into());
-                }
-            }
+            About::Fields(fields) => body = of_fields(fields),
             About::Seed(messages, seed) => {
                 body.insert(WHOLE.to_owned(), messages.into());
                 // They are made of texts alone.
                 body.insert(SEED.to_owned(), serde_json::to_value(seed).unwrap_or_default());
             }
         }
-        body.insert("code".to_owned(), Value::String(code.to_owned()));
+        body.insert(CODE.to_owned(), Value::String(code.to_owned()));
         let mut response = (status, Json(Value::Object(body))).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -256,6 +252,18 @@ impl IntoResponse for CallRefusal {
         }
         response
     }
+}
+
+/// What is wrong by the field. What a request calls as an answer calls something else stands with what is about the whole.
+fn of_fields(mut fields: BTreeMap<String, Vec<String>>) -> Map<String, Value> {
+    for name in [CODE, DETAIL, SEED] {
+        let messages = fields.remove(name).unwrap_or_default().into_iter();
+        let named: Vec<String> = messages.map(|message| format!("`{name}`: {message}")).collect();
+        if !named.is_empty() {
+            fields.entry(WHOLE.to_owned()).or_default().extend(named);
+        }
+    }
+    fields.into_iter().map(|(field, messages)| (field, messages.into())).collect()
 }
 
 /// Whether authentik has there what only a person does: flows and their stages, its web console, another's session.
@@ -272,6 +280,8 @@ fn whole_seconds(time: Duration) -> u64 {
 
 /// The field of what is wrong with a request as a whole.
 pub const WHOLE: &str = "non_field_errors";
+/// The field of a word for the kind of a refusal.
+const CODE: &str = "code";
 /// The field of a sentence that is about no field.
 pub const DETAIL: &str = "detail";
 /// The field of what is wrong with a seed, for the command that knows where its objects stand.

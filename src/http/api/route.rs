@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -60,6 +61,7 @@ impl Incoming {
     }
 }
 
+type Parameters = Result<RawPathParams, RawPathParamsRejection>;
 type Handled = Pin<Box<dyn Future<Output = Result<Response, CallRefusal>> + Send>>;
 type Handler = Arc<dyn Fn(Incoming) -> Handled + Send + Sync>;
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -404,51 +406,49 @@ impl Route {
         let (is_told, has_body, says) = (self.is_told, self.body.is_some(), Arc::new(self.says.clone()));
         // There are methods of HTTP that axum does not route; the table has none of them.
         let filter = MethodFilter::try_from(self.method.clone()).unwrap_or(MethodFilter::GET);
-        let routed =
-            on(filter, move |State(api): State<Api>, parameters: RawPathParams, request: Request| {
-                let parameters =
-                    parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-                let (handler, says) = (Arc::clone(&handler), Arc::clone(&says));
-                async move {
-                    let (registry, method) = (Arc::clone(&api.registry), request.method().clone());
-                    let received = receive(api, needs, parameters, says, request).await;
-                    // Whatever stands in the body of a call that takes none is not done.
-                    let received = received.and_then(|incoming| match has_body {
-                        true => Ok(incoming),
-                        // A large one is not even looked at.
-                        false if incoming.body.len() > NO_BODY_OCTETS_MAX => {
-                            Err(CallRefusal::invalid("this call takes no body"))
-                        }
-                        false => incoming.says.body.read(&incoming.body).map(|NoParameters {}| incoming),
-                    });
-                    let incoming = match received {
-                        Ok(incoming) => incoming,
-                        Err(refusal) => return refusal.into_response(),
-                    };
-                    if let Some(told) = incoming.rehearsal.clone() {
-                        let rehearsed = if is_told {
-                            rehearse(handler(incoming), &told).await
-                        } else {
-                            Err(no_rehearsal())
-                        };
-                        return rehearsed.unwrap_or_else(IntoResponse::into_response);
+        let routed = on(filter, move |State(api): State<Api>, parameters: Parameters, request: Request| {
+            // Nothing has a name that is no text.
+            let parameters = parameters.map_err(|_| CallRefusal::not_found()).map(|parameters| {
+                parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+            });
+            let (handler, says) = (Arc::clone(&handler), Arc::clone(&says));
+            async move {
+                let (registry, method) = (Arc::clone(&api.registry), request.method().clone());
+                let received = receive(api, needs, parameters, says, request).await;
+                // Whatever stands in the body of a call that takes none is not done.
+                let received = received.and_then(|incoming| match has_body {
+                    true => Ok(incoming),
+                    // A large one is not even looked at.
+                    false if incoming.body.len() > NO_BODY_OCTETS_MAX => {
+                        Err(CallRefusal::invalid("this call takes no body"))
                     }
-                    let asker = incoming.caller.asker().cloned();
-                    match handler(incoming).await {
-                        Ok(mut response) if response.status() == StatusCode::OK => {
-                            *response.status_mut() = status;
-                            response
-                        }
-                        Ok(response) => response,
-                        Err(refusal) => {
-                            let resource = format!("{PREFIX}{path}");
-                            let asked = denied::Asked { method: &method, resource: &resource, needs };
-                            asked.note(&registry, asker.as_ref(), &refusal);
-                            refusal.into_response()
-                        }
+                    false => incoming.says.body.read(&incoming.body).map(|NoParameters {}| incoming),
+                });
+                let incoming = match received {
+                    Ok(incoming) => incoming,
+                    Err(refusal) => return refusal.into_response(),
+                };
+                if let Some(told) = incoming.rehearsal.clone() {
+                    let rehearsed =
+                        if is_told { rehearse(handler(incoming), &told).await } else { Err(no_rehearsal()) };
+                    return rehearsed.unwrap_or_else(IntoResponse::into_response);
+                }
+                let asker = incoming.caller.asker().cloned();
+                match handler(incoming).await {
+                    Ok(mut response) if response.status() == StatusCode::OK => {
+                        *response.status_mut() = status;
+                        response
+                    }
+                    Ok(response) => response,
+                    Err(refusal) => {
+                        let resource = format!("{PREFIX}{path}");
+                        let asked = denied::Asked { method: &method, resource: &resource, needs };
+                        asked.note(&registry, asker.as_ref(), &refusal);
+                        refusal.into_response()
                     }
                 }
-            });
+            }
+        });
         if self.is_spent { routed.head(no_such_method) } else { routed }
     }
 }
@@ -457,7 +457,7 @@ impl Route {
 async fn receive(
     api: Api,
     needs: Needs,
-    parameters: Vec<(String, String)>,
+    parameters: Result<Vec<(String, String)>, CallRefusal>,
     says: Arc<Says>,
     request: Request,
 ) -> Result<Incoming, CallRefusal> {
@@ -471,6 +471,7 @@ async fn receive(
             super::authenticate::authenticate(&api, &parts.headers, source, id).await?
         }
     };
+    let parameters = parameters?;
     let body = read_body(&api, &parts.headers, body).await?;
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let is_rehearsed = api.door == Door::Local && parts.headers.contains_key(REHEARSE);
