@@ -146,7 +146,7 @@ limits! {
     http_requests_by_token_max: u32 = 6_000, 1..=100_000_000;
     /// Requests to the API from one source address (IPv6: from one /64) within a minute, as many of them at once; a proxy in front that is not in `proxy_networks` is one source.
     http_requests_by_source_max: u32 = 6_000, 1..=100_000_000;
-    /// Calls of the API that read at a time on threads that may wait for the disk; more wait for their turn.
+    /// Calls of the API that read at a time on threads that may wait for the disk, of one account half of them; more wait for their turn.
     http_readings_max: u32 = 4, 1..=1_024;
     /// Changes by callers of the API that wait for the one writer; more are answered with 429.
     commands_waiting_max: u32 = 4_096, 1..=1_048_576;
@@ -212,7 +212,7 @@ limits! {
     event_retention: Duration = YEAR, SECOND..=CENTURY;
     /// Events that the four trails of the audit trail keep together; when there are more, the oldest of the longest are removed, so that each has a quarter to itself.
     events_max: u32 = 1_000_000, 1..=u32::MAX;
-    /// Walks through the audit trail at a time, each of which keeps changes waiting while it reads a piece; more wait for their turn.
+    /// Walks through the audit trail at a time, each of which keeps changes waiting while it reads a piece, by the API half of them for one account; more wait for their turn.
     trail_walks_max: u32 = 2, 1..=1_024;
     /// Custom events that one account adds to the audit trail within a minute, as many of them at once; more are answered with 429.
     custom_events_by_account_max: u32 = 60, 1..=1_000_000;

@@ -139,8 +139,8 @@ pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Ap
     let admitted = query.for_user.map(|number| account_of(reading, number)).transpose()?;
     let now = reading.registry.now();
     let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
-    let mut found: Vec<Arc<model::Application>> = accounts
-        .applications()
+    let mut found: Vec<Arc<model::Application>> = reading
+        .walk(accounts.applications())
         .filter(|application| {
             reading.may_view(ObjectReference::Application(application.number))
                 && is(&query.group, application.texts.get(ApplicationText::Group))

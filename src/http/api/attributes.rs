@@ -1,7 +1,10 @@
 //! Free attributes as JSON: `{"telephoneNumber": ["+1 555 0100"], "uidNumber": "7007"}`.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Number, Value};
 
+use super::refusal::CallRefusal;
 use crate::model::{Attribute, AttributeForm, ValueKind};
 use crate::quoted::quoted;
 use crate::registry::ChangeError;
@@ -115,26 +118,46 @@ fn encode(octets: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(octets)
 }
 
-/// Whether attributes hold all that a filter names: `{"key": value}`, compared as text.
-///
-/// # Errors
-/// The filter is no JSON object.
-pub(super) fn hold(attributes: &[Attribute], filter: &Map<String, Value>) -> Result<bool, ChangeError> {
-    for (description, wanted) in filter {
-        let (wanted, _) = read(Map::from_iter([(description.clone(), wanted.clone())]))?;
-        let found =
-            attributes.iter().find(|attribute| attribute.description.eq_ignore_ascii_case(description));
-        let is_held = wanted
-            .iter()
-            .flat_map(|wanted| &wanted.values)
-            .all(|value| found.is_some_and(|attribute| attribute.values.contains(value)));
-        if !is_held {
-            return Ok(false);
+/// What a list asks of attributes: `{"key": value}`, compared as text. Read once, and asked of each object.
+#[derive(Debug)]
+pub(super) struct AttributesFilter(Vec<(String, BTreeSet<Vec<u8>>)>);
+
+impl AttributesFilter {
+    /// What a parameter says of them; `None`: nothing.
+    ///
+    /// # Errors
+    /// It is no JSON object, there is a value that no entry can hold, or too much is asked for: each value is looked for in
+    /// each object.
+    pub(super) fn read(text: Option<&str>) -> Result<Option<Self>, CallRefusal> {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let given = serde_json::from_str::<Map<String, Value>>(text);
+        let given = given.map_err(|_| CallRefusal::field(FIELD, "expected a JSON object, as text"))?;
+        let (wanted, _) = read(given)?;
+        let wanted: Vec<(String, BTreeSet<Vec<u8>>)> = wanted
+            .into_iter()
+            .map(|attribute| (attribute.description, attribute.values.into_iter().collect()))
+            .collect();
+        let count: usize = wanted.iter().map(|(_, values)| values.len()).sum();
+        if count > WANTED_MAX {
+            let message = format!("there are {count} values: ask for {WANTED_MAX} at most");
+            return Err(CallRefusal::field(FIELD, message));
         }
+        Ok(Some(Self(wanted)))
     }
-    Ok(true)
+
+    /// Whether attributes hold all that is asked for.
+    pub(super) fn is_held_by(&self, attributes: &[Attribute]) -> bool {
+        self.0.iter().all(|(description, wanted)| {
+            let found = attributes.iter().find(|held| held.description.eq_ignore_ascii_case(description));
+            found.is_some_and(|held| wanted.iter().all(|value| held.values.contains(value)))
+        })
+    }
 }
 
+/// Values that a list is asked for at a time.
+/// No limit of the config: nobody asks for more.
+const WANTED_MAX: usize = 100;
+const FIELD: &str = "attributes";
 const TRUE: &[u8] = b"TRUE";
 const FALSE: &[u8] = b"FALSE";
 

@@ -143,7 +143,7 @@ pub(super) fn list(reading: &Reading, query: PolicyBindingQuery) -> Result<Page<
         && query.policy__isnull != Some(false)
         && query.timeout.is_none_or(|timeout| timeout == TIMEOUT_SECONDS);
     let mut found: Vec<Bound> = Vec::new();
-    for application in accounts.applications().filter(|_| has_any) {
+    for application in reading.walk(accounts.applications()).filter(|_| has_any) {
         let shown = target(reading, application);
         let passes = query.target.is_none_or(|target| target == shown)
             && (query.target_in.is_empty() || query.target_in.contains(&shown))

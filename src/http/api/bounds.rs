@@ -1,6 +1,7 @@
 //! What one call, one token and one source may ask of the API.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
@@ -14,6 +15,7 @@ use super::call::Door;
 use super::refusal::CallRefusal;
 use crate::config::{Limit, Limits};
 use crate::http::BODY_OCTETS_MAX;
+use crate::model::AccountNumber;
 use crate::net::Rate;
 
 /// The limits of `[server.limits]` that the API keeps. The operator's own commands have hardly any.
@@ -26,12 +28,44 @@ pub(super) struct Bounds {
     pub(super) by_token: Option<Rate>,
     /// Turns to read on a thread that may wait.
     pub(super) readings: Arc<Semaphore>,
+    /// Of those, one account's.
+    pub(super) readings_by_account: Shares,
+    /// One account's walks through the trail.
+    pub(super) walks_by_account: Shares,
+}
+
+/// The part of turns that one account has at a time, by however many tokens: half, so that others come to theirs.
+pub(super) struct Shares {
+    /// Of those that have a turn, or wait for one.
+    by_account: Mutex<HashMap<AccountNumber, Weak<Semaphore>>>,
+    at_a_time: usize,
+}
+
+impl Shares {
+    fn new(turns: u32) -> Self {
+        Self { by_account: Mutex::default(), at_a_time: (turns as usize / 2).max(1) }
+    }
+
+    /// The turns of an account.
+    pub(super) fn of(&self, account: AccountNumber) -> Arc<Semaphore> {
+        let mut by_account = self.by_account.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = by_account.get(&account).and_then(Weak::upgrade) {
+            return turns;
+        }
+        // There are no more than connections.
+        by_account.retain(|_, turns| turns.strong_count() > 0);
+        let turns = Arc::new(Semaphore::new(self.at_a_time));
+        by_account.insert(account, Arc::downgrade(&turns));
+        turns
+    }
 }
 
 impl Bounds {
     pub(super) fn new(limits: &Limits, door: Door) -> Self {
         let page_size_max = limits.http_page_size_max as usize;
         let readings = Arc::new(Semaphore::new(limits.http_readings_max as usize));
+        let readings_by_account = Shares::new(limits.http_readings_max);
+        let walks_by_account = Shares::new(limits.trail_walks_max);
         match door {
             Door::Local => Self {
                 body_octets_max: BODY_OCTETS_MAX,
@@ -40,6 +74,8 @@ impl Bounds {
                 by_source: None,
                 by_token: None,
                 readings,
+                readings_by_account,
+                walks_by_account,
             },
             Door::Public => Self {
                 body_octets_max: usize::try_from(limits.http_body_size_max).unwrap_or(usize::MAX),
@@ -48,6 +84,8 @@ impl Bounds {
                 by_source: Some(Rate::per_minute(limits.http_requests_by_source_max)),
                 by_token: Some(Rate::per_minute(limits.http_requests_by_token_max)),
                 readings,
+                readings_by_account,
+                walks_by_account,
             },
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::attributes;
+use super::attributes::{self, AttributesFilter};
 use super::by_uuid;
 use super::call::Call;
 use super::object;
@@ -156,9 +156,7 @@ impl ShownQuery {
 
 pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, CallRefusal> {
     let accounts = reading.accounts();
-    let wanted = query.attributes.as_deref().filter(|text| !text.is_empty());
-    let wanted = wanted.map(serde_json::from_str::<Map<String, Value>>).transpose();
-    let wanted = wanted.map_err(|_| CallRefusal::field("attributes", "expected a JSON object, as text"))?;
+    let wanted = AttributesFilter::read(query.attributes.as_deref())?;
     let mut members: BTreeSet<AccountNumber> =
         query.members_by_pk.iter().copied().map(AccountNumber::new).collect();
     let named = query.members_by_username.iter().filter_map(|name| accounts.account_named(name));
@@ -172,7 +170,7 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, 
         include_users: query.include_users,
     };
     let mut found: Vec<Arc<GroupState>> = Vec::new();
-    for group in accounts.groups() {
+    for group in reading.walk(accounts.groups()) {
         let passes = reading.may_view(ObjectReference::Group(group.number))
             && query.is_superuser.is_none_or(|wanted| wanted == group.is_superuser)
             && query.name.as_deref().is_none_or(|name| name_key(name) == name_key(&group.name))
@@ -183,8 +181,7 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, 
         }
         if let Some(wanted) = &wanted {
             let record = reading.group(group.number)?;
-            let holds = record.map(|record| attributes::hold(&record.attributes, wanted)).transpose()?;
-            if holds != Some(true) {
+            if !record.is_some_and(|record| wanted.is_held_by(&record.attributes)) {
                 continue;
             }
         }
@@ -297,10 +294,10 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     let members = members.map(|account| ObjectReference::Account(account.number));
     let children = children(accounts, group).into_iter();
     let joined = members.chain(children.map(|child| ObjectReference::Group(child.number)));
-    let joined = joined.filter_map(|on| UsedBy::of(reading, on, UsedByAction::CascadeMany));
+    let joined = reading.walk(joined).filter_map(|on| UsedBy::of(reading, on, UsedByAction::CascadeMany));
     let named = BindingSubject::Group(group.number);
-    let applications = accounts
-        .applications()
+    let applications = reading
+        .walk(accounts.applications())
         .filter(|application| application.bindings.iter().any(|binding| binding.subject == named))
         .map(|application| ObjectReference::Application(application.number))
         .filter_map(|on| UsedBy::of(reading, on, UsedByAction::LeftDangling));

@@ -152,8 +152,7 @@ pub(super) fn list(reading: &Reading, query: LDAPProviderQuery) -> Result<Page<L
     let is_of_server = is_same(&query.authorization_flow__slug__iexact, Some(FLOW_SLUG))
         && is_same(&query.tls_server_name__iexact, Some(""));
     let mut found: Vec<Arc<model::LdapProvider>> = reading
-        .accounts()
-        .providers()
+        .walk(reading.accounts().providers())
         .filter(|provider| {
             is_of_server
                 && reading.may_view(ObjectReference::Provider(provider.number))

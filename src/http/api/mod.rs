@@ -57,7 +57,7 @@ use axum::extract::{OriginalUri, RawQuery};
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use application::{Application, PatchedApplicationRequest};
 pub use binding::{PatchedPolicyBindingRequest, PolicyBinding};
@@ -85,14 +85,14 @@ pub use user::{
 };
 pub use value::{EndTime, Network};
 
-use self::bounds::Bounds;
+use self::bounds::{Bounds, Shares};
 use self::page::PageQuery;
 use self::route::Needs;
 use crate::config::{Limit, Limits};
 use crate::model;
 use crate::net::ClientSource;
 use crate::net::Tls;
-use crate::registry::Registry;
+use crate::registry::{Caller, Registry};
 
 /// What all calls have in common.
 #[derive(Clone)]
@@ -154,16 +154,44 @@ impl Api {
     }
 
     /// Waits for a turn to read on a thread that may wait for the disk: more at a time would take the threads that others need,
-    /// and none of them would be done sooner.
+    /// and none of them would be done sooner. One account has a part of them, so that others need not wait for its long lists.
     ///
     /// # Errors
     /// The server goes down.
-    async fn turn_to_read(&self) -> Result<OwnedSemaphorePermit, CallRefusal> {
-        if let Ok(turn) = Arc::clone(&self.bounds.readings).try_acquire_owned() {
+    async fn turn_to_read(
+        &self,
+        caller: &Caller,
+    ) -> Result<(Option<OwnedSemaphorePermit>, OwnedSemaphorePermit), CallRefusal> {
+        let own = self.share(&self.bounds.readings_by_account, caller, Limit::http_readings_max).await?;
+        let turns = Arc::clone(&self.bounds.readings);
+        Ok((own, self.turn(turns, Limit::http_readings_max).await?))
+    }
+
+    /// Waits until the caller may read in a way that has turns of its own: of walks through the trail it has a part too.
+    ///
+    /// # Errors
+    /// The server goes down.
+    async fn turn_of_its_own(&self, caller: &Caller) -> Result<Option<OwnedSemaphorePermit>, CallRefusal> {
+        self.share(&self.bounds.walks_by_account, caller, Limit::trail_walks_max).await
+    }
+
+    async fn share(
+        &self,
+        shares: &Shares,
+        caller: &Caller,
+        limit: Limit,
+    ) -> Result<Option<OwnedSemaphorePermit>, CallRefusal> {
+        // The operator is no account.
+        let Some(holder) = caller.holder() else { return Ok(None) };
+        Ok(Some(self.turn(shares.of(holder.account), limit).await?))
+    }
+
+    async fn turn(&self, turns: Arc<Semaphore>, limit: Limit) -> Result<OwnedSemaphorePermit, CallRefusal> {
+        if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
             return Ok(turn);
         }
-        self.registry.reached().note(Limit::http_readings_max);
-        Arc::clone(&self.bounds.readings).acquire_owned().await.map_err(|_| CallRefusal::internal())
+        self.registry.reached().note(limit);
+        turns.acquire_owned().await.map_err(|_| CallRefusal::internal())
     }
 
     fn admitted(&self, admitted: Result<(), Duration>, limit: Limit) -> Result<(), CallRefusal> {

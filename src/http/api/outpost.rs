@@ -79,8 +79,8 @@ pub(super) struct CheckAccessQuery {
 pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOutpostConfig>, CallRefusal> {
     let accounts = reading.accounts();
     let certificate = certificate_of(reading.tls.is_some());
-    let mut found: Vec<(Arc<LdapProvider>, Arc<Application>)> = accounts
-        .providers()
+    let mut found: Vec<(Arc<LdapProvider>, Arc<Application>)> = reading
+        .walk(accounts.providers())
         .filter(|provider| {
             reading.may_view(ObjectReference::Provider(provider.number))
                 && query.name.as_deref().is_none_or(|name| name_key(name) == name_key(&provider.name))

@@ -1,6 +1,7 @@
 //! Lists, a page at a time: how they are asked for, and the envelope around them.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,9 +53,12 @@ pub(super) struct PageQuery {
     /// The fields that the list is ordered by, the first first; a `-` in front turns one round.
     #[serde(default)]
     pub(super) ordering: Option<String>,
-    /// Text that stands in one of the fields that are searched, whatever its case.
+    /// Words, twelve at most, each of which stands in one of the fields that are searched, whatever its case; of events, a text.
     #[serde(default)]
     pub(super) search: Option<String>,
+    /// The words of it, each once and in lower case, see [`PageQuery::with_words`].
+    #[serde(skip)]
+    pub(super) words: Vec<String>,
 }
 
 impl PageQuery {
@@ -149,22 +153,38 @@ impl PageQuery {
         ordering.into_iter().flat_map(ordering_keys)
     }
 
-    /// Whether the text that is searched for stands in one of these.
+    /// The same, for a list in which each word that is searched for has to stand somewhere.
+    ///
+    /// # Errors
+    /// There are too many: each is looked for in each item.
+    pub(super) fn with_words(mut self) -> Result<Self, CallRefusal> {
+        let search = self.search.as_deref().unwrap_or_default();
+        let words: BTreeSet<String> = search.split_whitespace().map(str::to_lowercase).collect();
+        if words.len() > SEARCH_WORDS_MAX {
+            let message = format!("there are {} words: give it {SEARCH_WORDS_MAX} at most", words.len());
+            return Err(CallRefusal::field("search", message));
+        }
+        self.words = words.into_iter().collect();
+        Ok(self)
+    }
+
+    /// Whether the text that is searched for stands in one of these. As in authentik: every word must be found somewhere.
     pub(super) fn finds<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
-        let Some(search) = self.search.as_deref().filter(|search| !search.is_empty()) else { return true };
+        if self.words.is_empty() {
+            return true;
+        }
         let texts: Vec<String> = texts.into_iter().map(str::to_lowercase).collect();
-        // As in authentik: every word must be found somewhere.
-        search.split_whitespace().all(|word| {
-            let word = word.to_lowercase();
-            texts.iter().any(|text| text.contains(&word))
-        })
+        self.words.iter().all(|word| texts.iter().any(|text| text.contains(word)))
     }
 
     /// Whether a search is asked for at all.
     pub(super) fn is_searched(&self) -> bool {
-        self.search.as_deref().is_some_and(|search| !search.is_empty())
+        !self.words.is_empty()
     }
 }
 
+/// Words that a list is searched for at a time.
+/// No limit of the config: nobody types more, and each is one way more to say the same.
+const SEARCH_WORDS_MAX: usize = 12;
 /// Items on a page when nothing is said.
 const PAGE_SIZE: usize = 20;

@@ -329,7 +329,8 @@ fn assigned<'a, T: 'a, R>(
 ) -> Result<Page<R>, CallRefusal> {
     let accounts = reading.accounts();
     let asked = Asked::new(reading, query)?;
-    let mut found: Vec<(&T, &[Grant])> = all
+    let mut found: Vec<(&T, &[Grant])> = reading
+        .walk(all)
         .filter_map(|one| {
             let (object, name, grants) = holder(one);
             let is_found =

@@ -62,8 +62,8 @@ pub(super) struct ProviderQuery {
 
 pub(super) fn list(reading: &Reading, query: ProviderQuery) -> Result<Page<Provider>, CallRefusal> {
     let accounts = reading.accounts();
-    let mut found: Vec<Arc<model::LdapProvider>> = accounts
-        .providers()
+    let mut found: Vec<Arc<model::LdapProvider>> = reading
+        .walk(accounts.providers())
         .filter(|provider| {
             reading.may_view(ObjectReference::Provider(provider.number))
                 && query.backchannel != Some(true)

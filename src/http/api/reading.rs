@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
+use tokio_util::sync::CancellationToken;
+
 use super::call::parameter;
 use super::page::PageQuery;
 use super::refusal::CallRefusal;
@@ -100,6 +102,8 @@ pub(super) struct Reading {
     pub(super) page: PageQuery,
     pub(super) tls: Option<Arc<Tls>>,
     snapshot: Arc<Snapshot>,
+    /// Cancelled when nobody waits for the answer any more.
+    left: CancellationToken,
     /// Looked up when something is asked of it first.
     viewer: OnceLock<Arc<Viewer>>,
     parameters: Vec<(String, String)>,
@@ -150,7 +154,19 @@ impl Reading {
         parameters: Vec<(String, String)>,
     ) -> Self {
         let snapshot = registry.snapshot();
-        Self { registry, caller, page, tls, snapshot, viewer: OnceLock::new(), parameters }
+        let left = CancellationToken::new();
+        Self { registry, caller, page, tls, snapshot, left, viewer: OnceLock::new(), parameters }
+    }
+
+    /// The same, which ends its walks when `left` is cancelled.
+    pub(super) fn until(self, left: CancellationToken) -> Self {
+        Self { left, ..self }
+    }
+
+    /// Objects of a kind, one after the other. Behind the end of the call, by its time or because its client has gone, there
+    /// are no more: nobody waits for what would be answered.
+    pub(super) fn walk<T>(&self, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        all.take_while(|_| !self.left.is_cancelled())
     }
 
     /// Asks whether the caller still is who it was: since its call began it may have waited for its own body, or for its

@@ -96,8 +96,8 @@ pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, Ca
     let is_among = |list: &Option<Vec<RoleNumber>>, role: &model::Role| {
         list.as_ref().is_none_or(|list| list.contains(&role.number))
     };
-    let mut found: Vec<Arc<model::Role>> = accounts
-        .roles()
+    let mut found: Vec<Arc<model::Role>> = reading
+        .walk(accounts.roles())
         .filter(|role| {
             reading.may_view(ObjectReference::Role(role.number))
                 && query.name.as_deref().is_none_or(|name| name_key(name) == name_key(&role.name))
@@ -183,9 +183,9 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     let accounts = reading.accounts();
     let role = by_uuid::role(accounts, reading.parameter("uuid")?).ok_or_else(CallRefusal::not_found)?;
     reading.require_view(ObjectReference::Role(role.number))?;
-    let holders = accounts.accounts().filter(|account| account.roles.contains(&role.number));
+    let holders = reading.walk(accounts.accounts()).filter(|account| account.roles.contains(&role.number));
     let holders = holders.map(|account| ObjectReference::Account(account.number));
-    let groups = accounts.groups().filter(|group| group.roles.contains(&role.number));
+    let groups = reading.walk(accounts.groups()).filter(|group| group.roles.contains(&role.number));
     let all = holders.chain(groups.map(|group| ObjectReference::Group(group.number)));
     Ok(all.filter_map(|on| UsedBy::of(reading, on, UsedByAction::CascadeMany)).collect())
 }

@@ -17,6 +17,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 use super::bounds::read_body;
 use super::call::{Call, Door, REHEARSE, RequestId, RequestSource};
@@ -171,11 +172,15 @@ where
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
             let (filters, page) = incoming.query::<Q>()?;
+            let page = page.with_words()?;
             let Incoming { api, caller, parameters, .. } = incoming;
-            let turn = api.turn_to_read().await?;
-            let reading = Call::new(&api, caller, page, parameters).reading();
+            let turn = api.turn_to_read(&caller).await?;
+            let left = CancellationToken::new();
+            let _waits = left.clone().drop_guard();
+            let reading = Call::new(&api, caller, page, parameters).reading().until(left);
             reading.verify()?;
-            // Records are read from the disk, and a list may be long. The thread holds the turn, as it cannot be stopped.
+            // Records are read from the disk, and a list may be long. The thread holds the turn: it goes on to the next object
+            // when nobody waits any more.
             let read = spawn_blocking(move || {
                 let _turn = turn;
                 handler(&reading, filters)?.respond(StatusCode::OK)
@@ -220,6 +225,7 @@ where
         Box::pin(async move {
             let (filters, page) = incoming.query::<Q>()?;
             let Incoming { api, caller, parameters, .. } = incoming;
+            let _turn = api.turn_of_its_own(&caller).await?;
             handler(Call::new(&api, caller, page, parameters), filters).await?.respond(StatusCode::OK)
         })
     };

@@ -179,8 +179,8 @@ pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<Page<Token>, 
         let owner = accounts.account(token.account).filter(|owner| knows(owner.number));
         owner.map(|owner| owner.username.to_string()).unwrap_or_default()
     };
-    let mut found: Vec<Arc<model::Token>> = accounts
-        .tokens()
+    let mut found: Vec<Arc<model::Token>> = reading
+        .walk(accounts.tokens())
         .filter(|token| {
             reading.may_view(ObjectReference::Token(token.number))
                 && owner.is_none_or(|owner| owner == Some(token.account))

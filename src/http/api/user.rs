@@ -386,7 +386,7 @@ pub(super) fn me(reading: &Reading, _: NoParameters) -> Result<SessionUser, Call
 pub(super) fn paths(reading: &Reading, query: PathQuery) -> Result<UserPath, CallRefusal> {
     let mut paths: BTreeSet<String> =
         AccountKind::ALL.into_iter().map(|kind| usual_path(kind).to_owned()).collect();
-    for account in reading.accounts().accounts() {
+    for account in reading.walk(reading.accounts().accounts()) {
         if reading.may_view(ObjectReference::Account(account.number))
             && let Some(record) = reading.account(account.number)?
             && !record.path.is_empty()
@@ -407,8 +407,8 @@ pub(super) fn used_by(reading: &Reading, _: NoParameters) -> Result<Vec<UsedBy>,
     let tokens = account.tokens.iter().map(|token| ObjectReference::Token(*token));
     let tokens = tokens.filter_map(|on| UsedBy::of(reading, on, UsedByAction::Cascade));
     let named = BindingSubject::Account(number);
-    let applications = accounts
-        .applications()
+    let applications = reading
+        .walk(accounts.applications())
         .filter(|application| application.bindings.iter().any(|binding| binding.subject == named))
         .map(|application| ObjectReference::Application(application.number))
         .filter_map(|on| UsedBy::of(reading, on, UsedByAction::LeftDangling));

@@ -1,14 +1,13 @@
 //! The list of `core/users/`: its filters, its order, and the page that is cut out of it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::attributes;
+use super::attributes::AttributesFilter;
 use super::page::Page;
 use super::partial::last_login;
 use super::reading::{Reading, RepresentationSource};
@@ -17,7 +16,6 @@ use super::user::{Shown, User, kinds, path_of, user};
 use super::value::Time;
 use crate::directory::{AccountState, Accounts, GroupState, name_key};
 use crate::model::{self, Account, AccountKind, GroupNumber, ObjectReference, RoleNumber, Timestamp};
-use crate::registry::ChangeError;
 
 /// Which accounts are asked for.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -61,7 +59,7 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Ca
     let is_by = |name: &str| reading.page.ordering_keys().any(|(key, _)| key == name);
     let is_by_login = is_by("last_login");
     let needs_record = filter.needs_record() || reading.page.is_searched() || is_by("name") || is_by("email");
-    for state in accounts.accounts() {
+    for state in reading.walk(accounts.accounts()) {
         let is_shown = reading.may_view(ObjectReference::Account(state.number));
         if !is_shown || !filter.passes(accounts, state, reading) {
             continue;
@@ -69,7 +67,7 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Ca
         let record = if needs_record { reading.account(state.number)? } else { None };
         if let Some(record) = &record {
             let texts = [record.username.as_str(), &record.name, &record.email];
-            if !filter.passes_record(record)? || !reading.page.finds(texts) {
+            if !filter.passes_record(record) || !reading.page.finds(texts) {
                 continue;
             }
         }
@@ -127,12 +125,12 @@ impl Found {
 /// The filters of a list, read once.
 struct Filter {
     query: UserQuery,
-    attributes: Option<Map<String, Value>>,
+    attributes: Option<AttributesFilter>,
     /// What is named, if anything is; what the caller may not view is nothing.
-    groups_by_name: Option<Vec<GroupNumber>>,
-    groups_by_pk: Option<Vec<GroupNumber>>,
-    roles_by_name: Option<Vec<RoleNumber>>,
-    roles_by_pk: Option<Vec<RoleNumber>>,
+    groups_by_name: Option<BTreeSet<GroupNumber>>,
+    groups_by_pk: Option<BTreeSet<GroupNumber>>,
+    roles_by_name: Option<BTreeSet<RoleNumber>>,
+    roles_by_pk: Option<BTreeSet<RoleNumber>>,
 }
 
 impl Filter {
@@ -157,10 +155,7 @@ impl Filter {
         let groups_by_pk = (!query.groups_by_pk.is_empty()).then(|| by_pk.collect());
         let roles_by_name = (!query.roles_by_name.is_empty()).then(|| roles.collect());
         let roles_by_pk = (!query.roles_by_pk.is_empty()).then(|| roles_by_pk.collect());
-        let attributes = query.attributes.as_deref().filter(|text| !text.is_empty());
-        let attributes = attributes.map(serde_json::from_str::<Map<String, Value>>).transpose();
-        let attributes =
-            attributes.map_err(|_| CallRefusal::field("attributes", "expected a JSON object, as text"))?;
+        let attributes = AttributesFilter::read(query.attributes.as_deref())?;
         Ok(Self { query, attributes, groups_by_name, groups_by_pk, roles_by_name, roles_by_pk })
     }
 
@@ -176,26 +171,26 @@ impl Filter {
         self.attributes.is_some() || [email, name, path, path_startswith].iter().any(|said| said.is_some())
     }
 
-    fn passes_record(&self, record: &Account) -> Result<bool, ChangeError> {
+    fn passes_record(&self, record: &Account) -> bool {
         let is_same = |wanted: &Option<String>, value: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == value)
         };
-        let holds = match &self.attributes {
-            Some(wanted) => attributes::hold(&record.attributes, wanted)?,
-            None => true,
-        };
         let (query, path) = (&self.query, path_of(record));
-        Ok(holds
+        self.attributes.as_ref().is_none_or(|wanted| wanted.is_held_by(&record.attributes))
             && is_same(&query.email, &record.email)
             && is_same(&query.name, &record.name)
             && query.path.as_deref().is_none_or(|wanted| wanted == path)
-            && query.path_startswith.as_deref().is_none_or(|wanted| path.starts_with(wanted)))
+            && query.path_startswith.as_deref().is_none_or(|wanted| path.starts_with(wanted))
     }
 
     fn passes(&self, accounts: &Accounts, state: &AccountState, source: &impl RepresentationSource) -> bool {
         let query = &self.query;
-        let in_group = |group: &GroupNumber| state.groups.contains(group);
-        let has_role = |role: &RoleNumber| state.roles.contains(role);
+        let in_one = |wanted: &Option<BTreeSet<GroupNumber>>| {
+            wanted.as_ref().is_none_or(|wanted| state.groups.iter().any(|group| wanted.contains(group)))
+        };
+        let has_one = |wanted: &Option<BTreeSet<RoleNumber>>| {
+            wanted.as_ref().is_none_or(|wanted| state.roles.iter().any(|role| wanted.contains(role)))
+        };
         let at = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| time.0 == value);
         let after = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| value > time.0);
         let before = |time: &Option<Time>, value: Timestamp| time.is_none_or(|time| value < time.0);
@@ -207,10 +202,10 @@ impl Filter {
             && query.is_superuser.is_none_or(|wanted| wanted == accounts.is_superuser(state))
             && query.username.as_deref().is_none_or(|wanted| name_key(wanted) == name_key(&state.username))
             && query.uuid.is_none_or(|wanted| wanted == state.uuid)
-            && self.groups_by_name.as_ref().is_none_or(|groups| groups.iter().any(in_group))
-            && self.groups_by_pk.as_ref().is_none_or(|groups| groups.iter().any(in_group))
-            && self.roles_by_name.as_ref().is_none_or(|roles| roles.iter().any(has_role))
-            && self.roles_by_pk.as_ref().is_none_or(|roles| roles.iter().any(has_role))
+            && in_one(&self.groups_by_name)
+            && in_one(&self.groups_by_pk)
+            && has_one(&self.roles_by_name)
+            && has_one(&self.roles_by_pk)
             && at(&query.date_joined, state.created)
             && after(&query.date_joined__gt, state.created)
             && before(&query.date_joined__lt, state.created)

@@ -1,7 +1,11 @@
 //! What a request may say: all that is wrong is told at once, and what was read is taken back.
 
+use axum::Extension;
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::config::{Limit, Limits};
+use crate::http::api::call::{RequestSource, TakesSecrets};
 use crate::http::api::mount;
 
 #[tokio::test]
@@ -191,6 +195,7 @@ async fn a_path_without_its_last_slash_is_sent_on_to_the_row() {
             Some("/api/v3/core/tokens/a%2Fb%0D%0AX%3Ay/view_key/"),
         ),
         ("/api/v3/core/applications/%2F%2Felsewhere", Some("/api/v3/core/applications/%2F%2Felsewhere/")),
+        ("/api/v3/core/tokens/%FF%C3", Some("/api/v3/core/tokens/%FF%C3/")),
         ("/api/v3/schema", Some("/api/v3/schema/")),
         ("//elsewhere.example/core/users", None),
         ("/api/v3//elsewhere.example", None),
@@ -203,6 +208,28 @@ async fn a_path_without_its_last_slash_is_sent_on_to_the_row() {
         assert_eq!(location, expected, "{path}");
         let status = if expected.is_some() { StatusCode::PERMANENT_REDIRECT } else { StatusCode::NOT_FOUND };
         assert_eq!(answer.status(), status, "{path}");
+    }
+}
+
+/// A name that is no text is nobody's, and who calls is asked first.
+#[tokio::test]
+async fn a_path_with_octets_that_are_no_text_names_nothing() {
+    let world = World::new();
+    let (status, answer) = world.call(Method::GET, "/core/tokens/%ff/", Value::Null).await;
+    assert_eq!((status, &answer["code"]), (StatusCode::NOT_FOUND, &json!("not_found")), "{answer}");
+    let public = mount(Router::new(), Api::new(Arc::clone(&world.registry), Door::Public));
+    let public = public.layer(Extension(RequestSource(None))).layer(Extension(TakesSecrets(true)));
+    for (method, path) in [
+        (Method::GET, "core/tokens/%ff/"),
+        (Method::PATCH, "core/applications/a%C3/"),
+        (Method::DELETE, "core/users/%80/"),
+        (Method::GET, "core/users/7/"),
+    ] {
+        let request = Request::builder().method(method).uri(format!("/api/v3/{path}"));
+        let answer = public.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+        let kind = &answer.headers()[header::CONTENT_TYPE];
+        assert_eq!(kind, "application/json", "{path}");
     }
 }
 
@@ -339,14 +366,116 @@ async fn few_read_at_a_time() {
     let limits = Limits { http_readings_max: 2, ..Limits::default() };
     let api = Api::new(Arc::clone(&world.registry), Door::Public).with_limits(&limits);
     let waited = || world.registry.reached().count(Limit::http_readings_max);
-    let first = api.turn_to_read().await.unwrap();
-    let _second = api.turn_to_read().await.unwrap();
+    let operator = operator();
+    let first = api.turn_to_read(&operator).await.unwrap();
+    let _second = api.turn_to_read(&operator).await.unwrap();
     assert_eq!(waited(), 0);
-    let (third, ()) = tokio::join!(api.turn_to_read(), async {
+    let (third, ()) = tokio::join!(api.turn_to_read(&operator), async {
         assert_eq!(waited(), 1);
         drop(first);
     });
     drop(third.unwrap());
+}
+
+/// One account, with however many tokens, leaves turns to others.
+#[tokio::test]
+async fn one_account_has_a_part_of_the_turns() {
+    let world = World::new();
+    let limits = Limits { http_readings_max: 4, trail_walks_max: 2, ..Limits::default() };
+    let api = Api::new(Arc::clone(&world.registry), Door::Public).with_limits(&limits);
+    let (one, other) = (world.caller("one", &[]).await, world.caller("other", &[]).await);
+    let waited = |limit| world.registry.reached().count(limit);
+    let first = api.turn_to_read(&one).await.unwrap();
+    let _second = api.turn_to_read(&one).await.unwrap();
+    assert_eq!(waited(Limit::http_readings_max), 0);
+    let (third, others) = tokio::join!(api.turn_to_read(&one), async {
+        let others = [api.turn_to_read(&other).await.unwrap(), api.turn_to_read(&other).await.unwrap()];
+        assert_eq!(waited(Limit::http_readings_max), 1);
+        drop(first);
+        others
+    });
+    drop((third.unwrap(), others));
+    let walk = api.turn_of_its_own(&one).await.unwrap();
+    let (second, ()) = tokio::join!(api.turn_of_its_own(&one), async {
+        drop(api.turn_of_its_own(&other).await.unwrap());
+        assert_eq!(waited(Limit::trail_walks_max), 1);
+        drop(walk);
+    });
+    drop(second.unwrap());
+}
+
+/// What a list is searched for is read once, and is no more than somebody means.
+#[tokio::test]
+async fn what_a_list_is_searched_for_has_an_end() {
+    let world = World::new();
+    let body = json!({ "username": "alice", "name": "Alice Smith", "attributes": { "title": ["a", "b"], "age": 7 } });
+    world.post("/core/users/", body).await;
+    world.account("bob").await;
+    let found = async |query: &str| {
+        let query = query.replace('"', "%22");
+        let page = world.get(&format!("/core/users/?type=internal&{query}")).await;
+        let found = page["results"].as_array().unwrap().iter();
+        found.map(|account| account["username"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // The same word is one, however often and in whichever case.
+    let same =
+        format!("search={}", ["smith", "SMITH", "ali"].map(|word| vec![word; 900].join("+")).join("+"));
+    assert_eq!(found(&same).await, ["alice"]);
+    assert_eq!(found("search=smith+bob").await, [] as [&str; 0]);
+    assert_eq!(found("search=+").await, ["alice", "bob"]);
+    let ones = vec!["\"a\""; 900].join(",");
+    assert_eq!(found(&format!("attributes={{\"title\":[{ones}]}}")).await, ["alice"]);
+    assert_eq!(found("attributes={\"TITLE\":[\"b\",\"a\"],\"age\":7}").await, ["alice"]);
+    assert_eq!(found("attributes={\"title\":\"c\"}").await, [] as [&str; 0]);
+    assert_eq!(found("attributes={}").await, ["alice", "bob"]);
+    let words: Vec<String> = (0..13).map(|number| format!("w{number}")).collect();
+    let wanted: Vec<String> = (0..101).map(|number| number.to_string()).collect();
+    for list in ["users", "groups"] {
+        for query in [
+            format!("search={}", words.join("+")),
+            format!("attributes={{\"x\":[{}]}}", wanted.join(",")),
+            "attributes={\"x\":[]}".to_owned(),
+            "attributes=[]".to_owned(),
+        ] {
+            let path = format!("/core/{list}/?{}", query.replace('"', "%22"));
+            let fields = world.refused(Method::GET, &path, Value::Null).await;
+            assert_eq!(fields, [query.split('=').next().unwrap()], "{query}");
+        }
+        world.get(&format!("/core/{list}/?search={}", words[1..].join("+"))).await;
+    }
+    // An event is searched for as it is written.
+    world.get(&format!("/events/events/?search={}", words.join("+"))).await;
+}
+
+/// A list ends with the call that it is read for.
+#[tokio::test]
+async fn what_nobody_waits_for_is_not_read_on() {
+    let world = World::new();
+    world.account("alice").await;
+    let left = CancellationToken::new();
+    let reading = world.reading(&operator(), &[]).until(left.clone());
+    let mut walk = reading.walk(1..);
+    assert_eq!((walk.next(), walk.next()), (Some(1), Some(2)));
+    left.cancel();
+    assert_eq!(walk.next(), None);
+    assert_eq!(super::super::user_list::list(&reading, Default::default()).unwrap().pagination.count, 0);
+}
+
+/// What a request calls as an answer calls something of its own is told with its name.
+#[tokio::test]
+async fn fields_that_are_called_as_those_of_answers_are_named() {
+    let world = World::new();
+    for name in ["code", "detail", "seed", "non_field_errors", "other"] {
+        let body = json!({ "username": "j", "name": "x", name: 1 });
+        let (status, answer) = world.call(Method::POST, "/core/users/", body).await;
+        assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!("invalid")), "{answer}");
+        let other = if name == "other" { name } else { "non_field_errors" };
+        let told = answer[other][0].as_str().unwrap();
+        assert!(told.contains("There is no such field"), "{answer}");
+        assert!(other == name || told.starts_with(&format!("`{name}`: ")), "{answer}");
+        let (_, answer) = world.call(Method::GET, &format!("/core/users/?{name}=1"), Value::Null).await;
+        assert!(answer[other][0].as_str().unwrap().contains("There is no such parameter"), "{answer}");
+    }
 }
 
 /// What cannot be is repeated so far that it is found again, whichever field it stands in, and a time says what is wanted.
