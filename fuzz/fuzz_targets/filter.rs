@@ -40,7 +40,7 @@ fuzz_target!(|octets: &[u8]| {
             let mut found = Vec::new();
             while let Some(id) = walk.next(&reader) {
                 let entry = reader.entry(id).expect("what is walked to can be seen");
-                if evaluator.matches(&filter, &reader, id, entry) {
+                if evaluator.matches(&filter, &reader, id, &entry) {
                     found.push(id);
                 }
             }

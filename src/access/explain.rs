@@ -9,7 +9,7 @@ use super::binding::passes;
 use super::binding_reason::{Audience, reason};
 use super::limits::{SearchLimits, search_limits};
 use super::rights::{Decision, Reason, Via, decide};
-use super::visibility::visibility_of;
+use super::visibility::visibility_in;
 use crate::directory::{
     AccountState, Accounts, Evaluator, FilterText, PreparedFilter, Scope, Snapshot, TreeReader, Visibility,
     Walk,
@@ -107,14 +107,14 @@ pub fn explain(
     };
     let on = Some(ObjectReference::Provider(provider));
     let decision = decide(accounts, account, Permission::SearchFullDirectory, on);
-    let visibility = visibility_of(accounts, account, provider);
+    let visibility = visibility_in(snapshot, account, provider, source, now);
     let reader = TreeReader::new(snapshot, tree, &visibility);
     let own_entries = match &visibility {
-        Visibility::Full => Vec::new(),
+        Visibility::Full | Visibility::Tree(_) => Vec::new(),
         Visibility::Own(own) => own
             .as_slice()
             .iter()
-            .filter_map(|id| reader.entry(*id))
+            .filter_map(|id| reader.stored(*id))
             .map(|entry| String::from_utf8_lossy(entry.dn()).into_owned())
             .collect(),
     };
@@ -157,7 +157,7 @@ fn search(reader: &TreeReader<'_>, filter: &FilterText) -> (usize, Vec<String>) 
     let (mut count, mut first) = (0, Vec::new());
     while let Some(id) = walk.next(reader) {
         let Some(entry) = reader.entry(id) else { continue };
-        if evaluator.matches(&filter, reader, id, entry) {
+        if evaluator.matches(&filter, reader, id, &entry) {
             count += 1;
             if first.len() < FIRST {
                 first.push(String::from_utf8_lossy(entry.dn()).into_owned());

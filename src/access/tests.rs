@@ -77,7 +77,54 @@ fn look(world: &World, on: u32) -> Result<Visibility, Denied> {
 }
 
 fn see(snapshot: &Snapshot, on: u32) -> Result<Visibility, Denied> {
+    seen(snapshot, on).map(|seen| match seen {
+        Visibility::Tree(_) => Visibility::Full,
+        Visibility::Own(own) => Visibility::Own(OwnEntries::new(own.as_slice().to_vec())),
+        Visibility::Full => Visibility::Full,
+    })
+}
+
+/// The same with what is seen of the other provider's tree, as far as values name what stands there.
+fn seen(snapshot: &Snapshot, on: u32) -> Result<Visibility, Denied> {
     authorise(snapshot, Some(&identity()), ProviderNumber::new(on), None, NOW, &mut Entitlements::default())
+}
+
+#[test]
+fn values_show_what_is_seen_in_the_tree_that_they_lie_in() {
+    use crate::directory::Elsewhere;
+    let (one, two) = (ProviderNumber::new(1), ProviderNumber::new(2));
+    let Visibility::Own(mine) = own() else { panic!("it sees everything") };
+    let with = |grant: Option<Option<ProviderNumber>>, is_admitted: bool| {
+        let mut world = world();
+        world.accounts.get_mut(&ALICE).unwrap().grants = grant.map(search_grant).into_iter().collect();
+        let closed = application(2, BindingMode::Any, vec![binding(of_account(11), false, true)]);
+        if !is_admitted {
+            world.applications.insert(52, closed);
+        }
+        seen(&world.snapshot(), 1).unwrap()
+    };
+    let there = |seen: Vec<Visibility>| Elsewhere::new(seen.into_iter().map(|seen| (two, seen)).collect());
+    assert_eq!(with(Some(None), true), Visibility::Full);
+    assert_eq!(with(Some(None), false), Visibility::Tree(there(vec![])));
+    assert_eq!(with(Some(Some(one)), true), Visibility::Tree(there(vec![own()])));
+    assert_eq!(with(Some(Some(one)), false), Visibility::Tree(there(vec![])));
+    let expected = |seen| Visibility::Own(mine.clone().with_elsewhere(there(seen)));
+    assert_eq!(with(Some(Some(two)), true), expected(vec![Visibility::Full]));
+    assert_eq!(with(Some(Some(two)), false), expected(vec![]));
+    assert_eq!(with(None, true), expected(vec![own()]));
+    assert_ne!(with(None, true), with(None, false));
+    // Whoever saw more goes on with what both see.
+    let narrow = with(None, false);
+    for (wide, newer) in [
+        (with(Some(None), true), with(Some(Some(one)), false)),
+        (with(Some(Some(one)), true), with(Some(Some(one)), false)),
+        (with(Some(Some(one)), true), narrow.clone()),
+        (with(Some(Some(two)), true), narrow.clone()),
+        (with(None, true), narrow),
+    ] {
+        assert_eq!(wide.narrowed(&newer), newer, "{wide:?}");
+        assert_eq!(newer.narrowed(&wide), newer, "{wide:?}");
+    }
 }
 
 fn own() -> Visibility {

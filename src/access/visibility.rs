@@ -2,11 +2,15 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use super::admission::{NotAdmitted, admit, is_admitted};
 use super::identity::{Identity, Invalid};
 use super::limits::{SearchLimits, search_limits};
 use super::rights::decide;
-use crate::directory::{AccountState, Accounts, EntryId, OwnEntries, Snapshot, Visibility};
+use crate::directory::{
+    AccountState, Accounts, Elsewhere, EntryId, Finding, OwnEntries, Snapshot, TreeReader, Visibility,
+};
 use crate::model::{AccountNumber, ObjectReference, Permission, ProviderNumber, Revision, Timestamp};
 
 /// Why a connection may see nothing of a tree.
@@ -40,13 +44,37 @@ impl Denied {
 pub struct Entitlements {
     kept: Option<Kept>,
     work: u64,
+    /// Whether the directory was another before all that is shown was found.
+    is_late: bool,
 }
 
 #[derive(Debug)]
 struct Kept {
-    of: (Revision, AccountNumber, ProviderNumber),
-    visibility: Visibility,
+    of: (Revision, AccountNumber),
     limits: SearchLimits,
+    views: SmallVec<[View; 1]>,
+}
+
+/// What is seen of one tree.
+#[derive(Debug)]
+struct View {
+    provider: ProviderNumber,
+    visibility: Visibility,
+    /// When it was asked what other providers admit, in seconds.
+    asked: i64,
+    finding: Finding,
+    /// Whether it was found which values are shown.
+    is_found: bool,
+}
+
+impl View {
+    fn new(provider: ProviderNumber, visibility: Visibility, asked: i64) -> Self {
+        Self { provider, visibility, asked, finding: Finding::default(), is_found: false }
+    }
+
+    fn holds(&self, snapshot: &Snapshot, now: Timestamp) -> bool {
+        snapshot.trees().len() == 1 || self.asked == now.unix_seconds()
+    }
 }
 
 impl Entitlements {
@@ -59,34 +87,92 @@ impl Entitlements {
     pub fn release(&mut self) {
         let is_large = |seen: &Visibility| match seen {
             Visibility::Own(own) => own.as_slice().len() > KEPT_ENTRIES_MAX,
-            Visibility::Full => false,
+            Visibility::Full | Visibility::Tree(_) => false,
         };
-        self.kept.take_if(|kept| is_large(&kept.visibility));
+        self.kept.take_if(|kept| kept.views.iter().any(|view| is_large(&view.visibility)));
+        let Some(kept) = &mut self.kept else { return };
+        for view in &mut kept.views {
+            if view.visibility.release() {
+                (view.finding, view.is_found) = (Finding::default(), false);
+            }
+        }
+    }
+
+    /// Finds which values who is bound is shown of its own entries in the tree of its provider, a piece at a time; says
+    /// whether all of it is found. Whoever waits for it asks nothing else meanwhile, so that what is hidden shows in no order
+    /// of answers either. In other trees, where few look, and where the directory changes all the time, it is found at once.
+    pub fn find_shown(
+        &mut self,
+        snapshot: &Snapshot,
+        identity: &Identity,
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> bool {
+        let (number, provider) = (identity.holder.account, identity.provider);
+        let kept = self.kept.as_ref().filter(|kept| kept.of == (snapshot.revision(), number));
+        let mut views = kept.into_iter().flat_map(|kept| &kept.views);
+        if views.any(|view| view.provider == provider && view.is_found && view.holds(snapshot, now)) {
+            return true;
+        }
+        let Some(account) = snapshot.accounts().account(number) else { return true };
+        let Some(tree) = snapshot.tree(provider) else { return true };
+        let mut allowance = if self.is_late { u64::MAX } else { VALUES_AT_ONCE };
+        let view = self.view(snapshot, account, provider, source, now);
+        let reader = TreeReader::new(snapshot, tree, &view.visibility);
+        view.is_found = reader.find_shown(&mut view.finding, &mut allowance);
+        let is_found = view.is_found;
+        self.is_late &= !is_found;
+        is_found
     }
 
     /// What the roles of the account say of its searches.
-    pub fn search_limits(
+    pub fn search_limits(&mut self, snapshot: &Snapshot, account: &AccountState) -> SearchLimits {
+        self.of(snapshot, account).limits
+    }
+
+    fn of(&mut self, snapshot: &Snapshot, account: &AccountState) -> &mut Kept {
+        let of = (snapshot.revision(), account.number);
+        if let Some(before) = self.kept.take_if(|kept| kept.of != of) {
+            self.is_late |= before.views.iter().any(|view| view.finding.is_begun() && !view.is_found);
+        }
+        let work = &mut self.work;
+        self.kept.get_or_insert_with(|| {
+            let accounts = snapshot.accounts();
+            *work += accounts.group_steps(account);
+            Kept { of, limits: search_limits(accounts, account), views: SmallVec::new() }
+        })
+    }
+
+    fn view(
         &mut self,
         snapshot: &Snapshot,
         account: &AccountState,
         provider: ProviderNumber,
-    ) -> SearchLimits {
-        self.of(snapshot, account, provider).limits
-    }
-
-    fn of(&mut self, snapshot: &Snapshot, account: &AccountState, provider: ProviderNumber) -> &Kept {
-        let of = (snapshot.revision(), account.number, provider);
-        let kept = self.kept.take().filter(|kept| kept.of == of);
-        self.kept.insert(kept.unwrap_or_else(|| {
-            let accounts = snapshot.accounts();
-            let visibility = match visibility_of(accounts, account, provider) {
-                Visibility::Own(own) => Visibility::Own(own.kept_for(snapshot.revision())),
-                Visibility::Full => Visibility::Full,
-            };
-            // The right, the groups, the limits; and the names of what it sees, which most operations ask for.
-            self.work += 3 * accounts.group_steps(account) + visibility.cost_of_names();
-            Kept { of, visibility, limits: search_limits(accounts, account) }
-        }))
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> &mut View {
+        let is_same = |view: &View| view.provider == provider;
+        let views = &self.of(snapshot, account).views;
+        let mut place = views.iter().position(is_same);
+        if !place.and_then(|place| views.get(place)).is_some_and(|view| view.holds(snapshot, now)) {
+            let visibility = visibility_in(snapshot, account, provider, source, now);
+            // The groups, and the right in each tree; and the names of what it sees, which most operations ask for.
+            let steps = snapshot.accounts().group_steps(account) * (1 + snapshot.trees().len() as u64);
+            self.work += steps + visibility.cost_of_names();
+            let asked = now.unix_seconds();
+            let views = &mut self.of(snapshot, account).views;
+            match views.iter_mut().find(|view| is_same(view)) {
+                // What was found of it is so still.
+                Some(view) if view.visibility == visibility => view.asked = asked,
+                Some(view) => *view = View::new(provider, visibility, asked),
+                None => {
+                    place = Some(views.len());
+                    views.push(View::new(provider, visibility, asked));
+                }
+            }
+        }
+        let views = &mut self.of(snapshot, account).views;
+        &mut views[place.unwrap_or_default()]
     }
 }
 
@@ -100,7 +186,7 @@ pub fn authorise(
     entitlements: &mut Entitlements,
 ) -> Result<Visibility, Denied> {
     let account = admitted(snapshot, identity, provider, source, now)?;
-    Ok(entitlements.of(snapshot, account, provider).visibility.clone())
+    Ok(entitlements.view(snapshot, account, provider, source, now).visibility.clone())
 }
 
 /// The account of `identity`, if that holds and may use `provider`.
@@ -134,7 +220,35 @@ pub fn sees_all(snapshot: &Snapshot, identity: &Identity, source: Option<IpAddr>
         && admitted(snapshot, Some(identity), provider, source, now).is_ok()
 }
 
-/// What an account may see of the tree of a provider that admits it.
+/// What an account may see of the tree of a provider that admits it, and, as far as values name what stands there, of the
+/// trees of others: of those that do not admit it, from there and now, nothing.
+pub(super) fn visibility_in(
+    snapshot: &Snapshot,
+    account: &AccountState,
+    provider: ProviderNumber,
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Visibility {
+    let accounts = snapshot.accounts();
+    let in_tree = |provider| match visibility_of(accounts, account, provider) {
+        Visibility::Own(own) => Visibility::Own(own.kept_for(snapshot.revision())),
+        seen => seen,
+    };
+    let here = in_tree(provider);
+    let others =
+        snapshot.trees().iter().map(|tree| tree.provider().number).filter(|other| *other != provider);
+    let admitting = others.clone().filter(|other| is_admitted(accounts, account, *other, source, now));
+    let seen: Vec<_> = admitting.map(|other| (other, in_tree(other))).collect();
+    let is_all =
+        seen.len() == others.count() && seen.iter().all(|(_, seen)| matches!(seen, Visibility::Full));
+    match here {
+        Visibility::Own(own) => Visibility::Own(own.with_elsewhere(Elsewhere::new(seen))),
+        _ if is_all => Visibility::Full,
+        _ => Visibility::Tree(Elsewhere::new(seen)),
+    }
+}
+
+/// What an account may see of the tree of a provider that admits it, but for values that name what stands in other trees.
 pub fn visibility_of(accounts: &Accounts, account: &AccountState, provider: ProviderNumber) -> Visibility {
     if holds_full(accounts, account, provider) {
         return Visibility::Full;
@@ -152,3 +266,5 @@ fn holds_full(accounts: &Accounts, account: &AccountState, provider: ProviderNum
 /// Entries that are kept for a connection that is silent: what most accounts see.
 /// No limit of the config: what is forgotten is found again.
 const KEPT_ENTRIES_MAX: usize = 32;
+/// Values that are asked at once whether they are shown: some hundred microseconds.
+const VALUES_AT_ONCE: u64 = 2_000;

@@ -65,7 +65,7 @@ fn searcher<'a>(secrets: &'a [NewSecret], listening: &Listening) -> Option<(&'a 
         let id = crate::directory::EntryId::of_account(account.number);
         let visibility = crate::directory::Visibility::Full;
         let reader = crate::directory::TreeReader::new(&snapshot, tree, &visibility);
-        let dn = String::from_utf8_lossy(reader.entry(id)?.dn()).into_owned();
+        let dn = String::from_utf8_lossy(reader.stored(id)?.dn()).into_owned();
         Some((secret, provider.base_dn.clone(), dn))
     })
 }

@@ -49,7 +49,8 @@ impl ChainWalk {
     ) -> bool {
         let rule = MatchingRule::InChain;
         while let Some(id) = self.at {
-            let entry = if id == start.0 { Some(start.1) } else { reader.entry(id) };
+            let other = if id == start.0 { None } else { reader.entry(id) };
+            let entry = if id == start.0 { Some(start.1) } else { other.as_deref() };
             let cost =
                 |entry: &Entry| chain.types.iter().map(|kind| reader.cost_of_values(id, entry, *kind)).sum();
             *allowance = allowance.saturating_sub(1 + entry.map_or(0, cost));

@@ -28,6 +28,8 @@ pub(super) struct Composition<'a> {
     /// Whether `uid` and `cn` are there for a class that is not the object's own.
     added_uid: bool,
     added_cn: bool,
+    /// Whether the last class is there because no other allows some attribute.
+    is_open: bool,
 }
 
 /// An attribute while its values come together.
@@ -298,6 +300,7 @@ impl<'a> Composition<'a> {
             own_classes: 0,
             added_uid: false,
             added_cn: false,
+            is_open: false,
         }
     }
 
@@ -327,7 +330,10 @@ impl<'a> Composition<'a> {
             member_uid: is("posixGroup"),
         });
         let added_classes = classes.len().saturating_sub(self.own_classes);
-        builder.added(Added::new(added_classes, self.added_uid, self.added_cn));
+        builder.added(Added::new(added_classes, self.added_uid, self.added_cn, self.is_open));
+        if self.attributes.iter().any(|attribute| self.schema.is_name(attribute.id)) {
+            builder.names_others();
+        }
         for Composed { id, description, values, .. } in &self.attributes {
             builder.attribute(*id, description, values);
         }
@@ -432,7 +438,9 @@ impl<'a> Composition<'a> {
         let is_known = self.classes.iter().all(Option::is_some);
         let is_foreign = |id: AttributeId| !self.schema.attribute(id).is_operational() && !self.allows(id);
         if is_known && self.attributes.iter().any(|attribute| is_foreign(attribute.id)) {
+            let count = self.classes.len();
             self.add(AttributeId::OBJECT_CLASS, "extensibleObject");
+            self.is_open = self.classes.len() > count;
         }
     }
 

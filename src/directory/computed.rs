@@ -1,9 +1,9 @@
 //! Values of an entry for a reader: those that it stores, and those that are computed when they are asked for, from the
 //! account, the group or the tree.
 //!
-//! Every value that names another entry comes from here or through [`TreeReader::shows_value`], so the
-//! one rule of visibility (a value that names an entry which the reader may not see is not there)
-//! has two places, side by side.
+//! An entry that comes from [`TreeReader::entry`] has no stored value any more that may not be seen; those that are computed
+//! are made here of what may be seen alone. So the one rule of visibility (a value that names an entry which the reader may
+//! not see is not there) has two places.
 
 use std::io::Write;
 
@@ -34,7 +34,7 @@ impl TreeReader<'_> {
         for stored in entry.attributes_of(attribute) {
             is_stored = true;
             for value in stored.values() {
-                if self.shows_value(attribute, value) && !each(value) {
+                if !each(value) {
                     return;
                 }
             }
@@ -123,7 +123,7 @@ fn computed(
             each(reader.tree().suffix_dn());
         }
         AttributeId::CREATE_TIMESTAMP => time(subject.created(), each),
-        AttributeId::MODIFY_TIMESTAMP => time(subject.modified(reader.sees_everything()), each),
+        AttributeId::MODIFY_TIMESTAMP => time(subject.modified(reader.sees_all_entries()), each),
         AttributeId::ENTRY_DN => {
             each(entry.dn());
         }
@@ -157,7 +157,7 @@ fn compatibility(
             each(&Category::of(subject, entry).dn(reader.tree().suffix_dn()));
         }
         (_, AttributeId::WHEN_CREATED) => time_of_windows(subject.created(), each),
-        (_, AttributeId::WHEN_CHANGED) => time_of_windows(subject.modified(reader.sees_everything()), each),
+        (_, AttributeId::WHEN_CHANGED) => time_of_windows(subject.modified(reader.sees_all_entries()), each),
         (Subject::Container(_), _) => {}
         (_, AttributeId::OBJECT_GUID) => {
             each(&subject.uuid().to_bytes_le());
@@ -241,7 +241,7 @@ fn members(reader: &TreeReader<'_>, subject: &Subject<'_>, each: &mut dyn FnMut(
     match subject {
         Subject::Group(group) => seen_members(reader, group, |_, member| each(member.dn())),
         Subject::VirtualGroup(account) => {
-            if let Some(member) = reader.entry(EntryId::of_account(account.number)) {
+            if let Some(member) = reader.stored(EntryId::of_account(account.number)) {
                 each(member.dn());
             }
         }
@@ -260,14 +260,14 @@ fn members_from(
 ) {
     let mut show = |id: EntryId| {
         steps::note(1);
-        let value = reader.entry(id).and_then(|entry| match attribute {
+        let value = reader.stored(id).and_then(|entry| match attribute {
             AttributeId::MEMBER_UID => Some(reader.accounts().account_of_entry(id)?.username.as_bytes()),
             _ => Some(entry.dn()),
         });
         each(id, value)
     };
     match reader.visibility() {
-        Visibility::Full => {
+        Visibility::Full | Visibility::Tree(_) => {
             group.members.range(from).map(EntryId::from_raw).all(show);
         }
         Visibility::Own(own) => {
@@ -284,10 +284,10 @@ fn members_from(
 fn seen_members(reader: &TreeReader<'_>, group: &GroupState, mut each: impl FnMut(EntryId, &Entry) -> bool) {
     let mut show = |id: EntryId| {
         steps::note(1);
-        reader.entry(id).is_none_or(|entry| each(id, entry))
+        reader.stored(id).is_none_or(|entry| each(id, entry))
     };
     match reader.visibility() {
-        Visibility::Full => {
+        Visibility::Full | Visibility::Tree(_) => {
             group.members().all(show);
         }
         Visibility::Own(own) => {
@@ -304,7 +304,7 @@ fn member_names(reader: &TreeReader<'_>, subject: &Subject<'_>, each: &mut dyn F
             account.is_none_or(|account| each(account.username.as_bytes()))
         }),
         Subject::VirtualGroup(account) => {
-            if reader.entry(EntryId::of_account(account.number)).is_some() {
+            if reader.stored(EntryId::of_account(account.number)).is_some() {
                 each(account.username.as_bytes());
             }
         }
@@ -321,7 +321,7 @@ fn groups_from(
 ) {
     for (place, number) in subject.direct_groups().iter().enumerate().skip(from) {
         steps::note(1);
-        if !each(place, reader.entry(EntryId::of_group(*number)).map(|group| group.dn())) {
+        if !each(place, reader.stored(EntryId::of_group(*number)).map(|group| group.dn())) {
             return;
         }
     }

@@ -7,7 +7,7 @@
 
 use smallvec::SmallVec;
 
-use crate::schema::{AttributeId, steps};
+use crate::schema::{AttributeId, Schema, steps};
 
 /// An entry of one provider's tree.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Entry {
     membership: MembershipAttributes,
     /// Whether a value of an attribute that is else computed is stored: its RDN is made of one.
     stores_computed: bool,
+    /// Whether an attribute is stored whose values are names of entries.
+    names_others: bool,
     added: Added,
 }
 
@@ -33,8 +35,10 @@ pub struct Added {
 
 impl Added {
     /// `classes` of the last values of `objectClass`, and whether `uid` and `cn` are there for them alone.
-    pub(super) fn new(classes: usize, uid: bool, cn: bool) -> Self {
+    /// `is_open`: the last of the classes is there because no other allows some attribute.
+    pub(super) fn new(classes: usize, uid: bool, cn: bool, is_open: bool) -> Self {
         let names = if uid { ADDED_UID } else { 0 } | if cn { ADDED_CN } else { 0 };
+        let names = names | if is_open { ADDED_OPEN } else { 0 };
         Self { classes: u8::try_from(classes).unwrap_or(u8::MAX), names }
     }
 
@@ -53,10 +57,20 @@ impl Added {
     pub fn cn(self) -> bool {
         self.names & ADDED_CN != 0
     }
+
+    fn is_open(self) -> bool {
+        self.names & ADDED_OPEN != 0
+    }
+
+    /// The same without the class that allows any attribute.
+    fn closed(self) -> Self {
+        Self { classes: self.classes.saturating_sub(1), names: self.names & !ADDED_OPEN }
+    }
 }
 
 const ADDED_UID: u8 = 1;
 const ADDED_CN: u8 = 2;
+const ADDED_OPEN: u8 = 4;
 
 /// In which attributes a group shows its members, by its object classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +125,51 @@ impl Entry {
     /// Whether it holds this attribute, which is else computed, as octets: then that is the only one.
     pub fn stores_computed(&self, attribute: AttributeId) -> bool {
         self.stores_computed && self.attributes_of(attribute).next().is_some()
+    }
+
+    /// Whether some of its stored values are names of entries, which not everybody may see.
+    pub(super) fn names_others(&self) -> bool {
+        self.names_others
+    }
+
+    /// Its stored values that are names of entries, in their order.
+    pub(super) fn names(&self, schema: &Schema) -> impl Iterator<Item = &[u8]> {
+        self.attributes().filter(|stored| schema.is_name(stored.id)).flat_map(|stored| stored.values())
+    }
+
+    /// How much memory its values take.
+    pub(super) fn octets(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// The entry as it would be made without some of its [`Entry::names`]: `is_kept` is asked for each.
+    pub(super) fn without(&self, schema: &Schema, mut is_kept: impl FnMut() -> bool) -> Self {
+        let attributes = self.attributes().map(|stored| {
+            let is_name = schema.is_name(stored.id);
+            (stored, stored.values().filter(|_| !is_name || is_kept()).collect::<Vec<&[u8]>>())
+        });
+        let mut attributes: Vec<_> = attributes.filter(|(_, values)| !values.is_empty()).collect();
+        let mut added = self.added;
+        if added.is_open() {
+            let types: Vec<AttributeId> = attributes.iter().map(|(stored, _)| stored.id).collect();
+            let classes = attributes.iter_mut().find(|(stored, _)| stored.id == AttributeId::OBJECT_CLASS);
+            if let Some((_, classes)) = classes
+                && let Some((_, others)) = classes.split_last()
+                && !is_open(&types, others, schema)
+            {
+                classes.pop();
+                added = added.closed();
+            }
+        }
+        let mut builder = EntryBuilder::new(self.dn(), self.parent);
+        builder.membership(self.membership);
+        builder.added(added);
+        for (stored, values) in &attributes {
+            // Descriptions are made of text.
+            let description = std::str::from_utf8(stored.description()).unwrap_or_default();
+            builder.attribute(stored.id, description, values);
+        }
+        builder.build()
     }
 
     /// In which attributes it shows its members.
@@ -228,6 +287,7 @@ pub(super) struct EntryBuilder<'a> {
     parent: u32,
     membership: MembershipAttributes,
     stores_computed: bool,
+    names_others: bool,
     added: Added,
     /// Rows of the table that there is room for.
     rows: usize,
@@ -254,6 +314,7 @@ impl<'a> EntryBuilder<'a> {
             parent,
             membership: MembershipAttributes::default(),
             stores_computed: false,
+            names_others: false,
             added: Added::default(),
             rows: attributes,
             attributes: 0,
@@ -264,6 +325,11 @@ impl<'a> EntryBuilder<'a> {
     /// Says in which attributes it shows its members.
     pub(super) fn membership(&mut self, membership: MembershipAttributes) {
         self.membership = membership;
+    }
+
+    /// Says that values of it are names of entries, of which a reader may not see some.
+    pub(super) fn names_others(&mut self) {
+        self.names_others = true;
     }
 
     /// Says what was added to what the object has itself.
@@ -309,6 +375,7 @@ impl<'a> EntryBuilder<'a> {
             dn_length: u16::try_from(self.dn.len()).unwrap_or(u16::MAX),
             membership: self.membership,
             stores_computed: self.stores_computed,
+            names_others: self.names_others,
             added: self.added,
         }
     }
@@ -373,6 +440,14 @@ fn length_octets(length: usize) -> usize {
 
 fn element_length(contents: usize) -> usize {
     1 + length_octets(contents) + contents
+}
+
+/// Whether the classes, without the one that is there for what no other allows, leave something that none allows.
+fn is_open(attributes: &[AttributeId], classes: &[&[u8]], schema: &Schema) -> bool {
+    let classes = || classes.iter().filter_map(|class| schema.class(std::str::from_utf8(class).ok()?));
+    attributes
+        .iter()
+        .any(|id| !schema.attribute(*id).is_operational() && !classes().any(|class| class.allows(*id)))
 }
 
 /// The options of an attribute description that somebody asks for (`a;b`), as [`has_options`] compares them: in lower

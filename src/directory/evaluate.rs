@@ -98,9 +98,7 @@ impl Evaluation<'_> {
     fn some_value(&mut self, attribute: AttributeId, options: Span, cost: u64, place: usize) -> Truth {
         let (reader, filter) = (self.reader, self.filter);
         for &id in reader.subtypes(attribute) {
-            // A value that may not be seen is looked at as well.
-            let is_computed = || self.entry.attributes_of(id).next().is_none();
-            let found = if options.is_empty() && (reader.shows_all_values(id) || is_computed()) {
+            let found = if options.is_empty() {
                 self.some_of(id, cost, place)
             } else {
                 let wanted = filter.form(options);
@@ -112,9 +110,10 @@ impl Evaluation<'_> {
                     let is_meant = has_options(stored.description(), wanted, &mut work);
                     spend(allowance, work)
                         && is_meant
-                        && stored.values().take_while(|value| spend_on(allowance, cost, value)).any(|value| {
-                            reader.shows_value(id, value) && passes(filter, place, value, scratch)
-                        })
+                        && stored
+                            .values()
+                            .take_while(|value| spend_on(allowance, cost, value))
+                            .any(|value| passes(filter, place, value, scratch))
                 })
             };
             if found {

@@ -3,7 +3,7 @@
 //! `snapshot` holds `accounts` (everything about accounts, once) and one `tree` for each provider
 //! (entries as wire octets, indexes); `bulk` makes the first one from all records at once. A search goes `filter` (as it arrived) → `prepared` (made
 //! ready for the tree) → `plan` (which entries to look at) → `evaluator` (whether they match), all
-//! through a `reader`, which knows what may be seen. `sort_keys` and `values_filter` are what controls ask beyond that.
+//! through a `reader`, which knows what may be seen; `shown` is an entry as it sees it. `sort_keys` and `values_filter` are what controls ask beyond that.
 
 mod account_table;
 mod accounts;
@@ -28,6 +28,7 @@ mod long_look;
 mod plan;
 mod prepared;
 mod reader;
+mod shown;
 mod snapshot;
 mod sort_keys;
 mod sparse;
@@ -51,10 +52,11 @@ pub use long_look::LongLook;
 pub use plan::plan;
 pub use prepared::{FilterBounds, FilterTooLarge, PreparedFilter, Truth};
 pub use reader::{Subject, TreeReader};
+pub use shown::{Finding, Shown};
 pub use snapshot::{RecordSource, Snapshot, SnapshotBuilder};
 pub use sort_keys::{SortFault, SortKey, SortKeys};
 pub use subschema::SUBSCHEMA_DN;
 pub use tree::{ContainerEntry, PlaceError, Tree};
 pub use values_filter::{ValueLook, ValueSelector, ValuesFilter};
-pub use visibility::{OwnEntries, Visibility};
+pub use visibility::{Elsewhere, OwnEntries, Visibility};
 pub use walk::{Scope, Step, Walk};

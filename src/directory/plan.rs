@@ -16,6 +16,7 @@ use super::id_set::{ARRAY_MAX, IdSet};
 use super::prepared::{Node, PreparedFilter, Truth};
 use super::reader::{Subject, TreeReader};
 use super::tree::{TRIGRAM_BEGIN, TRIGRAM_END};
+use super::visibility::Visibility;
 use crate::schema::{AttributeId, MatchingRule, steps};
 
 /// The entries that a search has to look at, in the order of their ids.
@@ -97,6 +98,15 @@ pub struct Plan {
     pub candidates: Candidates,
     /// What it has cost to choose, in the unit in which an evaluator counts.
     pub work: u64,
+}
+
+/// What may be hidden of attributes.
+enum Hidden {
+    Nothing,
+    /// Values that name entries of other trees.
+    Names,
+    /// The class that allows attributes of which all values are hidden.
+    Classes,
 }
 
 struct Planner<'a> {
@@ -256,6 +266,15 @@ impl Planner<'_> {
         }
         let schema = self.reader.schema();
         let subtypes = self.reader.subtypes(attribute);
+        match self.what_is_hidden(subtypes) {
+            Hidden::Nothing => {}
+            // Entries of which it is hidden are in the index too.
+            Hidden::Classes if rule.matches(EXTENSIBLE, form, &mut Vec::new()) => return Candidates::All,
+            Hidden::Classes => {}
+            Hidden::Names if rule != MatchingRule::DistinguishedName => return Candidates::All,
+            Hidden::Names if !self.reader.shows_normal(form) => return Candidates::none(),
+            Hidden::Names => {}
+        }
         let is_indexed = |id: &AttributeId| {
             let attribute = schema.attribute(*id);
             attribute.indexes.equality && attribute.equality == Some(rule) && !id.is_computed()
@@ -271,6 +290,9 @@ impl Planner<'_> {
 
     fn presence(&self, attribute: AttributeId) -> Candidates {
         let subtypes = self.reader.subtypes(attribute);
+        if matches!(self.what_is_hidden(subtypes), Hidden::Names) {
+            return Candidates::All;
+        }
         // All entries have it, or it is computed for each.
         if attribute == AttributeId::OBJECT_CLASS || subtypes.iter().any(|id| id.is_computed()) {
             return Candidates::All;
@@ -279,6 +301,17 @@ impl Planner<'_> {
         match subtypes {
             [only] => self.posting(tree.with_attribute(*only)),
             several => self.union(several.iter().map(|id| tree.with_attribute(*id))),
+        }
+    }
+
+    /// What of these attributes an entry may have that is hidden from who does not see what stands in other trees: of
+    /// that the indexes say nothing.
+    fn what_is_hidden(&self, subtypes: &[AttributeId]) -> Hidden {
+        match self.reader.visibility() {
+            Visibility::Full => Hidden::Nothing,
+            _ if subtypes.iter().any(|id| self.reader.schema().is_name(*id)) => Hidden::Names,
+            _ if subtypes.contains(&AttributeId::OBJECT_CLASS) => Hidden::Classes,
+            _ => Hidden::Nothing,
         }
     }
 
@@ -510,5 +543,7 @@ const LOOKUP: u64 = 50;
 const ONE_BY_ONE: u64 = 8;
 /// With so few candidates it is cheaper to look at them than to ask another index.
 const FEW: usize = 16;
+/// The class of entries with attributes that their other classes do not allow.
+const EXTENSIBLE: &[u8] = b"extensibleObject";
 /// The rule by which names of accounts are the same.
 const OF_NAMES: MatchingRule = MatchingRule::CaseIgnore;

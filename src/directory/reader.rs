@@ -7,11 +7,9 @@ use super::entry::Entry;
 use super::entry_id::{EntryId, virtual_group_uuid};
 use super::snapshot::Snapshot;
 use super::tree::{ContainerEntry, Tree};
-use super::visibility::{OwnEntries, OwnNames, Visibility};
+use super::visibility::{OwnEntries, Visibility};
 use crate::model::{GroupNumber, Timestamp};
-use crate::schema::{
-    AttributeId, ClassKind, MatchingRule, Schema, Syntax, computed_attributes, normalize_dn, steps,
-};
+use crate::schema::{AttributeId, ClassKind, MatchingRule, Schema, computed_attributes, normalize_dn, steps};
 
 /// A snapshot, one of its trees, and what may be seen of it.
 #[derive(Clone, Copy)]
@@ -92,13 +90,18 @@ impl<'a> TreeReader<'a> {
         self.visibility
     }
 
-    /// Whether every entry, and so every value, may be seen.
-    pub fn sees_everything(&self) -> bool {
-        matches!(self.visibility, Visibility::Full)
+    /// Whether every entry of the tree may be seen.
+    pub fn sees_all_entries(&self) -> bool {
+        matches!(self.visibility, Visibility::Full | Visibility::Tree(_))
     }
 
-    /// The entry, if there is one and it may be seen.
-    pub fn entry(&self, id: EntryId) -> Option<&'a Entry> {
+    pub(super) fn snapshot(&self) -> &'a Snapshot {
+        self.snapshot
+    }
+
+    /// The entry as it is stored, if there is one and it may be seen: for its name and its place. What may be seen of its
+    /// values is for [`TreeReader::entry`] to say.
+    pub fn stored(&self, id: EntryId) -> Option<&'a Entry> {
         if self.visibility.sees(id) { self.tree.entry(id) } else { None }
     }
 
@@ -119,22 +122,20 @@ impl<'a> TreeReader<'a> {
     /// The entry whose DN has this normal form, if there is one and it may be seen.
     pub fn find_normal(&self, normal: &[u8]) -> Option<EntryId> {
         match self.visibility {
-            Visibility::Full => self.tree.find_normal(normal, self.schema()),
-            Visibility::Own(own) => {
-                self.tree.find_container(normal).or_else(|| self.names(own).with_dn(normal))
-            }
+            Visibility::Full | Visibility::Tree(_) => self.tree.find_normal(normal, self.schema()),
+            Visibility::Own(own) => own_named(own, self.tree, self.snapshot, normal),
         }
     }
 
     /// The account whose name has this RFC 4518 caseIgnore form, if its entry may be seen.
     pub(super) fn find_username(&self, key: &[u8]) -> Option<EntryId> {
         match self.visibility {
-            Visibility::Full => {
+            Visibility::Full | Visibility::Tree(_) => {
                 let account = self.accounts().account_keyed(key)?;
                 let id = EntryId::of_account(account.number);
-                self.entry(id).map(|_| id)
+                self.stored(id).map(|_| id)
             }
-            Visibility::Own(own) => self.names(own).with_username(key),
+            Visibility::Own(own) => own.names(self.tree, self.snapshot).with_username(key),
         }
     }
 
@@ -149,11 +150,7 @@ impl<'a> TreeReader<'a> {
             let start = memchr::memrchr(b',', inside).map_or(0, |comma| comma + 1);
             self.find_normal(normal.get(start..)?)
         });
-        leaf.and_then(|id| self.entry(id)).unwrap_or(container.entry()).dn()
-    }
-
-    fn names(&self, own: &'a OwnEntries) -> &'a OwnNames {
-        own.names(self.tree, self.snapshot)
+        leaf.and_then(|id| self.stored(id)).unwrap_or(container.entry()).dn()
     }
 
     /// What the entry stands for.
@@ -170,7 +167,8 @@ impl<'a> TreeReader<'a> {
         }
     }
 
-    /// How many members an entry has to show in an attribute, if that is of a group.
+    /// How many members an entry may have to show in an attribute, if that is of a group: of what is hidden it says
+    /// nothing.
     pub fn members_in(&self, id: EntryId, entry: &Entry, attribute: AttributeId) -> Option<usize> {
         let shown = entry.membership();
         let is_shown = match attribute {
@@ -184,7 +182,10 @@ impl<'a> TreeReader<'a> {
             return None;
         }
         match self.subject(id) {
-            Some(Subject::Group(group)) => Some(group.members.len()),
+            Some(Subject::Group(group)) => Some(match self.visibility {
+                Visibility::Full | Visibility::Tree(_) => group.members.len(),
+                Visibility::Own(own) => own.as_slice().len(),
+            }),
             _ => None,
         }
     }
@@ -200,7 +201,7 @@ impl<'a> TreeReader<'a> {
     pub fn cost_of_computing(&self, id: EntryId, entry: &Entry, attribute: AttributeId) -> u64 {
         let own = || match self.visibility {
             Visibility::Own(own) => own.as_slice().len() as u64,
-            Visibility::Full => 0,
+            Visibility::Full | Visibility::Tree(_) => 0,
         };
         match attribute {
             AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_UID => own(),
@@ -219,24 +220,30 @@ impl<'a> TreeReader<'a> {
         }
     }
 
-    /// Whether a stored value may be seen: one that is a DN below a suffix of ours only when it
-    /// names an entry that may be seen, whether or not there is another one of that name.
-    pub fn shows_value(&self, attribute: AttributeId, value: &[u8]) -> bool {
-        if matches!(self.visibility, Visibility::Full) || !self.is_name(attribute) {
-            return true;
-        }
+    /// Whether a stored value that is the name of an entry may be seen: below a suffix of ours only when it
+    /// names an entry that may be seen in the tree it lies in, whether or not there is another one of that name. Who sees
+    /// all of that tree sees it whether or not there is one.
+    pub(super) fn shows_name(&self, value: &[u8]) -> bool {
         let mut normal = Vec::with_capacity(value.len() + 16);
-        if normalize_dn(value, self.schema(), &mut normal).is_err() {
-            return true;
-        }
-        let Some(tree) = self.snapshot.tree_of_normal(&normal) else { return true };
-        // A value is no DN on input, which may stand for a username: it names one entry or none.
-        tree.provider().number == self.tree.provider().number && self.find_normal(&normal).is_some()
+        normalize_dn(value, self.schema(), &mut normal).is_err() || self.shows_normal(&normal)
     }
 
-    /// Whether every value of the attribute is shown to this reader without being looked at.
-    pub fn shows_all_values(&self, attribute: AttributeId) -> bool {
-        matches!(self.visibility, Visibility::Full) || !self.is_name(attribute)
+    /// The same of its normal form.
+    pub(super) fn shows_normal(&self, normal: &[u8]) -> bool {
+        let Some(tree) = self.snapshot.tree_of_normal(normal) else { return true };
+        let provider = tree.provider().number;
+        let seen = match self.visibility {
+            seen if provider == self.tree.provider().number => Some(seen),
+            Visibility::Full => return true,
+            Visibility::Tree(elsewhere) => elsewhere.of(provider),
+            Visibility::Own(own) => own.elsewhere().of(provider),
+        };
+        match seen {
+            None => false,
+            Some(Visibility::Full | Visibility::Tree(_)) => true,
+            // A value is no DN on input, which may stand for a username: it names one entry or none.
+            Some(Visibility::Own(own)) => own_named(own, tree, self.snapshot, normal).is_some(),
+        }
     }
 
     /// The normal forms of an attribute's values, where they are kept: of what the subschema publishes.
@@ -256,7 +263,9 @@ impl<'a> TreeReader<'a> {
     /// How many entries stand directly below.
     pub fn subordinates(&self, id: EntryId) -> usize {
         match self.visibility {
-            Visibility::Full => self.tree.children(id).map_or(0, |children| children.len()),
+            Visibility::Full | Visibility::Tree(_) => {
+                self.tree.children(id).map_or(0, |children| children.len())
+            }
             // Only containers have something below them.
             Visibility::Own(_) if !id.is_container() => 0,
             Visibility::Own(own) => {
@@ -283,10 +292,11 @@ impl<'a> TreeReader<'a> {
         }
         found.map(|class| class.name())
     }
+}
 
-    fn is_name(&self, attribute: AttributeId) -> bool {
-        matches!(self.schema().attribute(attribute).syntax, Syntax::Dn | Syntax::NameAndOptionalUid)
-    }
+/// The entry in `tree` that a reader with these entries knows by this normal form of its DN.
+fn own_named(own: &OwnEntries, tree: &Tree, snapshot: &Snapshot, normal: &[u8]) -> Option<EntryId> {
+    tree.find_container(normal).or_else(|| own.names(tree, snapshot).with_dn(normal))
 }
 
 impl Subject<'_> {

@@ -20,7 +20,7 @@ pub(super) struct ValueCursor {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Met<'v> {
     Value(&'v [u8]),
-    /// A value that may not be seen, or a member that has none.
+    /// A member that has no value.
     Nothing,
     /// The options of a description, which cost so much to compare.
     Options(u64),
@@ -75,8 +75,7 @@ impl ValueCursor {
             let left = self.place.take().filter(|_| number == self.stored);
             let mut values = stored.values_left(left.unwrap_or(usize::MAX));
             while let Some(value) = values.next() {
-                let is_shown = reader.shows_value(attribute, value);
-                if !each(if is_shown { Met::Value(value) } else { Met::Nothing }) {
+                if !each(Met::Value(value)) {
                     (self.stored, self.place) = (number, Some(values.left()));
                     return false;
                 }

@@ -178,7 +178,7 @@ impl ValueSelector<'_> {
         let Some(node) = filter.nodes.get(place) else { return false };
         match *node {
             Node::Relation { attribute: own, target } | Node::Chain { attribute: own, target } => {
-                own == attribute && target.is_some_and(|target| reader.entry(target).is_some())
+                own == attribute && target.is_some_and(|target| reader.stored(target).is_some())
             }
             Node::Category(category) => category.is_some() && attribute == AttributeId::OBJECT_CATEGORY,
             Node::Present { attribute: own, options }
@@ -247,7 +247,7 @@ impl ValueSelector<'_> {
                 .accounts()
                 .account_of_entry(target)
                 .is_some_and(|account| account.username.as_bytes() == value),
-            _ => self.reader.entry(target).is_some_and(|entry| entry.dn() == value),
+            _ => self.reader.stored(target).is_some_and(|entry| entry.dn() == value),
         }
     }
 
@@ -297,7 +297,7 @@ impl ValueSelector<'_> {
         let walk = walk.get_or_insert_with(|| Box::new(ChainWalk::new(next)));
         let allowance = enough.saturating_sub(self.work).max(1);
         let mut left = allowance;
-        let found = walk.go_on(&chain, &reader, (next, entry), &mut left, &mut self.scratch);
+        let found = walk.go_on(&chain, &reader, (next, &entry), &mut left, &mut self.scratch);
         self.work += allowance - left;
         (found || walk.is_done()).then_some(found)
     }

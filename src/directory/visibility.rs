@@ -1,21 +1,40 @@
 //! What a reader may see: everything, or a few named entries.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::accounts::name_key;
+use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::snapshot::Snapshot;
 use super::tree::{Tree, dn_form};
-use crate::model::Revision;
+use crate::model::{ProviderNumber, Revision};
 use crate::schema::steps;
 
 /// What a reader may see of one tree. Made by `access`, obeyed by everything in here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Visibility {
-    /// All entries.
+    /// All entries of all trees, and so every value.
     Full,
+    /// All entries of this tree; of what stands in others as much as this says.
+    Tree(Elsewhere),
     /// The suffix, the containers, and these.
     Own(OwnEntries),
+}
+
+/// What a reader of one tree may see of the others, as far as values name what stands there. Of a tree that it does not
+/// name nothing is seen.
+#[derive(Clone, Debug, Default)]
+pub struct Elsewhere {
+    trees: Arc<[(ProviderNumber, Visibility)]>,
+    /// The last entry with many names that was made for it.
+    pub(super) last: Arc<Mutex<Option<LastMade>>>,
+}
+
+/// An entry of one tree at one revision, as it is shown; `None`: as it is stored.
+#[derive(Debug)]
+pub(super) struct LastMade {
+    pub(super) of: (Revision, ProviderNumber, EntryId),
+    pub(super) entry: Option<Arc<Entry>>,
 }
 
 /// The entries of a reader without the right to search the full directory: itself, its virtual
@@ -23,12 +42,21 @@ pub enum Visibility {
 #[derive(Clone, Debug, Default)]
 pub struct OwnEntries {
     entries: Arc<[EntryId]>,
+    elsewhere: Elsewhere,
     /// Of which snapshot it is made; `None`: of the one that it is asked about.
     revision: Option<Revision>,
-    /// Their names in that one, for all clones of this.
-    names: Arc<OnceLock<OwnNames>>,
-    /// Their names in another one: a page may be of a directory that is not the newest.
-    names_before: OnceLock<OwnNames>,
+    /// What is known of them in that one, for all clones of this.
+    known: Arc<OwnKnown>,
+    /// What is known of them in another one: a page may be of a directory that is not the newest.
+    known_before: OnceLock<Arc<OwnKnown>>,
+}
+
+/// What is found once about the entries of such a reader in one snapshot.
+#[derive(Debug, Default)]
+struct OwnKnown {
+    names: OnceLock<OwnNames>,
+    /// Each entry as it is shown, in the order of the entries; `None`: as it is stored.
+    shown: Box<[OnceLock<Option<Arc<Entry>>>]>,
 }
 
 /// By which names such a reader can ask for its entries. They are looked up here and never in the indexes
@@ -41,12 +69,59 @@ pub(super) struct OwnNames {
     username: Option<(Vec<u8>, EntryId)>,
 }
 
+impl Elsewhere {
+    /// What is seen of these trees.
+    pub fn new(trees: Vec<(ProviderNumber, Visibility)>) -> Self {
+        Self { trees: trees.into(), ..Self::default() }
+    }
+
+    /// What is seen of a tree.
+    pub fn of(&self, provider: ProviderNumber) -> Option<&Visibility> {
+        self.trees.iter().find(|(other, _)| *other == provider).map(|(_, seen)| seen)
+    }
+
+    /// The trees that something is seen of.
+    pub fn trees(&self) -> &[(ProviderNumber, Visibility)] {
+        &self.trees
+    }
+
+    fn narrowed(&self, newer: &Self) -> Self {
+        if self == newer {
+            return self.clone();
+        }
+        let both = self.trees.iter().filter_map(|(provider, seen)| {
+            newer.of(*provider).map(|newer| (*provider, seen.narrowed(newer)))
+        });
+        Self::new(both.collect())
+    }
+}
+
+impl PartialEq for Elsewhere {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.trees, &other.trees) || self.trees == other.trees
+    }
+}
+
+impl Eq for Elsewhere {}
+
+impl OwnKnown {
+    fn of(entries: &[EntryId]) -> Arc<Self> {
+        let shown = entries.iter().map(|_| OnceLock::new()).collect();
+        Arc::new(Self { names: OnceLock::new(), shown })
+    }
+}
+
 impl OwnEntries {
     /// These entries.
     pub fn new(mut entries: Vec<EntryId>) -> Self {
         entries.sort_unstable();
         entries.dedup();
-        Self { entries: entries.into(), ..Self::default() }
+        Self { known: OwnKnown::of(&entries), entries: entries.into(), ..Self::default() }
+    }
+
+    /// The same, with what is seen of other trees; before anything of it was asked.
+    pub fn with_elsewhere(self, elsewhere: Elsewhere) -> Self {
+        Self { elsewhere, ..self }
     }
 
     /// The same, to be kept for all who look at the snapshot of this revision.
@@ -59,17 +134,52 @@ impl OwnEntries {
         &self.entries
     }
 
+    /// What is seen of other trees.
+    pub fn elsewhere(&self) -> &Elsewhere {
+        &self.elsewhere
+    }
+
     /// Their names in `tree`, the one tree that this is about; made when they are first asked for.
     pub(super) fn names(&self, tree: &Tree, snapshot: &Snapshot) -> &OwnNames {
-        let names = || OwnNames::new(&self.entries, tree, snapshot);
+        self.known(snapshot).names.get_or_init(|| OwnNames::new(&self.entries, tree, snapshot))
+    }
+
+    /// How one of them is shown, once that is known: `None`, as it is stored. The place is empty for what is none of them.
+    pub(super) fn shown(&self, id: EntryId, snapshot: &Snapshot) -> Option<&OnceLock<Option<Arc<Entry>>>> {
+        let place = self.entries.binary_search(&id).ok()?;
+        self.known(snapshot).shown.get(place)
+    }
+
+    fn known(&self, snapshot: &Snapshot) -> &OwnKnown {
         let is_before = self.revision.is_some_and(|revision| revision != snapshot.revision());
-        if is_before { self.names_before.get_or_init(names) } else { self.names.get_or_init(names) }
+        if is_before { self.known_before.get_or_init(|| OwnKnown::of(&self.entries)) } else { &self.known }
+    }
+
+    /// The same for who sees no more of other trees than this: what of its entries is shown is to be found again.
+    fn narrowed_elsewhere(&self, elsewhere: &Elsewhere) -> Self {
+        let narrowed = self.elsewhere.narrowed(elsewhere);
+        if narrowed == self.elsewhere {
+            return self.clone();
+        }
+        Self::new(self.entries.to_vec()).with_elsewhere(narrowed)
+    }
+
+    /// Forgets how its entries are shown, if that takes much memory; says whether it is to be found again.
+    fn release(&mut self) -> bool {
+        self.known_before = OnceLock::new();
+        let made = self.known.shown.iter().filter_map(|shown| shown.get()?.as_ref());
+        let is_large = made.map(|entry| entry.octets()).sum::<usize>() > KEPT_OCTETS_MAX;
+        if is_large {
+            let shown = self.entries.iter().map(|_| OnceLock::new()).collect();
+            self.known = Arc::new(OwnKnown { names: self.known.names.clone(), shown });
+        }
+        is_large
     }
 }
 
 impl PartialEq for OwnEntries {
     fn eq(&self, other: &Self) -> bool {
-        self.entries == other.entries
+        self.entries == other.entries && self.elsewhere == other.elsewhere
     }
 }
 
@@ -108,12 +218,28 @@ impl Visibility {
     pub fn narrowed(&self, newer: &Self) -> Self {
         match (self, newer) {
             (_, Self::Full) => self.clone(),
-            (Self::Full, Self::Own(_)) => newer.clone(),
-            (Self::Own(own), Self::Own(now)) if own.entries == now.entries => self.clone(),
+            (Self::Full, _) => newer.clone(),
+            (Self::Tree(there), Self::Tree(now)) => Self::Tree(there.narrowed(now)),
+            (Self::Tree(there), Self::Own(own)) => Self::Own(own.narrowed_elsewhere(there)),
+            (Self::Own(own), Self::Tree(there)) => Self::Own(own.narrowed_elsewhere(there)),
+            (Self::Own(own), Self::Own(now)) if own == now => self.clone(),
             (Self::Own(own), Self::Own(now)) => {
                 let both = own.entries.iter().filter(|id| now.entries.binary_search(id).is_ok());
-                Self::Own(OwnEntries::new(both.copied().collect()))
+                let elsewhere = own.elsewhere.narrowed(&now.elsewhere);
+                Self::Own(OwnEntries::new(both.copied().collect()).with_elsewhere(elsewhere))
             }
+        }
+    }
+
+    /// Keeps nothing large for a connection that is silent; says whether what is shown is to be found again.
+    pub fn release(&mut self) -> bool {
+        match self {
+            Self::Full => false,
+            Self::Tree(elsewhere) => {
+                elsewhere.last = Arc::default();
+                false
+            }
+            Self::Own(own) => own.release(),
         }
     }
 
@@ -121,7 +247,7 @@ impl Visibility {
     /// counts.
     pub fn cost_of_names(&self) -> u64 {
         match self {
-            Self::Full => 0,
+            Self::Full | Self::Tree(_) => 0,
             Self::Own(own) => WORK_OF_A_NAME * own.entries.len() as u64,
         }
     }
@@ -129,7 +255,7 @@ impl Visibility {
     /// Whether the entry may be seen.
     pub fn sees(&self, id: EntryId) -> bool {
         match self {
-            Self::Full => true,
+            Self::Full | Self::Tree(_) => true,
             Self::Own(own) => id.is_container() || own.entries.binary_search(&id).is_ok(),
         }
     }
@@ -137,3 +263,6 @@ impl Visibility {
 
 /// So much work is it to make the name of an entry ready for comparison.
 const WORK_OF_A_NAME: u64 = 8;
+/// Octets of entries as they are shown that are kept for a connection that is silent.
+/// No limit of the config: what is forgotten is found again.
+const KEPT_OCTETS_MAX: usize = 16 * 1024;

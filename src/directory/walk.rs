@@ -65,7 +65,7 @@ impl Walk {
         let way = match (scope, reader.visibility()) {
             (Scope::Base, _) => Way::Base,
             (_, Visibility::Own(_)) => Way::Own,
-            (scope, Visibility::Full) => {
+            (scope, Visibility::Full | Visibility::Tree(_)) => {
                 let below = (scope == Scope::One || Self::is_flat(reader, base))
                     .then(|| reader.tree().children(base).map_or(0, |children| children.len()));
                 let Plan { candidates, work } = plan(filter, reader);
@@ -176,7 +176,7 @@ impl Walk {
     }
 
     fn is_in_scope(&self, reader: &TreeReader<'_>, id: EntryId) -> bool {
-        let Some(entry) = reader.entry(id) else { return false };
+        let Some(entry) = reader.stored(id) else { return false };
         match self.scope {
             Scope::Base => id == self.base,
             Scope::One => entry.parent() == self.base.raw(),

@@ -270,9 +270,9 @@ impl Connection<'_> {
     ) -> Result<T, ConnectionRefused> {
         let turn = take_turn(&self.turns, self.permit.presence(), Instant::now()).await?;
         // What was waited for is not what it has cost.
-        let (moment, begun) = (self.moment(), self.session.work_done());
+        let (moment, begun) = (self.moment(), self.session.cost());
         let done = work(&mut self.session, &self.input.octets, &mut self.output, moment);
-        self.turns.note(self.session.work_done() - begun, moment.instant);
+        self.turns.note(self.session.cost() - begun, moment.instant);
         drop(turn);
         Ok(done)
     }
@@ -405,9 +405,9 @@ impl Connection<'_> {
             }
         };
         let Some(outcome) = outcome else { return self.give_up(stream).await };
-        let (moment, begun) = (self.moment(), self.session.work_done());
+        let (moment, begun) = (self.moment(), self.session.cost());
         self.session.conclude(outcome.ok(), &mut self.output, moment);
-        self.turns.note(self.session.work_done() - begun, moment.instant);
+        self.turns.note(self.session.cost() - begun, moment.instant);
         self.note_identity();
         Ok(())
     }

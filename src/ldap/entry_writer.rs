@@ -52,14 +52,8 @@ pub(super) fn write_entry(
 ) {
     let Projection { selection, types_only, values } = projection;
     let mut response = EntryResponse::begin_encoded(output, message_id, entry.dn_element());
-    // The octets of an entry in a tree are its user attributes, and a reader who sees every entry sees
-    // every value of them.
-    if selection.all_user()
-        && !types_only
-        && values.is_none()
-        && reader.sees_everything()
-        && id != EntryId::STANDALONE
-    {
+    // The octets of an entry in a tree are its user attributes, and what may not be seen of them is not there.
+    if selection.all_user() && !types_only && values.is_none() && id != EntryId::STANDALONE {
         response.encoded(entry.attribute_octets());
     } else {
         write_stored(&mut response, reader, entry, projection, evaluator);
@@ -119,21 +113,15 @@ fn write_stored(
         if !is_selected {
             continue;
         }
-        let shown = |value: &&[u8]| reader.shows_value(stored.id, value);
         if projection.types_only {
-            if stored.values().any(|value| shown(&value)) {
-                response.type_only(stored.description());
-            }
+            response.type_only(stored.description());
         } else if let Some(filter) = &projection.values {
             let selector = filter.about(stored.id, stored.description(), reader);
             write_selected(response, selector, evaluator, stored.description(), |each| {
-                stored.values().filter(shown).for_each(each);
+                stored.values().for_each(each);
             });
-        } else if reader.shows_all_values(stored.id) {
-            response.encoded(stored.octets);
         } else {
-            response
-                .attribute_from(stored.description(), |each| stored.values().filter(shown).for_each(each));
+            response.encoded(stored.octets);
         }
     }
 }
@@ -212,7 +200,7 @@ enum What {
     AllStored,
     /// A stored attribute as it stands: its place in the entry.
     Stored(usize),
-    /// Those of its values that are shown and selected.
+    /// Those of its values that are selected.
     Values(usize),
     /// An attribute that is computed.
     Computed(AttributeId),
@@ -252,14 +240,16 @@ impl LargeEntry {
         let is_standalone = id == EntryId::STANDALONE;
         let schema = reader.schema();
         let mut parts = Vec::new();
-        if selection.all_user() && values.is_none() && reader.sees_everything() && !is_standalone {
+        if selection.all_user() && values.is_none() && !is_standalone {
             parts.push(part(What::AllStored));
         } else {
             let mut work = 0;
             for (place, stored) in entry.attributes().enumerate() {
                 if selection.selects_description(stored.id, stored.description(), schema, &mut work) {
-                    let is_whole = values.is_none() && reader.shows_all_values(stored.id);
-                    parts.push(part(if is_whole { What::Stored(place) } else { What::Values(place) }));
+                    parts.push(part(match values {
+                        None => What::Stored(place),
+                        Some(_) => What::Values(place),
+                    }));
                 }
             }
             evaluator.add_work(work);
@@ -479,9 +469,7 @@ impl Values<'_> {
                     }
                     let Some(value) = values.next() else { return true };
                     evaluator.add_work(1);
-                    if self.reader.shows_value(stored.id, value)
-                        && !put(value, selector.as_mut(), look, evaluator, enough, sink)
-                    {
+                    if !put(value, selector.as_mut(), look, evaluator, enough, sink) {
                         return false;
                     }
                 }

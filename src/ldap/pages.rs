@@ -11,7 +11,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 
 use super::memory::{Holder, Holders};
 use crate::config::{Limit, LimitCounts, Limits};
-use crate::directory::{EntryId, Snapshot};
+use crate::directory::{EntryId, Snapshot, Visibility};
 use crate::model::{Revision, Timestamp};
 use crate::net::{Budget, Share};
 
@@ -53,6 +53,8 @@ pub(super) struct InvalidCookie;
 pub(super) struct OrderKey {
     pub(super) revision: Revision,
     pub(super) query: QueryDigest,
+    /// What the reader may see: the order of who sees something else is another.
+    pub(super) visibility: QueryDigest,
 }
 
 /// The sorted results of a search, shared between its pages.
@@ -322,6 +324,35 @@ impl SortMemory {
         self.octets = octets.min(self.octets);
         // Less is always possible.
         let _ = self.share.set(self.octets);
+    }
+}
+
+/// A digest of what a reader may see.
+pub(super) fn visibility_digest(visibility: &Visibility) -> QueryDigest {
+    let mut hasher = blake3::Hasher::new();
+    digest_visibility(visibility, &mut hasher);
+    finish(&hasher)
+}
+
+fn digest_visibility(visibility: &Visibility, hasher: &mut blake3::Hasher) {
+    let elsewhere = match visibility {
+        Visibility::Full => return,
+        Visibility::Tree(elsewhere) => {
+            hasher.update(b"tree");
+            elsewhere
+        }
+        Visibility::Own(own) => {
+            for id in own.as_slice() {
+                hasher.update(&id.raw().to_be_bytes());
+            }
+            hasher.update(b"own");
+            own.elsewhere()
+        }
+    };
+    for (provider, seen) in elsewhere.trees() {
+        hasher.update(&provider.get().to_be_bytes());
+        digest_visibility(seen, hasher);
+        hasher.update(b"there");
     }
 }
 

@@ -23,7 +23,7 @@ use super::result_code::ResultCode;
 use crate::access::{Entitlements, Identity, admitted};
 use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, LimitsInForce, SecretsInClear};
-use crate::directory::{Evaluator, FilterBounds, Snapshot};
+use crate::directory::{Evaluator, FilterBounds, Snapshot, WORK_AT_ONCE};
 use crate::model::{AccountNumber, Revision, Timestamp};
 use crate::net::{ClientCertificate, Share};
 use crate::registry::{Attempt, BoundApplication, Registry, Trial};
@@ -116,6 +116,11 @@ pub struct Session {
     preparation: u64,
     output_memory: BufferMemory,
     end: Option<Next>,
+    /// It is being found which values who is bound is shown, before the next request is looked at: the work that had been
+    /// done when the turn began which that request belongs to.
+    finding: Option<u64>,
+    /// How often that was not all at once.
+    findings: u64,
     /// Whether the client waits because too many of its operations are outstanding.
     is_held_back: bool,
 }
@@ -172,6 +177,8 @@ impl Session {
             preparation: 0,
             output_memory,
             end: None,
+            finding: None,
+            findings: 0,
             is_held_back: false,
         }
     }
@@ -180,7 +187,7 @@ impl Session {
     /// what there is to answer. Says how many octets were taken.
     pub fn receive(&mut self, input: &[u8], output: &mut Vec<u8>, moment: Moment) -> usize {
         let mut taken = 0;
-        let begun = self.evaluator.work();
+        let begun = self.finding.take().unwrap_or_else(|| self.evaluator.work());
         while self.takes_requests(output) && self.evaluator.work() - begun < self.turn_work() {
             // Taken anew for each: a bind is decided by the newest snapshot, and the search behind it
             // must not be answered from an older one that does not know its token.
@@ -196,6 +203,13 @@ impl Session {
                         if !self.searches.is_empty() {
                             break;
                         }
+                    }
+                    if matches!(frame.operation, SEARCH_REQUEST | COMPARE_REQUEST)
+                        && !self.find_shown(&snapshot, moment)
+                    {
+                        self.finding = Some(begun);
+                        self.findings += 1;
+                        break;
                     }
                     taken += frame.octets.len();
                     self.evaluator.add_work(WORK_OF_A_REQUEST + frame.octets.len() as u64 / 64);
@@ -221,6 +235,13 @@ impl Session {
     pub fn review(&mut self, moment: Moment) {
         let newest = self.registry.current();
         self.look_at_identity(&newest, moment);
+    }
+
+    /// Finds which values who is bound is shown, a piece at a time; says whether all of it is found. Nothing else is done
+    /// for the client before that, and none of it counts as work: it has to do with what is hidden.
+    fn find_shown(&mut self, snapshot: &Snapshot, moment: Moment) -> bool {
+        let Some(identity) = self.held_identity().copied() else { return true };
+        self.entitlements.find_shown(snapshot, &identity, self.peer.source, moment.now)
     }
 
     fn look_at_identity(&mut self, newest: &Snapshot, moment: Moment) {
@@ -269,6 +290,9 @@ impl Session {
     /// Gives each search that has more to answer one turn, as long as there is room in `output`. Who had
     /// no turn comes first the next time.
     pub fn work(&mut self, output: &mut Vec<u8>, moment: Moment) {
+        if self.finding.is_some() {
+            return;
+        }
         self.review(moment);
         let turns = self.searches.len();
         let begun = self.evaluator.work();
@@ -345,6 +369,11 @@ impl Session {
         self.evaluator.work()
     }
 
+    /// The same with what was done apart from that, of which nothing but the turns of others depends.
+    pub fn cost(&self) -> u64 {
+        self.work_done() + self.findings * WORK_AT_ONCE
+    }
+
     /// What one turn may cost.
     fn turn_work(&self) -> u64 {
         if self.is_bound() { TURN_WORK } else { TURN_WORK_BEFORE_BIND }
@@ -394,7 +423,7 @@ impl Session {
             Some(end) => end,
             None if self.bind.is_some() => Next::Hash,
             None if self.change.is_some() => Next::Change,
-            None if !self.searches.is_empty() => Next::Work,
+            None if self.finding.is_some() || !self.searches.is_empty() => Next::Work,
             None => Next::Read,
         }
     }
@@ -482,7 +511,7 @@ impl Session {
 
     /// Whether the client would wait for an answer.
     pub fn is_idle(&self) -> bool {
-        self.searches.is_empty() && self.bind.is_none() && self.change.is_none()
+        self.searches.is_empty() && self.bind.is_none() && self.change.is_none() && self.finding.is_none()
     }
 
     /// The largest message that is taken now, in octets.
@@ -499,6 +528,7 @@ impl Session {
         self.searches.clear();
         self.bind = None;
         self.change = None;
+        self.finding = None;
         self.end = Some(Next::Close);
     }
 
@@ -647,3 +677,6 @@ const TURN_WORK_BEFORE_BIND: u64 = 5_000;
 const WORK_OF_A_REQUEST: u64 = 100;
 /// The tag octet of a BindRequest.
 const BIND_REQUEST: u8 = 0x60;
+/// Those of the requests that look at entries.
+const SEARCH_REQUEST: u8 = 0x63;
+const COMPARE_REQUEST: u8 = 0x6e;

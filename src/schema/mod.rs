@@ -306,6 +306,11 @@ impl Schema {
         self.attribute(id).secret
     }
 
+    /// Whether values of this attribute are names of entries.
+    pub fn is_name(&self, id: AttributeId) -> bool {
+        matches!(self.attribute(id).syntax, Syntax::Dn | Syntax::NameAndOptionalUid)
+    }
+
     /// The values of an attribute of the subschema entry (RFC 4512 section 4.2); none for other attributes.
     pub fn subschema_values(&self, id: AttributeId) -> Vec<String> {
         subschema::values(self, id)

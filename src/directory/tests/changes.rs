@@ -125,7 +125,7 @@ fn search(
     let prepared = PreparedFilter::new(items, &look);
     let mut walk = Walk::new(&look, &prepared, EntryId::SUFFIX, Scope::Subtree);
     let found = std::iter::from_fn(|| walk.next(&look))
-        .filter(|id| Evaluator::default().matches(&prepared, &look, *id, look.entry(*id).unwrap()))
+        .filter(|id| Evaluator::default().matches(&prepared, &look, *id, &look.entry(*id).unwrap()))
         .collect();
     (found, walk.examined())
 }

@@ -32,7 +32,7 @@ proptest! {
 /// RFC 4512 sections 2.4, 2.5 and 3.3 for one entry.
 fn conforms(look: &TreeReader<'_>, id: EntryId) {
     let schema = look.schema();
-    let entry = look.entry(id).unwrap();
+    let entry = &look.entry(id).unwrap();
     let dn = String::from_utf8(entry.dn().to_vec()).unwrap();
     let normal_dn = dn_form(entry, schema);
     assert_eq!(look.tree().find_normal(&normal_dn, schema), Some(id), "{dn}");
@@ -122,7 +122,7 @@ fn form(rule: Option<MatchingRule>, value: &[u8]) -> Vec<u8> {
 
 fn values(look: &TreeReader<'_>, id: EntryId, attribute: AttributeId) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
-    look.values(id, look.entry(id).unwrap(), attribute, &mut |value| {
+    look.values(id, &look.entry(id).unwrap(), attribute, &mut |value| {
         all.push(value.to_vec());
         true
     });

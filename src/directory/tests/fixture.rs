@@ -197,6 +197,26 @@ impl World {
         }
     }
 
+    /// Adds values to an object that name nobody below the suffixes: who does not see everything there does not see them.
+    pub(crate) fn name_nobody(&mut self, number: u32, tape: &mut Tape<'_>) {
+        let bases: Vec<String> = self.providers.values().map(|provider| provider.base_dn.clone()).collect();
+        let description = *tape.pick(&["owner", "seeAlso", "manager", "seeAlso;lang-de", "roleOccupant"]);
+        let count = *tape.pick(&[1, 2, 40]);
+        let hidden = (0..count).map(|place| format!("cn=nobody {place},{}", tape.pick(&bases)).into_bytes());
+        let hidden: Vec<Vec<u8>> = hidden.collect();
+        let attributes = match (self.accounts.get_mut(&number), self.groups.get_mut(&number)) {
+            (Some(account), _) => &mut account.attributes,
+            (None, Some(group)) => &mut group.attributes,
+            (None, None) => return,
+        };
+        let same =
+            attributes.iter_mut().find(|other| canonical(&other.description) == canonical(description));
+        match same {
+            Some(attribute) => attribute.values.extend(hidden),
+            None => attributes.push(Attribute { description: description.to_owned(), values: hidden }),
+        }
+    }
+
     /// A DN below one of the suffixes (of an entry or of none), or elsewhere.
     pub(crate) fn random_dn(&self, tape: &mut Tape<'_>) -> String {
         let providers: Vec<&LdapProvider> = self.providers.values().collect();

@@ -19,6 +19,40 @@ pub(super) struct Reference<'a> {
     pub(super) entries: Vec<Entry>,
 }
 
+/// Takes the class away that an entry has for an attribute which no other class allows, where it has none.
+fn close(world: &World, schema: &Schema, entry: &mut Entry) {
+    let given = match entry.kind {
+        Kind::Account(number) => &world.accounts[&number].object_classes,
+        Kind::Group(number) => &world.groups[&number].object_classes,
+        Kind::Container | Kind::Virtual(_) => return,
+    };
+    let is_extensible = |class: &[u8]| class.eq_ignore_ascii_case(b"extensibleObject");
+    if given.iter().any(|class| is_extensible(class.as_bytes())) {
+        return;
+    }
+    let types: Vec<AttributeId> = entry
+        .attributes
+        .iter()
+        .map(|(description, _)| schema.find(description.split(';').next().unwrap()).unwrap())
+        .collect();
+    let Some((_, classes)) =
+        entry.attributes.iter_mut().find(|(description, _)| description == "objectClass")
+    else {
+        return;
+    };
+    let others: Vec<_> = classes
+        .iter()
+        .filter(|class| !is_extensible(class))
+        .map(|class| schema.class(std::str::from_utf8(class).unwrap()))
+        .collect();
+    let is_needed = types.iter().any(|id| {
+        !schema.attribute(*id).is_operational() && !others.iter().flatten().any(|class| class.allows(*id))
+    });
+    if !is_needed {
+        classes.retain(|class| !is_extensible(class));
+    }
+}
+
 /// An entry as a reader sees it.
 pub(super) struct Entry {
     pub(super) id: EntryId,
@@ -186,6 +220,7 @@ impl<'a> Reference<'a> {
                 }
             }
             entry.attributes.retain(|(_, values)| !values.is_empty());
+            close(self.world, &schema, entry);
         }
     }
 

@@ -54,9 +54,9 @@ proptest! {
         let Some(reader) = readers(&world, &mut tape)[1] else { return Ok(()) };
         let other = differing_in_what_is_hidden(&world, reader, &mut Tape::new(&difference));
         let (first, second) = (world.snapshot(), other.snapshot());
-        let (seen, also_seen) = (visibility(&world, Some(reader)), visibility(&other, Some(reader)));
-        prop_assert_eq!(&seen, &also_seen);
         for provider in world.providers.values() {
+            let (seen, also_seen) = (visibility(&world, Some(reader)), visibility(&other, Some(reader)));
+            prop_assert_eq!(&seen, &also_seen);
             let one = TreeReader::new(&first, first.tree(provider.number).unwrap(), &seen);
             let two = TreeReader::new(&second, second.tree(provider.number).unwrap(), &also_seen);
             let pools = [
@@ -94,7 +94,7 @@ fn answer(look: &TreeReader<'_>, filter: &Filter, base: EntryId, scope: Scope) -
     let mut found = Vec::new();
     let mut evaluator = Evaluator::default();
     while let Some(id) = walk.next(look) {
-        let entry = look.entry(id).unwrap();
+        let entry = &look.entry(id).unwrap();
         if evaluator.matches(&prepared, look, id, entry) {
             found.push(format!(
                 "{id:?} {:?} {:?}",
@@ -109,7 +109,7 @@ fn answer(look: &TreeReader<'_>, filter: &Filter, base: EntryId, scope: Scope) -
 
 /// All values of an entry, by name.
 pub(super) fn all_values(look: &TreeReader<'_>, id: EntryId) -> Vec<(String, Vec<Vec<u8>>)> {
-    let entry = look.entry(id).unwrap();
+    let entry = &look.entry(id).unwrap();
     let mut all = Vec::new();
     for attribute in look.schema().attributes() {
         let mut values = Vec::new();
@@ -156,7 +156,7 @@ fn same_answers(look: &TreeReader<'_>, reference: &Reference<'_>, filter: &Filte
     let prepared = PreparedFilter::new(&items, look);
     let mut evaluator = Evaluator::default();
     for entry in &reference.entries {
-        let stored = look.entry(entry.id).unwrap();
+        let stored = &look.entry(entry.id).unwrap();
         assert_eq!(
             evaluator.truth(&prepared, look, entry.id, stored),
             reference.truth(filter, entry),
@@ -188,7 +188,7 @@ fn same_answers(look: &TreeReader<'_>, reference: &Reference<'_>, filter: &Filte
         let mut walk = Walk::new(look, &prepared, base.id, scope);
         let mut found = Vec::new();
         while let Some(id) = walk.next(look) {
-            if evaluator.matches(&prepared, look, id, look.entry(id).unwrap()) {
+            if evaluator.matches(&prepared, look, id, &look.entry(id).unwrap()) {
                 found.push(id);
             }
         }
@@ -198,7 +198,7 @@ fn same_answers(look: &TreeReader<'_>, reference: &Reference<'_>, filter: &Filte
             let mut later = Walk::new(look, &prepared, base.id, scope);
             later.resume_after(*first);
             let rest = std::iter::from_fn(|| later.next(look))
-                .filter(|id| evaluator.matches(&prepared, look, *id, look.entry(*id).unwrap()));
+                .filter(|id| evaluator.matches(&prepared, look, *id, &look.entry(*id).unwrap()));
             assert_eq!(rest.collect::<Vec<_>>(), expected[1..]);
         }
     }
@@ -272,7 +272,7 @@ fn visibility(world: &World, reader: Option<u32>) -> Visibility {
 }
 
 /// The same directory for the reader, and another for everybody else: hidden objects are taken
-/// away, changed and added, and go in and out of groups that the reader sees.
+/// away, changed and added, go in and out of groups that the reader sees, and are named in what it sees.
 fn differing_in_what_is_hidden(world: &World, reader: u32, tape: &mut Tape<'_>) -> World {
     let mut other = world.clone();
     let own = world.groups_above(reader);
@@ -280,7 +280,11 @@ fn differing_in_what_is_hidden(world: &World, reader: u32, tape: &mut Tape<'_>) 
         let numbers: Vec<u32> = other.accounts.keys().chain(other.groups.keys()).copied().collect();
         let number = *tape.pick(&numbers);
         let is_hidden = number != reader && number != 1 && !own.contains(&number);
-        match tape.below(4) {
+        match tape.below(5) {
+            3 => {
+                let visible: Vec<u32> = own.iter().copied().chain([reader]).collect();
+                other.name_nobody(*tape.pick(&visible), tape);
+            }
             0 if is_hidden => {
                 other.accounts.remove(&number);
                 other.groups.remove(&number);
@@ -712,7 +716,7 @@ fn a_chain_is_followed_to_its_end() {
         let prepared = PreparedFilter::new(&items, &look);
         let alice = EntryId::of_account(crate::model::AccountNumber::new(10));
         let mut evaluator = Evaluator::new(30);
-        evaluator.matches(&prepared, &look, alice, look.entry(alice).unwrap());
+        evaluator.matches(&prepared, &look, alice, &look.entry(alice).unwrap());
         assert!(evaluator.take_exhausted(), "{attribute_name}: three names cost more than 30");
     }
 }
@@ -744,7 +748,7 @@ fn a_chain_selects_the_values_that_it_goes_through() {
         let known = look.schema().find(attribute).unwrap();
         let mut selector = values_filter.about(known, attribute.as_bytes(), &look);
         let (mut selected, mut chosen) = (Vec::new(), ValueLook::default());
-        look.values(id, look.entry(id).unwrap(), known, &mut |value| {
+        look.values(id, &look.entry(id).unwrap(), known, &mut |value| {
             if selector.selects(value, &mut chosen, u64::MAX) == Some(true) {
                 selected.push(String::from_utf8(value.to_vec()).unwrap());
             }
@@ -814,7 +818,7 @@ fn ids(look: &TreeReader<'_>, filter: &Filter, base: EntryId, scope: Scope) -> V
     let prepared = PreparedFilter::new(&items, look);
     let mut walk = Walk::new(look, &prepared, base, scope);
     std::iter::from_fn(|| walk.next(look))
-        .filter(|id| Evaluator::default().matches(&prepared, look, *id, look.entry(*id).unwrap()))
+        .filter(|id| Evaluator::default().matches(&prepared, look, *id, &look.entry(*id).unwrap()))
         .map(|id| id.raw() - 65_536)
         .collect()
 }

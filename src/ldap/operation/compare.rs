@@ -51,7 +51,7 @@ fn compare(
     let reader = TreeReader::new(snapshot, tree, &visibility);
     let id = find(&reader, &target)?;
     match reader.entry(id) {
-        Some(entry) => verdict(session, request, controls, &reader, id, entry),
+        Some(entry) => verdict(session, request, controls, &reader, id, &entry),
         None => Ok(ResultCode::NoSuchObject),
     }
 }

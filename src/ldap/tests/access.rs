@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use ldap3_proto::proto::LdapFilter;
 use ldap3_proto::proto::LdapSearchScope::{Base, OneLevel, Subtree};
+use ldap3_proto::proto::{LdapCompareRequest, LdapFilter, LdapOp};
 
-use super::client::{Client, element, raw, search};
+use super::client::{Client, element, encode, raw, search, with_controls};
 use super::world::{
     ALICE, ALICE_PASSWORD, APP, APP_TOKEN, BASE, HIDDEN, MAIN, NOW, OTHER, OTHER_BASE, READER, ROOT_PASSWORD,
     SEEN_BY_APP, STAFF, VAULT, Wishes, World, vault, wait,
 };
-use crate::config::Limits;
-use crate::model::{Action, Event, Key, Record};
+use crate::config::{Limit, Limits};
+use crate::model::{AccountNumber, Action, Attribute, Event, Key, Record};
 use crate::plain::search_grant;
 use crate::registry::EventQuery;
 
@@ -295,6 +295,197 @@ fn what_is_hidden_costs_nothing() {
         }
         assert_eq!(counts[0], counts[1], "{filter}");
     }
+}
+
+/// A directory of which the app sees the same, whatever is `hidden`: so many members that it does not see in its groups,
+/// and so many values in its own entry and theirs, that name nobody it sees.
+fn with_hidden(hidden: u32) -> World {
+    let limits = Limits { filter_work_max: 20_000, ..Limits::default() };
+    let world = World::with(Wishes { people: hidden, limits, ..Wishes::default() });
+    let values = |more: &[&str]| {
+        let mut values: Vec<Vec<u8>> = more.iter().map(|value| value.as_bytes().to_vec()).collect();
+        values.extend((0..hidden).map(|number| format!("cn=user-{number},ou=users,{BASE}").into_bytes()));
+        values
+    };
+    let owners = Attribute { description: "owner".to_owned(), values: values(&[]) };
+    let see_also = Attribute { description: "seeAlso".to_owned(), values: values(&[APP_DN, "cn=x,dc=com"]) };
+    let managers = Attribute { description: "manager;x-old".to_owned(), values: values(&[]) };
+    let given: Vec<Attribute> =
+        [owners, see_also, managers].into_iter().filter(|given| !given.values.is_empty()).collect();
+    let of_app = given.clone();
+    world.change_account(APP, move |account| account.attributes = of_app);
+    world.change(move |transaction| {
+        for number in [STAFF, super::world::EVERYONE] {
+            let mut group = transaction.group(number)?.unwrap();
+            group.attributes = given.clone();
+            transaction.put(Record::Group(group))?;
+            for person in 0..hidden {
+                transaction.set_member(number, AccountNumber::new(1_000 + person), true)?;
+            }
+        }
+        Ok(())
+    });
+    world
+}
+
+/// All that a client can tell of what comes of octets that it sends at once: the answers in their order, the work that was
+/// counted, and the limits that were reached.
+fn told(world: &World, client: &mut Client, octets: &[u8]) -> (Vec<String>, u64, Vec<u64>) {
+    let before = client.session.work_done();
+    let reply = client.send(octets);
+    let answers = reply.messages.iter().map(super::client::show).collect();
+    let limits = Limit::counted().map(|limit| world.registry.reached().count(limit)).collect();
+    (answers, client.session.work_done() - before, limits)
+}
+
+#[test]
+fn hidden_values_and_members_of_what_is_seen_change_nothing() {
+    const STAFF_DN: &str = "cn=staff,ou=groups,dc=example,dc=org";
+    let mut worlds = [0, 3, 3_000].map(with_hidden);
+    let mut requests: Vec<Vec<u8>> = Vec::new();
+    let searched = |request| encode(7, LdapOp::SearchRequest(request));
+    let shapes = [
+        ("owner", "cn=z"),
+        ("seeAlso", APP_DN),
+        ("manager;x-old", "cn=z"),
+        ("member", "cn=z"),
+        ("memberUid", "z"),
+        ("memberOf", STAFF_DN),
+        ("distinguishedName", "cn=z"),
+        ("objectClass", "extensibleObject"),
+    ];
+    for (attribute, value) in shapes {
+        let equality = LdapFilter::Equality(attribute.to_owned(), value.to_owned());
+        let present = LdapFilter::Present(attribute.to_owned());
+        let never = LdapFilter::Equality(attribute.to_owned(), "cn=never".to_owned());
+        for filter in [
+            equality.clone(),
+            LdapFilter::Not(Box::new(equality.clone())),
+            present.clone(),
+            LdapFilter::Not(Box::new(present)),
+            LdapFilter::Or(vec![never; 1_000]),
+        ] {
+            let mut request = search(BASE, Subtree, "(objectClass=*)", &["1.1"]);
+            request.filter = filter.clone();
+            requests.push(searched(request));
+            let request = search(STAFF_DN, Base, "(objectClass=*)", &[attribute]);
+            let assertion = super::client::filter_octets(&filter);
+            let message = searched(request);
+            requests.push(with_controls(&message, &[("1.3.6.1.1.12", true, Some(assertion))]));
+        }
+        for (base, value) in
+            [(STAFF_DN, value), (APP_DN, value), (STAFF_DN, "cn=user-1,ou=users,dc=example,dc=org")]
+        {
+            requests.push(encode(
+                7,
+                LdapOp::CompareRequest(LdapCompareRequest {
+                    dn: base.to_owned(),
+                    atype: attribute.to_owned(),
+                    val: value.as_bytes().to_vec(),
+                }),
+            ));
+        }
+        let item = super::client::filter_octets(&equality);
+        for count in [1, 60, 1_000] {
+            let items = element(0x30, &item.repeat(count));
+            let message = searched(search(BASE, Subtree, "(objectClass=*)", &["*", "+"]));
+            requests.push(with_controls(&message, &[("1.2.826.0.1.3344810.2.3", true, Some(items))]));
+        }
+    }
+    for filter in [
+        "(:2.5.13.1:=cn=z)",
+        "(owner:1.2.840.113556.1.4.1941:=cn=z)",
+        "(:1.2.840.113556.1.4.1941:=cn=z)",
+        "(memberUid=*z*)",
+        "(!(owner;x-none=*))",
+    ] {
+        let mut request = search(BASE, Subtree, filter, &[]);
+        requests.push(searched(request.clone()));
+        request.filter = LdapFilter::Or(vec![request.filter; 300]);
+        requests.push(searched(request));
+    }
+    for names in [&[][..], &["*", "+"], &["owner"], &["member", "cn"], &["objectClass", "seeAlso"]] {
+        for types_only in [false, true] {
+            let mut request = search(BASE, Subtree, "(objectClass=*)", names);
+            request.typesonly = types_only;
+            let message = searched(request);
+            // What comes first when another is sent behind it.
+            let behind = encode(8, LdapOp::SearchRequest(search(BASE, Base, "(objectClass=*)", &["1.1"])));
+            requests.push([message.clone(), behind].concat());
+            let sort = element(0x30, &element(0x30, &element(0x04, b"cn")));
+            requests.push(with_controls(&message, &[("1.2.840.113556.1.4.473", true, Some(sort))]));
+        }
+    }
+    let mut clients = worlds.each_ref().map(Client::app);
+    for request in requests {
+        let mut all = Vec::new();
+        for (world, client) in worlds.iter_mut().zip(&mut clients) {
+            all.push(told(world, client, &request));
+        }
+        let shown = request.escape_ascii().to_string();
+        let shown: String = shown.chars().take(400).collect();
+        assert_eq!(all[0], all[1], "{shown}");
+        assert_eq!(all[0], all[2], "{shown}");
+    }
+    // Behind each change it is found anew, by who asks first.
+    let before = clients.each_ref().map(|client| client.session.cost() - client.session.work_done());
+    assert!(before[0] == before[1] && before[1] < before[2], "{before:?}");
+}
+
+#[test]
+fn a_value_shows_to_who_sees_what_it_names_in_its_tree() {
+    let there = |name: &str| format!("cn={name},ou=users,{OTHER_BASE}");
+    let here = |name: &str| format!("cn={name},ou=users,{BASE}");
+    let world = World::new();
+    let all = [there("alice"), there("app"), there("nobody"), here("hidden-bob"), "cn=x,dc=com".to_owned()];
+    let values: Vec<Vec<u8>> = all.iter().map(|value| value.clone().into_bytes()).collect();
+    let given = vec![
+        Attribute { description: "seeAlso".to_owned(), values },
+        Attribute { description: "owner".to_owned(), values: vec![there("alice").into_bytes()] },
+    ];
+    for account in [ALICE, APP] {
+        let given = given.clone();
+        world.change_account(account, move |account| account.attributes = given);
+    }
+    #[track_caller]
+    fn shows(client: &mut Client, dn: &str, all: &[String], shown: &[usize], shows_owner: bool) {
+        let reply = client.search(search(dn, Base, "(objectClass=*)", &["*"]));
+        let expected: Vec<&String> = shown.iter().filter_map(|place| all.get(*place)).collect();
+        assert_eq!(reply.values("seeAlso").iter().collect::<Vec<_>>(), expected);
+        assert_eq!(reply.names().contains(&"owner"), shows_owner);
+        assert_eq!(reply.values("objectClass").contains(&"extensibleObject".to_owned()), shows_owner);
+        for (place, value) in all.iter().enumerate() {
+            let is_shown = shown.contains(&place);
+            client.compare(dn, "seeAlso", value).is(if is_shown { 6 } else { 5 });
+            assert_eq!(client.find(BASE, &format!("(seeAlso={value})")).contains(&dn.to_owned()), is_shown);
+        }
+        client.compare(dn, "owner", "cn=x").is(if shows_owner { 5 } else { 16 });
+        for filter in
+            ["(owner=*)", "(objectClass=extensibleObject)", "(objectClass=1.3.6.1.4.1.1466.101.120.111)"]
+        {
+            let found = client.find(BASE, &format!("(&{filter}(!(cn=never)))"));
+            assert_eq!(found.contains(&dn.to_owned()), shows_owner, "{filter}");
+            assert_eq!(client.find(BASE, filter).contains(&dn.to_owned()), shows_owner, "{filter}");
+        }
+    }
+    let alice = here("alice");
+    // It sees all of the first provider, and the second does not exist for it.
+    let mut reader = Client::reader(&world);
+    shows(&mut reader, &alice, &all, &[3, 4], false);
+    // Admitted, it sees itself there.
+    world.change(|transaction| transaction.delete(Key::Application(VAULT)));
+    shows(&mut reader, &alice, &all, &[3, 4], false);
+    world.grant_readers(vec![search_grant(None)]);
+    shows(&mut reader, &alice, &all, &[0, 1, 2, 3, 4], true);
+    world.grant_readers(vec![search_grant(Some(MAIN))]);
+    shows(&mut reader, &alice, &all, &[3, 4], false);
+    // The app sees itself there as here.
+    let mut app = Client::app(&world);
+    shows(&mut app, APP_DN, &all, &[1, 4], false);
+    world.change_account(APP, |account| account.grants.push(search_grant(Some(OTHER))));
+    shows(&mut app, APP_DN, &all, &[0, 1, 2, 4], true);
+    world.change(|transaction| transaction.put(Record::Application(vault(vec![super::world::ADMINS]))));
+    shows(&mut app, APP_DN, &all, &[4], false);
 }
 
 /// What is refused afterwards stands in the trail too, counted; what strangers ask does not.

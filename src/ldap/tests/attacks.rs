@@ -324,7 +324,7 @@ fn the_choice_of_assertions_is_work_in_each_piece() {
     // A person has no members: no value comes of what is chosen for.
     let ids = [EntryId::of_group(STAFF), EntryId::of_account(super::world::ALICE)];
     for (id, (octets, piece)) in ids.into_iter().flat_map(|id| pieces.map(|piece| (id, piece))) {
-        let entry = reader.entry(id).unwrap();
+        let entry = &reader.entry(id).unwrap();
         let mut evaluator = Evaluator::default();
         let mut large = LargeEntry::new(&reader, id, entry, &projection, &mut evaluator);
         let mut written = Vec::new();
@@ -654,6 +654,7 @@ fn pieces_are_the_octets_of_the_whole() {
                 let mut walk = Walk::new(&reader, &everything, EntryId::SUFFIX, Scope::Subtree);
                 while let Some(id) = walk.next(&reader) {
                     let Some(entry) = reader.entry(id) else { continue };
+                    let entry = &*entry;
                     let mut whole = Vec::new();
                     let mut evaluator = Evaluator::default();
                     write_entry(&mut whole, 7, &reader, id, entry, &projection, &mut evaluator);
@@ -983,7 +984,7 @@ fn what_is_computed_for_a_value_is_counted() {
                     .chain(item.iter().cycle().take(100).cloned())
                     .collect();
                 let filter = PreparedFilter::new(&items, &reader);
-                let entry = reader.entry(id).unwrap();
+                let entry = &reader.entry(id).unwrap();
                 let mut evaluator = Evaluator::default();
                 let before = steps::taken();
                 assert!(!evaluator.matches(&filter, &reader, id, entry));

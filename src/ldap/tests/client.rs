@@ -406,6 +406,22 @@ pub(in crate::ldap) fn search(
     }
 }
 
+/// A filter as it is sent.
+pub(in crate::ldap) fn filter_octets(filter: &LdapFilter) -> Vec<u8> {
+    let mut request = search("", LdapSearchScope::Base, "(cn=x)", &[]);
+    request.filter = filter.clone();
+    let message = encode(1, LdapOp::SearchRequest(request));
+    let frame = crate::ldap::frame::next(&message, usize::MAX).unwrap().unwrap();
+    let mut body = crate::ldap::ber::BerReader::new(frame.body);
+    // Base, scope, aliases, two limits, types only.
+    for _ in 0..6 {
+        body.element().unwrap();
+    }
+    let left = body.rest();
+    body.element().unwrap();
+    left[..left.len() - body.rest().len()].to_vec()
+}
+
 pub(in crate::ldap) fn encode(id: i32, op: LdapOp) -> Vec<u8> {
     let mut buffer = BytesMut::new();
     LdapCodec::default().encode(LdapMsg { msgid: id, op, ctrl: Vec::new() }, &mut buffer).unwrap();

@@ -24,7 +24,7 @@ use crate::ldap::control::{
 };
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
 use crate::ldap::message::SearchRequest;
-use crate::ldap::pages::{OrderKey, Place, QueryDigest, finish};
+use crate::ldap::pages::{OrderKey, Place, QueryDigest, finish, visibility_digest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::root_dse;
@@ -112,7 +112,7 @@ fn begin<'a>(
     let place = place(session, controls, &query, context)?;
     // Who sees a part of the directory has every page and view from the newest: whether an earlier revision is another one,
     // and is still kept, depends on what everybody has changed and asked for.
-    let is_shared = matches!(visibility, Visibility::Full);
+    let is_shared = !matches!(visibility, Visibility::Own(_));
     let kept = place.as_ref().filter(|_| is_shared);
     let kept = kept.and_then(|place| kept_revision(session, place, newest.provider().number, context));
     let (snapshot, tree) = searched(kept.as_ref(), newest, context.snapshot);
@@ -121,7 +121,7 @@ fn begin<'a>(
     if let Some(assertion) = &controls.assertion
         && let Some(entry) = reader.entry(base)
     {
-        assert_on(session, assertion, &reader, base, entry)?;
+        assert_on(session, assertion, &reader, base, &entry)?;
     }
     let filter = prepare(session, &request.filter, &reader)?;
     let (mut sort, mut answer) = sort_keys(controls.sort.as_ref(), snapshot.schema())?;
@@ -143,7 +143,7 @@ fn begin<'a>(
     let list_view = list_view(session, controls, sort.as_ref(), answer.as_ref())?;
     let mut walk = Walk::new(&reader, &filter, base, request.scope);
     session.evaluator.add_work(walk.work_of_planning());
-    let (server_size, server_time) = allowed(session, context.snapshot, newest.provider().number);
+    let (server_size, server_time) = allowed(session, context.snapshot);
     let mut limits = limits(session, request, server_size, server_time, context.moment);
     let page = controls.paged.map(|paged| {
         let estimate = walk.candidates().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
@@ -163,7 +163,8 @@ fn begin<'a>(
             None
         }
         Some(keys) => {
-            let key = OrderKey { revision: snapshot.revision(), query };
+            let key =
+                OrderKey { revision: snapshot.revision(), query, visibility: visibility_digest(&visibility) };
             let pages = session.settings.pages.clone();
             let is_part = controls.paged.is_some() || list_view.is_some();
             let before = place.filter(|_| list_view.is_none());
@@ -467,9 +468,9 @@ fn projection(
 }
 
 /// What the server allows: what the newest directory says of the account's roles, or the server's own limits.
-fn allowed(session: &mut Session, newest: &Snapshot, provider: ProviderNumber) -> (u32, Duration) {
+fn allowed(session: &mut Session, newest: &Snapshot) -> (u32, Duration) {
     let account = session.identity.and_then(|identity| newest.accounts().account(identity.holder.account));
-    let roles = account.map(|account| session.entitlements.search_limits(newest, account, provider));
+    let roles = account.map(|account| session.entitlements.search_limits(newest, account));
     let (roles, server) = (roles.unwrap_or_default(), &session.settings.limits);
     let size = roles.size_max.map_or(server.search_size_max, |(size, _)| size);
     (size, roles.time_max.map_or(server.search_time_max, |(time, _)| time))

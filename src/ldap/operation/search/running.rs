@@ -8,8 +8,8 @@ use super::sorted::{Progress, Sorted, WORK_OF_A_MERGE};
 use crate::access::{Denied, Entitlements, Identity, authorise};
 use crate::config::Limit;
 use crate::directory::{
-    Entry, EntryId, Evaluator, LongLook, Looked, PreparedFilter, Snapshot, Step, Tree, TreeReader, Truth,
-    Visibility, WORK_AT_ONCE, Walk,
+    Entry, EntryId, Evaluator, LongLook, Looked, PreparedFilter, Shown, Snapshot, Step, Tree, TreeReader,
+    Truth, Visibility, WORK_AT_ONCE, Walk,
 };
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
@@ -224,7 +224,7 @@ impl RunningSearch {
 /// What was found out about the next entry in scope.
 enum Found<'a> {
     /// It matches.
-    Entry(EntryId, &'a Entry),
+    Entry(EntryId, Shown<'a>),
     /// It does not.
     Nothing,
     /// So much was done that others have their turn.
@@ -257,7 +257,7 @@ impl Search {
         if let Some(id) = self.again.take() {
             match self.look(evaluator, reader, id) {
                 Found::Nothing => {}
-                Found::Entry(id, entry) => self.send(id, entry, reader, output, evaluator),
+                Found::Entry(id, entry) => self.send(id, &entry, reader, output, evaluator),
                 Found::Rest => {
                     self.again = Some(id);
                     return Batch::More;
@@ -356,7 +356,7 @@ impl Search {
                     if let Some(end) = self.is_full() {
                         return Batch::Done(end);
                     }
-                    self.send(id, entry, reader, output, evaluator);
+                    self.send(id, &entry, reader, output, evaluator);
                 }
             }
             if output.len() >= output_enough || evaluator.work() >= work_enough || self.large.is_some() {
@@ -383,7 +383,7 @@ impl Search {
                 Found::Rest => return Batch::More,
                 Found::End(End::Complete) => evaluator.add_work(sorted.all_collected()),
                 Found::End(end) => return Batch::Done(end),
-                Found::Entry(id, entry) => match sorted.collect(reader, id, entry) {
+                Found::Entry(id, entry) => match sorted.collect(reader, id, &entry) {
                     Some(work) => evaluator.add_work(work),
                     None => return self.without_memory(sorted),
                 },
@@ -402,9 +402,9 @@ impl Search {
                 return Batch::Done(end);
             }
             sorted.advance(id);
-            self.send(id, entry, reader, output, evaluator);
+            self.send(id, &entry, reader, output, evaluator);
             if self.page.as_ref().is_some_and(|page| page.size == self.sent) {
-                evaluator.add_work(sorted.end_page(reader, id, entry));
+                evaluator.add_work(sorted.end_page(reader, id, &entry));
             }
             if output.len() >= output_enough || evaluator.work() >= work_enough || self.large.is_some() {
                 return Batch::More;
@@ -456,7 +456,7 @@ impl Search {
     fn look<'a>(&mut self, evaluator: &mut Evaluator, reader: &TreeReader<'a>, id: EntryId) -> Found<'a> {
         let begun = self.looking.take().map(|(_, begun)| begun);
         let Some(entry) = reader.entry(id) else { return Found::Nothing };
-        match evaluator.look(&self.filter, reader, id, entry, begun) {
+        match evaluator.look(&self.filter, reader, id, &entry, begun) {
             Looked::Truth(Truth::True) => Found::Entry(id, entry),
             Looked::Truth(_) => Found::Nothing,
             Looked::More(begun) => {
@@ -505,7 +505,7 @@ impl Search {
         let entry = reader.entry(large.id)?;
         let (octets, work) = (output.len() + BATCH_OCTETS, evaluator.work() + WORK_AT_ONCE);
         let mut room = Room { output, octets, work, message_id: self.message_id };
-        match large.go_on(reader, entry, &self.projection, evaluator, &mut room) {
+        match large.go_on(reader, &entry, &self.projection, evaluator, &mut room) {
             Piece::Whole => None,
             Piece::TooMuch => Some(Batch::Done(End::FilterWork)),
             Piece::More => {

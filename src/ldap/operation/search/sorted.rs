@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::directory::{Entry, EntryId, Snapshot, SortKeys, TreeReader};
+use crate::directory::{Entry, EntryId, Shown, Snapshot, SortKeys, TreeReader};
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::memory::Holders;
 use crate::ldap::pages::{ORDER_OCTETS_MAX, Order, OrderKey, Pages, Place, SortMemory};
@@ -207,7 +207,7 @@ impl Sorted {
             };
             let order = collected.into_order();
             // Whose rights have become fewer meanwhile has found too little for who has them again.
-            if self.is_shared && reader.sees_everything() {
+            if self.is_shared && reader.sees_all_entries() {
                 self.pages.keep_order(self.key, &order, self.holders, moment.instant);
             }
             self.phase = Phase::Sending(Sending::unplaced(order));
@@ -221,7 +221,7 @@ impl Sorted {
     }
 
     /// The next entry to send.
-    pub(super) fn peek<'a>(&mut self, reader: &TreeReader<'a>) -> Option<(EntryId, &'a Entry)> {
+    pub(super) fn peek<'a>(&mut self, reader: &TreeReader<'a>) -> Option<(EntryId, Shown<'a>)> {
         let Phase::Sending(sending) = &mut self.phase else { return None };
         while sending.next < sending.end {
             let id = EntryId::from_raw(*sending.order.ids.get(sending.next)?);
@@ -435,7 +435,7 @@ impl Sending {
 fn append_key(keys: &SortKeys, reader: &TreeReader<'_>, id: EntryId, out: &mut Vec<u8>) {
     out.clear();
     if let Some(entry) = reader.entry(id) {
-        keys.append(reader, id, entry, out);
+        keys.append(reader, id, &entry, out);
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn write(export: &Export, output: impl Write) -> io::Result<()> {
             }
             let dn = String::from_utf8_lossy(entry.dn());
             let mut record = writer.begin(&dn).map_err(io::Error::other)?;
-            attributes(&reader, id, entry, export.all, &mut record, &mut refused)
+            attributes(&reader, id, &entry, export.all, &mut record, &mut refused)
                 .map_err(io::Error::other)?;
             record.end().map_err(io::Error::other)?;
         }
