@@ -49,8 +49,8 @@ struct Findings {
     /// What is wrong and stands nowhere.
     sentences: Vec<String>,
     warnings: Vec<String>,
-    /// One problem is not of the config: the data directory is such that a start is refused.
-    is_refused: bool,
+    /// What is not of the config: the directory cannot be asked on, or is such that a start is refused.
+    failure: Option<Failure>,
 }
 
 pub(super) async fn run(
@@ -61,7 +61,7 @@ pub(super) async fn run(
     let reading = config::read(&place.config()?, &environment);
     let nothing_served = nothing_served(&reading);
     let place = arguments.backup.as_deref().map_or(Place::OfConfig, Place::Backup);
-    let mut findings = findings(reading, place).await?;
+    let mut findings = findings(reading, place).await;
     if let Some(problem) = nothing_served {
         findings.problems.insert(problem);
     }
@@ -85,7 +85,7 @@ fn nothing_served(reading: &Reading) -> Option<Problem> {
 pub(super) async fn load(config: &Path, place: Place<'_>) -> Result<Config, Failure> {
     match config::read(config, &environment) {
         Reading { config: Some(config), problems } if problems.is_empty() => Ok(config),
-        reading => Err(findings(reading, place).await?.into()),
+        reading => Err(findings(reading, place).await.into()),
     }
 }
 
@@ -100,32 +100,43 @@ pub(super) enum Place<'a> {
 }
 
 /// All that is wrong with a config, in its form, its names, and what the directory says to it.
-async fn findings(reading: Reading, place: Place<'_>) -> Result<Findings, Failure> {
+async fn findings(reading: Reading, place: Place<'_>) -> Findings {
     let Reading { config, problems } = reading;
     let is_form_right = problems.is_empty();
     let mut findings = Findings { problems, warnings: unknown_variables(), ..Findings::default() };
-    let Some(config) = config else { return Ok(findings) };
+    let Some(config) = config else { return findings };
     check_server(&config, &mut findings);
     if let Err(error) = check_token_key(&config.settings) {
         // No directory can be opened without it, so nothing of the seed can be asked.
         let problem = config.wrong("server.token_key_file", in_words(&error), &environment);
         findings.problems.insert(problem);
-        return Ok(findings);
+        return findings;
     }
+    // What was found is told, whatever comes in between.
+    if let Err(failure) = ask(&config, place, is_form_right, &mut findings).await {
+        findings.failure = Some(failure);
+    }
+    findings
+}
+
+/// What the directory says to a config.
+async fn ask(
+    config: &Config,
+    place: Place<'_>,
+    is_form_right: bool,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
     let (mut found, is_of_config) = match place {
-        Place::Open(backend) => {
-            check_objects(&config, backend, is_form_right, &mut findings).await?;
-            return Ok(findings);
-        }
+        Place::Open(backend) => return check_objects(config, backend, is_form_right, findings).await,
         Place::Backup(backup) => (Backend::of_backup(&config.settings, backup)?, false),
-        Place::OfConfig => directory(&config, &mut findings).await?,
+        Place::OfConfig => directory(config, findings).await?,
     };
-    let mut checked = check_objects(&config, &mut found, is_form_right, &mut findings).await;
+    let mut checked = check_objects(config, &mut found, is_form_right, findings).await;
     if checked.is_ok() && is_of_config {
-        checked = check_own_key(&config.settings, &mut found, &mut findings).await;
+        checked = check_own_key(&config.settings, &mut found, findings).await;
     }
     found.close().await;
-    checked.map(|()| findings)
+    checked
 }
 
 fn check_server(config: &Config, findings: &mut Findings) {
@@ -193,8 +204,7 @@ async fn check_own_key(
     let TokenKeyState { is_other, tokens } = backend.call(path::TOKEN_KEY, &mark).await?;
     if !tokens.is_empty() {
         let path = settings.data_dir.join(FINDING_KEY_NAME);
-        findings.sentences.push(OpenError::TokenKeyGone { path, is_other, tokens }.to_string());
-        findings.is_refused = true;
+        return Err(OpenError::TokenKeyGone { path, is_other, tokens }.into());
     }
     Ok(())
 }
@@ -229,7 +239,7 @@ impl Findings {
         if !output.is_json() {
             warn(&self.warnings, output);
         }
-        let is_right = self.count() == 0;
+        let is_right = self.count() == 0 && self.failure.is_none();
         if is_right || output.is_json() {
             output.result(&self.document(is_right), || "the config is right".to_owned())?;
         }
@@ -237,7 +247,12 @@ impl Findings {
     }
 
     fn count(&self) -> usize {
-        self.problems.len() + self.sentences.len()
+        self.problems.len() + self.messages().count()
+    }
+
+    /// What stands nowhere.
+    fn messages(&self) -> impl Iterator<Item = &String> {
+        self.sentences.iter().chain(self.failure.iter().flat_map(|failure| &failure.messages))
     }
 
     fn document(&self, is_right: bool) -> Document {
@@ -255,7 +270,7 @@ impl Findings {
             key: None,
             message: message.clone(),
         };
-        let problems = located.chain(self.sentences.iter().map(sentence)).collect();
+        let problems = located.chain(self.messages().map(sentence)).collect();
         Document { ok: is_right, problems, warnings: self.warnings.clone() }
     }
 }
@@ -263,13 +278,16 @@ impl Findings {
 impl From<Findings> for Failure {
     fn from(findings: Findings) -> Self {
         let count = findings.count();
-        let Findings { problems, sentences, is_refused, .. } = findings;
-        let mut failure = Self::from(Wrong { problems, sentences });
-        // What is wrong with the config comes first.
-        if is_refused && count == 1 {
-            failure.exit = Exit::Store;
-        }
-        if count > 1 {
+        let Findings { problems, mut sentences, failure, .. } = findings;
+        let mut failure = match failure {
+            Some(failure) if count == failure.messages.len() => failure,
+            // What is wrong with the config comes first.
+            failure => {
+                sentences.extend(failure.into_iter().flat_map(|failure| failure.messages));
+                Self::from(Wrong { problems, sentences })
+            }
+        };
+        if count > 1 && failure.is_drawn {
             failure.messages.push(format!("\n{count} problems"));
         }
         failure

@@ -8,7 +8,7 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, has_colours};
 use super::secrets::{self, Destination};
 use super::told::{foreign_credential, lost_access, more, shared_value};
-use crate::config::{Config, Found, Problems, ReferenceKind};
+use crate::config::{Config, Elsewhere, Found, Problems, ReferenceKind};
 use crate::http::{ApplyRequest, PlanRequest, ProblemKind, path};
 use crate::model::visible;
 use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
@@ -44,7 +44,9 @@ pub(super) async fn ask(
 ) -> Result<Result<SeedPlan, Wrong>, CallError> {
     let request = PlanRequest { seed: config.seed.clone(), options: options.clone(), with_warnings };
     let planned = backend.call::<_, SeedPlan>(path::SEED_PLAN, &request).await;
-    let problems = dangling(backend, config).await?;
+    // What is named and not there at the end, though it may be there now.
+    let gone = planned.as_ref().map(|plan| plan.unresolved.iter().cloned().collect()).unwrap_or_default();
+    let problems = dangling(backend, config, &gone).await?;
     match planned {
         Ok(plan) if problems.is_empty() => Ok(Ok(plan)),
         Ok(_) => Ok(Err(Wrong { problems, sentences: Vec::new() })),
@@ -53,18 +55,27 @@ pub(super) async fn ask(
             wrong.problems.append(problems);
             Ok(Err(wrong))
         }
-        Err(error) => Err(error),
+        Err(error) if problems.is_empty() => Err(error),
+        Err(error) => Ok(Err(Wrong { problems, sentences: Failure::from(error).messages })),
     }
 }
 
-/// The names of the config that stand for nothing, neither in it nor in the store.
-async fn dangling(backend: &mut Backend, config: &Config) -> Result<Problems, CallError> {
+/// The names of the config that stand for nothing, neither in it nor in the store, or for what is `gone` when it is applied.
+async fn dangling(
+    backend: &mut Backend,
+    config: &Config,
+    gone: &HashSet<(ReferenceKind, String)>,
+) -> Result<Problems, CallError> {
     let undescribed = config.undescribed();
     if undescribed.is_empty() {
         return Ok(Problems::default());
     }
     let absent: HashSet<(ReferenceKind, String)> = backend.call(path::SEED_NAMES, &undescribed).await?;
-    Ok(config.dangling(|kind, name| !absent.contains(&(kind, name.to_owned()))))
+    Ok(config.dangling(|kind, name| match (kind, name.to_owned()) {
+        object if absent.contains(&object) => Elsewhere::Absent,
+        object if gone.contains(&object) => Elsewhere::Goes,
+        _ => Elsewhere::Stays,
+    }))
 }
 
 /// Why the seed cannot be, drawn where it stands.

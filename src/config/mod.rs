@@ -52,7 +52,7 @@ pub use settings::{
 use text::ConfigText;
 pub use text::Located;
 pub use value::show_duration;
-pub use whole::{Config, Found};
+pub use whole::{Config, Elsewhere, Found};
 
 use file::ConfigFile;
 use reader::TableReader;

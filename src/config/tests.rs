@@ -60,7 +60,7 @@ fn the_examples_are_right() {
     for name in ["bindery.toml", "applications.toml"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
         let config = load(&path, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
-        let dangling = config.dangling(|_, _| false);
+        let dangling = config.dangling(|_, _| Elsewhere::Absent);
         assert!(dangling.is_empty(), "{dangling}");
         assert_eq!(config.settings.wrong_listeners().next(), None);
     }
@@ -242,7 +242,7 @@ fn every_key_is_read() {
     assert_eq!(application.said.texts, texts, "one is present and empty");
     assert_eq!((application.said.open_in_new_tab, application.said.hide), (Some(true), None));
 
-    let dangling = config.dangling(|_, _| false);
+    let dangling = config.dangling(|_, _| Elsewhere::Absent);
     assert!(dangling.is_empty(), "{dangling}");
     let json = serde_json::to_string(seed).unwrap();
     assert_eq!(&serde_json::from_str::<Seed>(&json).unwrap(), seed);
@@ -852,7 +852,7 @@ fn included_files_are_read_in_the_order_of_their_names() {
     let names: Vec<&str> = config.seed.accounts.iter().map(|account| account.username.as_str()).collect();
     assert_eq!(names, ["first", "second"]);
     assert!(config.seed.accounts[1].password.is_some(), "paths are relative to the file that names them");
-    assert!(config.dangling(|_, _| false).is_empty());
+    assert!(config.dangling(|_, _| Elsewhere::Absent).is_empty());
 }
 
 #[test]
@@ -933,13 +933,17 @@ fn dangling_references_are_told_with_their_place() {
          [[application]]\nslug = \"s\"\nprovider = \"none\"\nbindings = [{ account = \"x\" }]\n",
     )]);
     let config = files.load().unwrap_or_else(|problems| panic!("{problems}"));
-    let exists = |kind: ReferenceKind, name: &str| kind == ReferenceKind::Account && name == "stored";
+    let exists = |kind: ReferenceKind, name: &str| match (kind, name) {
+        (ReferenceKind::Account, "stored") => Elsewhere::Stays,
+        (ReferenceKind::Group, "up") => Elsewhere::Goes,
+        _ => Elsewhere::Absent,
+    };
     let lines = files.lines(&config.dangling(exists));
     let starts = [
         "bindery.toml:5:10: account.roles: there is no role \"searhc\", neither in the config nor in the store; \
          did you mean \"search\"?",
         "bindery.toml:8:49: role.permissions.on: there is no provider \"ldap\"",
-        "bindery.toml:12:12: group.parents: there is no group \"up\"",
+        "bindery.toml:12:12: group.parents: there is no group \"up\", in the config, and --prune deletes the one in the store",
         "bindery.toml:15:11: token.account: there is no account \"nobody\"",
         "bindery.toml:18:12: application.provider: there is no provider \"none\"",
         "bindery.toml:19:25: application.bindings.account: there is no account \"x\"",

@@ -33,22 +33,33 @@ pub struct Config {
     pub(super) server: Spans,
 }
 
+/// What becomes of an object that the config names and does not describe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// It is in the store, and stays there.
+    Stays,
+    /// It is in the store, and is deleted when the config is applied.
+    Goes,
+    /// It is not there.
+    Absent,
+}
+
 impl Config {
-    /// The references to objects that are neither in the seed nor, as `exists_elsewhere` tells, in the
-    /// store.
-    pub fn dangling(&self, exists_elsewhere: impl Fn(ReferenceKind, &str) -> bool) -> Problems {
+    /// The references to objects that are neither in the seed nor, as `elsewhere` tells, in the store.
+    pub fn dangling(&self, elsewhere: impl Fn(ReferenceKind, &str) -> Elsewhere) -> Problems {
         let mut problems = Problems::default();
         for LocatedReference { kind, name, key, position, .. } in self.not_described() {
-            if exists_elsewhere(*kind, name) {
-                continue;
-            }
+            let nowhere = match elsewhere(*kind, name) {
+                Elsewhere::Stays => continue,
+                Elsewhere::Goes => "in the config, and --prune deletes the one in the store",
+                Elsewhere::Absent => "neither in the config nor in the store",
+            };
             let known = self.places.keys().filter(|(other, _)| other == kind).map(|(_, name)| name.as_str());
             let hint = match value::nearest(name, known) {
                 Some(meant) => format!("; did you mean {}?", quoted(meant)),
                 None => String::new(),
             };
-            let message =
-                format!("there is no {kind} {}, neither in the config nor in the store{hint}", quoted(name));
+            let message = format!("there is no {kind} {}, {nowhere}{hint}", quoted(name));
             problems.report(position, key, message);
         }
         problems.settle();

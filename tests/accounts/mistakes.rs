@@ -201,6 +201,38 @@ fn what_is_no_toml_is_said_once() {
     assert_eq!(done.stderr.matches("error: ").count(), 1, "{}", done.stderr);
 }
 
+/// Also where nothing else is wrong, so that the plan is asked to its end.
+#[test]
+fn a_token_of_nobody_has_its_line() {
+    let place = Place::new(SEED);
+    place.run(&["apply"]).exits(0);
+    let text = place.read("bindery.toml");
+    let token = "\n[[token]]\nidentifier = \"t\"\naccount = ";
+    let line = text.lines().count() as u64 + 4;
+    place.write("bindery.toml", &format!("{text}{token}\"protal\"\n"));
+    let done = place.run(&["check", "--json"]).exits(3);
+    assert_eq!(lines_told(&done), [line], "{}", done.stdout);
+    for command in [&["apply"][..], &["apply", "--prune"], &["apply", "--dry-run"]] {
+        place.run(command).exits(3).says(&["token.account", "did you mean \"portal\"?"]);
+    }
+    std::fs::remove_dir_all(place.path("data")).unwrap();
+    for command in ["serve", "apply", "check"] {
+        place.run(&[command]).exits(3).says(&["token.account", "did you mean \"portal\"?"]);
+    }
+
+    // One whose account would be pruned.
+    place.write("bindery.toml", &text);
+    place.run(&["apply"]).exits(0);
+    let account = text.find("[[account]]\nusername = \"portal\"").unwrap();
+    let without = text.split_at(account).0;
+    place.write("bindery.toml", &format!("{without}{token}\"portal\"\n"));
+    place.run(&["check"]).exits(0);
+    for command in [&["apply", "--prune"][..], &["apply", "--prune", "--dry-run"]] {
+        place.run(command).exits(3).says(&["token.account", "--prune deletes the one in the store"]);
+    }
+    place.run(&["apply"]).exits(0);
+}
+
 #[test]
 fn a_config_without_a_provider_is_told() {
     let place = Place::new("[[account]]\nusername = \"alice\"\n");

@@ -502,6 +502,8 @@ impl<'t, 's> SeedRun<'t, 's> {
             if self.is_left_out(ReferenceKind::Account, account) {
                 let reason = format!("its account `{account}` was deleted, or is left out");
                 self.skip(ReferenceKind::Token, &identifier, reason);
+            } else if self.account_number(account).is_none() {
+                // That is told, and what names the token is not told beside.
             } else if is_listed && self.accounts().token_named(&identifier).is_some() {
                 let reason = adoption::taken_token(self, &identifier, account)?;
                 self.leave_out(ReferenceKind::Token, &identifier, reason);

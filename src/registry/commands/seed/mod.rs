@@ -191,7 +191,7 @@ impl Registry {
         let prepared = Prepared::for_apply(self, &seed, &options, secrets).await?;
         self.change(actor, move |transaction| {
             let plan = SeedRun::new(transaction, &seed, &options, &prepared).run()?;
-            names::refuse_unresolved(&plan.unresolved)?;
+            names::refuse_unresolved(&plan.unresolved, options.prune)?;
             refuse_foreign(&plan.credentials)?;
             transaction.set_seeded();
             Ok(plan)

@@ -261,15 +261,21 @@ pub(super) fn is_there(accounts: &Accounts, kind: ReferenceKind, name: &str) -> 
     }
 }
 
-/// Says no to a seed that names what does not exist.
-pub(super) fn refuse_unresolved(unresolved: &[(ReferenceKind, String)]) -> Result<(), ChangeError> {
+/// Says no to a seed that names what does not exist; `is_pruned`: nor what it does not describe.
+pub(super) fn refuse_unresolved(
+    unresolved: &[(ReferenceKind, String)],
+    is_pruned: bool,
+) -> Result<(), ChangeError> {
     if unresolved.is_empty() {
         return Ok(());
     }
+    let nowhere = if is_pruned {
+        "in the seed, and what is in the store alone is deleted"
+    } else {
+        "neither in the seed nor in the store"
+    };
     let sentence = |(kind, name): &(ReferenceKind, String)| {
-        format!(
-            "there is no {kind} `{name}`, neither in the seed nor in the store; describe it, or take its name out"
-        )
+        format!("there is no {kind} `{name}`, {nowhere}; describe it, or take its name out")
     };
     Err(ChangeError::Invalid(unresolved.iter().map(sentence).collect()))
 }

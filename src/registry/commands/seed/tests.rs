@@ -790,6 +790,34 @@ fn what_does_not_exist_is_unresolved_in_the_plan_and_refused_when_applied() {
     assert_eq!(registry.snapshot().revision(), before);
 }
 
+/// A token that is not made is not announced: what is wrong is its account, and that is told.
+#[test]
+fn a_token_of_nobody_is_told_by_its_account() {
+    let registry = registry();
+    let mut seed = example();
+    seed.tokens.push(token("of-nobody", "ldapservcie"));
+    seed.roles[0].permissions.as_mut().unwrap().push(SeedGrant {
+        permission: Permission::ViewToken,
+        on: Some(SeedReference { kind: ReferenceKind::Token, name: "of-nobody".to_owned() }),
+    });
+    let plan = wait(registry.plan_seed(seed.clone(), SeedOptions::default())).unwrap();
+    assert_eq!(plan.unresolved, [(ReferenceKind::Account, "ldapservcie".to_owned())]);
+    let refusal = refused(apply(&registry, &seed));
+    assert_eq!(refusal.lines().count(), 1, "{refusal}");
+    assert!(refusal.contains("neither in the seed nor in the store"), "{refusal}");
+
+    // So is one whose account is deleted by the same run.
+    apply(&registry, &example()).unwrap();
+    let mut seed = example();
+    seed.accounts.retain(|account| account.username != "ldapservice");
+    seed.applications.clear();
+    let prune = SeedOptions { prune: true, ..SeedOptions::default() };
+    let plan = wait(registry.plan_seed(seed.clone(), prune.clone())).unwrap();
+    assert_eq!(plan.unresolved, [(ReferenceKind::Account, "ldapservice".to_owned())]);
+    let refusal = refused(apply_with(&registry, &seed, &prune));
+    assert!(refusal.contains("what is in the store alone is deleted"), "{refusal}");
+}
+
 #[test]
 fn a_provider_may_move_but_not_lose_entries() {
     let registry = registry_with_example();
