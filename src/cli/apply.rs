@@ -70,6 +70,9 @@ pub(super) async fn run(
         true => Purpose::Read,
         false => Purpose::Change(arguments.opening.opening()),
     };
+    if place.socket().is_none() {
+        check::try_data_directory(&config, &config.settings.data_dir)?;
+    }
     seeding::warn(&unknown_variables(), output);
     let socket = variable("BINDERY_SOCKET");
     let wanted = Wanted { socket: socket.as_deref(), settings: Some(&config.settings), absent, purpose };

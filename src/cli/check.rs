@@ -14,7 +14,7 @@ use crate::auth::{FINDING_KEY_NAME, TokenKeys};
 use crate::config::{self, Config, ListenerError, Problem, Problems, Reading, Settings};
 use crate::http::path;
 use crate::registry::{OpenError, SeedOptions, TokenKeyState};
-use crate::server::{check_certificates, check_token_key};
+use crate::server::{check_certificates, check_data_directory, check_token_key};
 
 /// Read the config and everything that it names, and say all that is wrong
 #[derive(Debug, clap::Args)]
@@ -89,6 +89,21 @@ pub(super) async fn load(config: &Path, place: Place<'_>) -> Result<Config, Fail
     }
 }
 
+/// Refuses a data directory that cannot be one, before anything is made: that of the config where it stands there.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn try_data_directory(config: &Config, data_dir: &Path) -> Result<(), Failure> {
+    check_data_directory(data_dir).map_err(|error| {
+        if data_dir != config.settings.data_dir {
+            return Failure::of(Exit::Wrong, &error);
+        }
+        let mut findings = Findings::default();
+        findings.problems.insert(config.wrong("server.data_dir", in_words(&error), &environment));
+        findings.into()
+    })
+}
+
 /// Where it is asked whether what is not in the config is there.
 pub(super) enum Place<'a> {
     /// At the server or the store of the config; with neither, nowhere.
@@ -143,6 +158,11 @@ fn check_server(config: &Config, findings: &mut Findings) {
     let mut wrong =
         |key: &str, message: String| findings.problems.insert(config.wrong(key, message, &environment));
     let settings = &config.settings;
+    if let Err(error) = check_data_directory(&settings.data_dir)
+        && !settings.data_dir.as_os_str().is_empty()
+    {
+        wrong("server.data_dir", in_words(&error));
+    }
     match check_certificates(settings.tls.as_ref()) {
         Ok(warnings) => {
             for warning in warnings {
@@ -212,7 +232,8 @@ async fn check_own_key(
 /// The directory that names are looked up in, and whether it is that of the server or the store: else it is an empty one.
 async fn directory(config: &Config, findings: &mut Findings) -> Result<(Backend, bool), Failure> {
     // Which is wrong, and reported.
-    if config.settings.data_dir.as_os_str().is_empty() {
+    let data_dir = &config.settings.data_dir;
+    if data_dir.as_os_str().is_empty() || check_data_directory(data_dir).is_err() {
         return Ok((Backend::pretend(&config.settings)?, false));
     }
     let wanted = Wanted {

@@ -145,7 +145,7 @@ impl From<OpenError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Listeners(_) | StartError::Tls(_) | StartError::LocalSocket(_) => {
+            StartError::Listeners(_) | StartError::Tls(_) | StartError::DataDirectory(_) => {
                 Self::of(Exit::Wrong, &error)
             }
             StartError::Open(error) => error.into(),

@@ -17,7 +17,9 @@ use super::secrets::{Destination, SecretsFile};
 use super::seeding;
 use crate::config::{self, Config, ListenAddress, Settings};
 use crate::registry::SeedOptions;
-use crate::server::{Log, Opening, Server, Signals, check_threads, default_workers, have_memory_go_back};
+use crate::server::{
+    Log, Opening, Server, Signals, check_data_directory, check_threads, default_workers, have_memory_go_back,
+};
 use crate::store::has_store;
 
 /// Run the server
@@ -133,13 +135,14 @@ impl ServeArguments {
     fn read(&self) -> Result<(Settings, Option<Config>), Failure> {
         if let Ok(mut settings) = config::load_settings(&self.config, &environment) {
             self.override_settings(&mut settings);
-            if has_store(&settings.data_dir) {
+            if has_store(&settings.data_dir) && check_data_directory(&settings.data_dir).is_ok() {
                 return Ok((settings, None));
             }
         }
         let config = block_on(check::load(&self.config, Place::OfConfig))?;
         let mut settings = config.settings.clone();
         self.override_settings(&mut settings);
+        check::try_data_directory(&config, &settings.data_dir)?;
         Ok((settings, Some(config)))
     }
 

@@ -31,12 +31,12 @@ use open::open_in_turn;
 pub use open::{Opening, Patience, check_token_key, open_forgotten, open_reading, open_registry, spools};
 pub use process::{check_threads, default_workers, have_memory_go_back};
 use running::close;
-pub use running::{SOCKET_NAME, StartError};
+pub use running::{SOCKET_NAME, StartError, check_data_directory};
 pub use signals::Signals;
 
 use self::process::{fit_to_open_files, raise_open_files};
 use crate::clock::Clock;
-use crate::config::{ListenAddress, Settings};
+use crate::config::Settings;
 use crate::net::{Listener, Tls};
 use crate::registry::{OpenError, Registry};
 use crate::store::{check_owner, has_store};
@@ -67,8 +67,8 @@ impl Server {
             return Err(error.into());
         }
         // Before anything is made, certificates too.
+        check_data_directory(&settings.data_dir)?;
         check_owner(&settings.data_dir)?;
-        ListenAddress::unix(settings.data_dir.join(SOCKET_NAME)).map_err(StartError::LocalSocket)?;
         // One that is there may be held by a server that goes down, on the same addresses.
         let bound = match has_store(&settings.data_dir) {
             true => None,

@@ -264,6 +264,37 @@ fn problems_of_files_have_lines() {
     assert!(told.contains("BINDERY_SERVER_TLS_CERTIFICATE") && told.contains("other.pem"), "{told}");
 }
 
+/// What no start could make its data directory is told by `check`, and by who would make it.
+#[test]
+fn what_can_be_no_data_directory_has_its_line() {
+    let place = Place::new(SEED);
+    place.write("file", "");
+    std::os::unix::fs::symlink("nothing", place.path("link")).unwrap();
+    let text = place.read("bindery.toml");
+    let line = 1 + text.lines().position(|line| line.starts_with("data_dir")).unwrap() as u64;
+    let (long, longer) = ("a".repeat(300), "a".repeat(100));
+    for (data_dir, words) in [
+        ("file", "is a file"),
+        ("file/below", "is a file"),
+        ("/dev/full", "is a device"),
+        ("link", "a link to nothing"),
+        ("a\\u0000b", "can be no data directory"),
+        (&long, "at most"),
+        (&longer, "at most"),
+    ] {
+        place.write("bindery.toml", &text.replace("\"data\"", &format!("\"{data_dir}\"")));
+        let done = place.run(&["check", "--json"]).exits(3);
+        assert_eq!(lines_told(&done), [line], "{data_dir}: {}", done.stdout);
+        assert_eq!(done.json()["problems"][0]["key"], "server.data_dir");
+        for command in ["check", "serve", "apply"] {
+            place.run(&[command]).exits(3).says(&["server.data_dir", words]);
+        }
+    }
+    place.write("bindery.toml", &text);
+    place.run(&["serve", "--data-dir", "file"]).exits(3).says(&["is a file"]);
+    place.run(&["check"]).exits(0);
+}
+
 #[test]
 fn variables_that_override_nothing_are_told() {
     let place = Place::new(SEED);
