@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::output::{Output, Stream, fields, is_terminal};
 use crate::http::{BackupRequest, path};
 use crate::model::Timestamp;
-use crate::store::{BackupFile, Verified, verify};
+use crate::store::{NewFile, Verified, verify};
 
 /// Write everything in the store into a file, from which `bindery restore` makes a store
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ use crate::store::{BackupFile, Verified, verify};
 pub(super) struct BackupArguments {
     #[command(subcommand)]
     command: Option<BackupCommand>,
-    /// The new file, readable by its owner only; `-`: standard output
+    /// The new file, readable by its owner only, which is no pipe or device; `-`: standard output
     #[arg(value_name = "FILE", required = true)]
     file: Option<PathBuf>,
     /// Put `token.key` into it, too: whoever has the file then can search for chosen secrets of API tokens
@@ -74,7 +74,7 @@ pub(super) async fn run(
             })
             .await;
     }
-    let mut written = BackupFile::create(&file, force)?;
+    let mut written = NewFile::create(&file, force)?;
     directory
         .with(place, Absent::Fail, async |backend| {
             let write = |octets: &[u8]| {

@@ -1,8 +1,6 @@
 //! `bindery export`: the directory as LDIF or the account model as JSON, to a file or to standard output.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -12,6 +10,7 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::http::path;
 use crate::registry::commands::{ExportFormat, ExportOptions};
+use crate::store::{FileError, NewFile};
 
 /// Write the directory out: as LDIF for other directories, or the account model as JSON. No secrets are written
 #[derive(Debug, clap::Args)]
@@ -25,9 +24,13 @@ pub(super) struct ExportArguments {
     /// LDIF: write virtual groups and everything that is computed for an answer, too
     #[arg(long)]
     all: bool,
-    /// Write to this file, readable by its owner only, when the export is complete; else to standard output
+    /// Write to this new file, readable by its owner only, when the export is complete, or into this pipe or device; else to
+    /// standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Put it in the place of a file that is there
+    #[arg(long, requires = "output")]
+    force: bool,
     #[command(flatten)]
     directory: ReadingArguments,
 }
@@ -50,7 +53,7 @@ pub(super) async fn run(
     place: &PlaceArguments,
     output: Output,
 ) -> Result<(), Failure> {
-    let ExportArguments { format, provider, all, output: file, directory } = arguments;
+    let ExportArguments { format, provider, all, output: file, force, directory } = arguments;
     if output.is_json() && file.is_none() && format == Format::Ldif {
         return Err(Failure::usage("LDIF is no JSON document: give --output FILE, or --format json"));
     }
@@ -62,19 +65,13 @@ pub(super) async fn run(
         Format::Json => ExportFormat::Json,
     };
     let options = ExportOptions { format, provider, all };
-    let mut destination = Destination::open(file.as_deref(), output)?;
-    let written = directory
+    let mut destination = Destination::open(file.as_deref(), force, output)?;
+    directory
         .with(place, async |backend| {
             backend.download(path::EXPORT, &options, |octets| destination.write(octets)).await
         })
-        .await;
-    match written {
-        Ok(()) => destination.finish(),
-        Err(failure) => {
-            destination.abandon();
-            Err(failure)
-        }
-    }
+        .await?;
+    destination.finish()
 }
 
 /// Where the export goes.
@@ -85,9 +82,8 @@ enum Destination<'a> {
     },
     /// A file that gets its name when it is complete, so that half of an export is never taken for all of it.
     File {
-        file: File,
+        file: NewFile,
         path: &'a Path,
-        partial: PathBuf,
         octets: u64,
         output: Output,
         end: End,
@@ -119,19 +115,11 @@ impl End {
 const END_OCTETS: usize = 16 * 1024;
 
 impl<'a> Destination<'a> {
-    fn open(path: Option<&'a Path>, output: Output) -> Result<Self, Failure> {
+    fn open(path: Option<&'a Path>, may_replace: bool, output: Output) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self::Output { output, end: End::default() }) };
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(format!(".{}", std::process::id()));
-        let partial = PathBuf::from(partial);
         // People are in it: nobody else needs to read it.
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&partial)
-            .map_err(|error| unwritable(&partial, &error))?;
-        Ok(Self::File { file, path, partial, octets: 0, output, end: End::default() })
+        let file = NewFile::create_or_write_into(path, may_replace)?;
+        Ok(Self::File { file, path, octets: 0, output, end: End::default() })
     }
 
     fn write(&mut self, octets: &[u8]) -> Result<(), Failure> {
@@ -140,10 +128,12 @@ impl<'a> Destination<'a> {
                 end.keep(octets);
                 output.octets(octets)
             }
-            Self::File { file, partial, octets: count, end, .. } => {
+            Self::File { file, path, octets: count, end, .. } => {
                 end.keep(octets);
                 *count += octets.len() as u64;
-                file.write_all(octets).map_err(|error| unwritable(partial, &error))
+                file.write_all(octets).map_err(|error| {
+                    Failure::failed(format!("{} cannot be written: {error}", path.display()))
+                })
             }
         }
     }
@@ -155,12 +145,8 @@ impl<'a> Destination<'a> {
                 end.remarks().iter().for_each(|remark| output.message(remark));
                 Ok(())
             }
-            Self::File { file, path, partial, octets, output, end } => {
-                let kept = file.sync_all().and_then(|()| std::fs::rename(&partial, path));
-                if let Err(error) = kept {
-                    let _ = std::fs::remove_file(&partial);
-                    return Err(unwritable(path, &error));
-                }
+            Self::File { file, path, octets, output, end } => {
+                file.finish(|_| Ok::<(), FileError>(()))?;
                 end.remarks().iter().for_each(|remark| output.message(remark));
                 if output.is_json() {
                     return output.result(&Document { output: path, octets }, String::new);
@@ -170,15 +156,4 @@ impl<'a> Destination<'a> {
             }
         }
     }
-
-    fn abandon(self) {
-        if let Self::File { partial, .. } = self {
-            // The failure is told; a file that stays has a name that says so.
-            let _ = std::fs::remove_file(partial);
-        }
-    }
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::failed(format!("{} cannot be written: {error}", path.display()))
 }

@@ -8,7 +8,7 @@ pub(super) use crate::http::in_words;
 use crate::http::{Problem, ProblemKind};
 use crate::registry::OpenError;
 use crate::server::StartError;
-use crate::store::{BackupError, StoreError};
+use crate::store::{BackupError, FileError, StoreError};
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
@@ -123,6 +123,12 @@ impl From<StoreError> for Failure {
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
         Self::of(if error.is_unusable() { Exit::Store } else { Exit::Failed }, &error)
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::of(Exit::Failed, &error)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::http::in_words;
 use crate::model::{Revision, Timestamp};
 use crate::registry::{NewestBackup, Registry};
 use crate::seldom::{self, Seldom};
-use crate::store::{BackupFile, read_head, verify};
+use crate::store::{NewFile, read_head, verify};
 
 /// Makes backups until the server goes down.
 pub(super) async fn make_backups(
@@ -94,7 +94,7 @@ fn make_due(
     }
     let keys = if settings.with_keys { Some(registry.finding_key_file()?) } else { None };
     let path = directory.join(name_of(now, meta.revision));
-    let file = BackupFile::create(&path, false).map_err(|error| in_words(&error))?;
+    let file = NewFile::create(&path, false).map_err(|error| in_words(&error))?;
     let mut file = Bounded { file, directory, written: 0, asked: 0, shutdown };
     let written = registry.store().write_archive(&mut file, keys.as_ref());
     written.map_err(|error| in_words(&error))?;
@@ -145,7 +145,7 @@ fn name_of(now: Timestamp, revision: Revision) -> String {
 
 /// A backup that ends when it would leave less than twice its size free, or the server goes down.
 struct Bounded<'a> {
-    file: BackupFile,
+    file: NewFile,
     directory: &'a Path,
     written: u64,
     /// What was written when it was last asked.

@@ -22,6 +22,7 @@ mod journal;
 mod ledger;
 mod lock;
 mod memory;
+mod new_file;
 mod reading;
 mod record;
 mod restore;
@@ -39,7 +40,7 @@ use crate::model::{Belief, Change, Event, Incarnation, Key, Record, Revision, Tr
 use crate::secret::Secret;
 
 pub use aside::put as put_aside;
-pub use backup::{BackupError, BackupFile, Examined, Verified, examine, read_head, verify};
+pub use backup::{BackupError, Examined, Verified, examine, read_head, verify};
 pub use commit::BATCH_OCTETS_MAX;
 pub use contents::{Contents, Counts, ValidAgain};
 pub use disk::{DiskStore, check_reserve};
@@ -48,6 +49,7 @@ pub use error::StoreError;
 pub(crate) use faulty::{Call, Fate, FaultyStore};
 pub use lock::check_owner;
 pub use memory::MemoryStore;
+pub use new_file::{FileError, NewFile};
 pub use reading::{holder, read_backup, read_directory};
 pub use record::{RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX, measure};
 pub use restore::{Existing, Restoration, has_store};

@@ -389,4 +389,25 @@ fn an_export_is_refused_in_words() {
         .filter(|name| name.starts_with('x'))
         .collect();
     assert_eq!(left, ["x"], "no half of an export stays");
+
+    // Nothing is replaced unasked, a link leads to its file, and a pipe stays one.
+    let to = |file: &'static str, more: &[&'static str]| {
+        place.run(&[&["export", "--format", "json", "--output", file], more].concat())
+    };
+    let before = place.read("x");
+    to("x", &[]).exits(1).says(&["x exists already", "--force"]);
+    assert_eq!(place.read("x"), before);
+    std::os::unix::fs::symlink("x", place.path("link")).unwrap();
+    to("link", &["--force"]).exits(0);
+    assert!(place.path("link").symlink_metadata().unwrap().is_symlink());
+    assert!(serde_json::from_str::<serde_json::Value>(&place.read("x")).unwrap().is_object());
+    let pipe = place.path("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o600), 0)
+        .unwrap();
+    let reader = std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap());
+    to("pipe", &[]).exits(0);
+    let read: serde_json::Value = serde_json::from_str(&reader.join().unwrap()).unwrap();
+    assert!(read["accounts"].is_array(), "{read:#}");
+    place.run(&["backup", "pipe", "--force"]).exits(1).says(&["pipe is a pipe"]);
+    assert!(!place.path("pipe").symlink_metadata().unwrap().is_file());
 }

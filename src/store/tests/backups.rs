@@ -4,7 +4,8 @@ use std::io::Write;
 
 use super::*;
 use crate::model::EventDigest;
-use crate::store::backup::{BackupError, BackupFile, Examined, examine};
+use crate::store::backup::{BackupError, Examined, examine};
+use crate::store::new_file::{FileError, NewFile};
 use crate::store::record::Item;
 use crate::store::restore::{Existing, Restoration, has_store};
 use crate::store::salvage::{SalvageRules, Salvaged};
@@ -31,7 +32,7 @@ fn filled(directory: &Path, revision: u64) {
 }
 
 fn back_up(store: &dyn Store, path: &Path) -> Examined {
-    let mut file = BackupFile::create(path, false).unwrap();
+    let mut file = NewFile::create(path, false).unwrap();
     store.write_archive(&mut file, Some(&Secret::from("the key".to_owned()))).unwrap();
     file.finish(examine).unwrap()
 }
@@ -47,7 +48,7 @@ fn rescue(directory: &Path, output: &Path) -> Result<Salvaged, BackupError> {
         misfit: &|_, _| None,
         name_key: &|name| name.to_lowercase().into_bytes(),
     };
-    let mut file = BackupFile::create(output, true)?;
+    let mut file = NewFile::create(output, true)?;
     let salvaged = salvage(directory, output.parent().unwrap(), &rules, &mut file)?;
     file.finish(crate::store::backup::verify)?;
     Ok(salvaged)
@@ -70,7 +71,7 @@ fn a_backup_holds_one_revision_whatever_is_committed_meanwhile() {
         store.commit(&sound(next)).unwrap();
     }
     /// Commits while it is written to.
-    struct Meanwhile<'a>(BackupFile, &'a DiskStore, u64);
+    struct Meanwhile<'a>(NewFile, &'a DiskStore, u64);
     impl Write for Meanwhile<'_> {
         fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
             self.2 += 1;
@@ -82,7 +83,7 @@ fn a_backup_holds_one_revision_whatever_is_committed_meanwhile() {
         }
     }
     let backup = place.path().join("one.backup");
-    let mut file = Meanwhile(BackupFile::create(&backup, false).unwrap(), &store, 30);
+    let mut file = Meanwhile(NewFile::create(&backup, false).unwrap(), &store, 30);
     let meta = store.write_archive(&mut file, None).unwrap();
     assert!(file.2 > 31);
     let examined = file.0.finish(examine).unwrap();
@@ -98,8 +99,8 @@ fn a_store_of_a_backup_is_another_life_and_the_one_before_is_set_aside() {
     let (data, backup) = (place.path().join("data"), place.path().join("one.backup"));
     filled(&data, 20);
     let before = back_up(&open(&data).unwrap(), &backup);
-    let again = BackupFile::create(&backup, false).unwrap_err();
-    assert!(matches!(again, BackupError::Exists { .. }));
+    let again = NewFile::create(&backup, false).unwrap_err();
+    assert!(matches!(again, FileError::Exists { .. }));
     std::fs::write(data.join("token.key"), "the key").unwrap();
     let store = open(&data).unwrap();
     let held = Restoration::begin(&data).unwrap_err();
