@@ -165,10 +165,20 @@ fn what_apply_leaves_out_is_told_and_fails() {
     let done = place.run(&["apply"]).exits(1).says(&["account `eve` is left out", "--adopt eve"]);
     assert!(done.stdout.contains("+ account frank"), "{}", done.stdout);
     place.run(&["account", "show", "frank"]).exits(0);
+    // Who gave it its name or its type has not made it.
+    place.run(&["grant", "add", "mallory", "change_user"]).exits(0);
+    place.run(&["account", "create", "grace", "--type", "internal"]).exits(0);
+    let user = place.run(&["account", "show", "grace", "--json"]).exits(0).json();
+    let body = json!({ "type": "service_account" });
+    assert_eq!(doors.call(&mallory, "PATCH", &format!("/api/v3/core/users/{}/", user["pk"]), &body).0, 200);
+    let grace = "\n[[account]]\nusername = \"grace\"\nroles = [\"ldap-search\"]\n";
+    place.write("bindery.toml", &format!("{config}{grace}"));
+    place.run(&["apply", "--dry-run"]).exits(1).says(&["was made, or given its name or type, by `mallory`, who"]);
+    place.run(&["account", "delete", "grace", "--yes"]).exits(0);
     // A prune shows whose it is that goes.
     place.write("bindery.toml", &config);
     let pruned = place.run(&["apply", "--prune", "--dry-run"]).exits(0).stdout;
-    assert!(pruned.contains("- account eve (made by `mallory` at "), "{pruned}");
+    assert!(pruned.contains("- account eve (made, or given its name or type, by `mallory`)"), "{pruned}");
     assert!(pruned.contains("- account frank (made by the config at "), "{pruned}");
 }
 

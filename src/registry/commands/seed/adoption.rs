@@ -123,10 +123,9 @@ pub(super) fn obstruction(
     // A caller of the API has taken the name itself, for something else.
     if let Some((_, key)) = run.named(name).into_iter().find(|(of, _)| *of == kind)
         && let Some(record) = run.transaction.stored(&key)?
-        && let Some(maker) = origin(&record).account()
+        && origin(&record).account().is_some()
     {
-        let whose = run.whose(Origin::Account(maker), created(&record));
-        return Ok(Some(format!("it was made by {whose}")));
+        return Ok(Some(format!("it was {}", run.made(&record))));
     }
     // Its values may be of an attribute type as it was to be, which is left out.
     if let Some(of) = run.left_out_type(kind, name) {
@@ -163,9 +162,9 @@ pub(super) fn taken_token(
     let Some(token) = run.accounts().token_named(identifier) else { return Ok(String::new()) };
     let owner = run.accounts().account(token.account);
     let owner = owner.map_or_else(|| token.account.to_string(), |owner| owner.username.to_string());
-    let whose = run.whose(token.origin, Some(token.created));
+    let made = run.made(&Record::Token(Token::clone(token)));
     Ok(format!(
-        "`{identifier}` is a token of `{owner}`, not of `{account}`, made by {whose}: choose another identifier, or \
+        "`{identifier}` is a token of `{owner}`, not of `{account}`, {made}: choose another identifier, or \
          revoke that one"
     ))
 }
@@ -201,8 +200,8 @@ impl SeedRun<'_, '_> {
                 let sentence = format!("there is nothing named `{name}` to adopt; check the name");
                 self.problems.push(super::SeedProblem::about(None, None, sentence));
             }
-            for (kind, key, _, maker) in found {
-                let before = format!("made by {}", self.whose(Origin::Account(maker), None));
+            for (kind, key, record, maker) in found {
+                let before = self.made(&record);
                 self.transaction.adopt(&key)?;
                 if let Key::Account(number) = key {
                     self.end_credentials(number, maker)?;
@@ -288,9 +287,9 @@ impl SeedRun<'_, '_> {
         if gained.is_empty() || is_held {
             return Ok(None);
         }
-        let whose = self.whose(Origin::Account(maker), created(&record));
+        let made = self.made(&record);
         Ok(Some(format!(
-            "it was made by {whose}, who does not hold what the config would give it; --adopt {name} takes it over"
+            "it was {made}, who does not hold what the config would give it; --adopt {name} takes it over"
         )))
     }
 
@@ -386,9 +385,8 @@ impl SeedRun<'_, '_> {
     /// Whose an object is that stands in the way, in words.
     pub(super) fn whose_is(&self, on: ObjectReference) -> Result<Option<String>, ChangeError> {
         let Some(record) = self.transaction.stored(&key_of(on))? else { return Ok(None) };
-        let whose = self.whose(origin(&record), created(&record));
         let EventObject { kind, name, .. } = EventObject::of(&record);
-        Ok(Some(format!("the {kind} `{name}` was made by {whose}")))
+        Ok(Some(format!("the {kind} `{name}` was {}", self.made(&record))))
     }
 
     /// An attribute type that is left out, and that the seed says an account or a group has values of.
@@ -462,22 +460,36 @@ impl SeedRun<'_, '_> {
         if !is_more || holds(accounts, accounts.account(maker).map(|maker| &**maker), &rights) {
             return None;
         }
-        let whose = self.whose(before.origin, Some(before.created));
+        let made = self.made(&Record::Token(before.clone()));
         Some(format!(
-            "it was made by {whose}, who does not hold what its account does, and would work longer or from more places: \
+            "it was {made}, who does not hold what its account does, and would work longer or from more places: \
              revoke it, or choose another identifier"
         ))
     }
 
     /// Who made an object, in words; `None`: of such objects that is not kept.
     pub(super) fn made_by(&self, record: &Record) -> Option<String> {
-        let origin = crate::registry::origins::origin(record)?;
-        Some(format!("made by {}", self.whose(origin, created(record))))
+        crate::registry::origins::origin(record)?;
+        Some(self.made(record))
     }
 
-    /// Who made something, and when, in words.
-    pub(super) fn whose(&self, origin: Origin, created: Option<Timestamp>) -> String {
-        let who = match origin {
+    /// Who made an object, and when, in words. A caller of the API that has given one its name or type has the place of its
+    /// maker from then on: that may be all it has done, and the time is not of that.
+    fn made(&self, record: &Record) -> String {
+        let origin = origin(record);
+        let whose = self.whose(origin);
+        match created(record) {
+            _ if origin.account().is_some() => {
+                let given = if matches!(record, Record::Account(_)) { "name or type" } else { "name" };
+                format!("made, or given its {given}, by {whose}")
+            }
+            Some(created) => format!("made by {whose} at {created}"),
+            None => format!("made by {whose}"),
+        }
+    }
+
+    fn whose(&self, origin: Origin) -> String {
+        match origin {
             Origin::Account(number) => {
                 let maker = self.before.accounts().account(number);
                 maker.map_or_else(
@@ -489,8 +501,7 @@ impl SeedRun<'_, '_> {
             Origin::Import => "an import".to_owned(),
             Origin::Server => "the server".to_owned(),
             Origin::Operator | Origin::Unknown => "the operator".to_owned(),
-        };
-        created.map_or_else(|| who.clone(), |created| format!("{who} at {created}"))
+        }
     }
 
     /// What there is of this name.
