@@ -1,6 +1,6 @@
 //! Reading a password: from the terminal without showing it, or the first line of standard input.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
@@ -23,12 +23,15 @@ pub(super) fn read_password(question: &str) -> Result<Secret, Failure> {
         None
     };
     let mut line = Zeroizing::new(String::with_capacity(LINE_OCTETS));
-    let read = stdin.lock().read_line(&mut line);
+    let read = stdin.lock().take(LINE_OCTETS_MAX).read_line(&mut line);
     if hidden.is_some() {
         let _ = writeln!(io::stderr().lock());
     }
     drop(hidden);
     read.map_err(|error| Failure::failed(format!("the password cannot be read: {error}")))?;
+    if line.len() as u64 == LINE_OCTETS_MAX {
+        return Err(Failure::usage("that is too long for a password; nothing was changed"));
+    }
     let password = line.trim_end_matches(['\n', '\r']);
     if password.is_empty() {
         return Err(Failure::usage("a password cannot be empty; nothing was changed"));
@@ -58,3 +61,6 @@ impl Drop for Hidden {
 
 /// Longer passwords leave a copy behind where the line grew.
 const LINE_OCTETS: usize = 4 * 1024;
+/// A line of standard input that is longer is no password (octets); whether a shorter one can be one is for the registry.
+/// No limit of the config: in the operator's own command, refused with a sentence.
+const LINE_OCTETS_MAX: u64 = 128 * 1024;

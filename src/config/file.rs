@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Error, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -131,18 +131,40 @@ fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// The text, and whether only the owner has any right to the file. Asked of the open file, so that it cannot
 /// be exchanged in between.
-fn open(path: &Path) -> std::io::Result<(Zeroizing<String>, bool)> {
-    let mut file = File::open(path)?;
+fn open(path: &Path) -> Result<(Zeroizing<String>, bool), Error> {
+    let file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode();
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text)?;
-    Ok((text, mode & 0o077 == 0))
+    let mut octets = Zeroizing::new(Vec::new());
+    file.take(FILE_OCTETS_MAX + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > FILE_OCTETS_MAX {
+        let message = "it is larger than 16 MiB: divide it among several, with `include`";
+        return Err(Error::new(ErrorKind::FileTooLarge, message));
+    }
+    let text = String::from_utf8(std::mem::take(&mut *octets)).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        Error::new(ErrorKind::InvalidData, "it is not UTF-8")
+    })?;
+    Ok((Zeroizing::new(text), mode & 0o077 == 0))
 }
+
+/// A config file that is larger is something else, such as a device that never ends (octets).
+/// No limit of the config: it is about the config itself, in the operator's own command, and refused with a sentence.
+const FILE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_does_not_end_is_no_config() {
+        let told = open(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(told.contains("16 MiB"), "{told}");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.toml");
+        std::fs::write(&path, "#".repeat(FILE_OCTETS_MAX as usize)).unwrap();
+        assert_eq!(open(&path).unwrap().0.len() as u64, FILE_OCTETS_MAX);
+    }
 
     #[test]
     fn one_star_matches_by_name() {
