@@ -12,13 +12,14 @@ use super::expiry::ExpiryArguments;
 use super::failure::Failure;
 use super::output::{Output, Stream, fields, table, yes_no};
 use super::password::read_password;
+use super::secret_output::{SecretOutput, Shown, again, in_words};
 use super::told::tell_shared;
 use crate::clock::system_time;
 use crate::http::api::{
     AccountPause, AccountUnlocked, EndTime, PatchedUserRequest, UsedBy, User, UserPasswordSetRequest,
     UserServiceAccountRequest, UserServiceAccountResponse,
 };
-use crate::model::{AccountKind, Intent, Timestamp};
+use crate::model::{AccountKind, Intent};
 
 /// Accounts one at a time
 #[derive(Debug, clap::Subcommand)]
@@ -145,22 +146,11 @@ struct Unlocked<'a> {
 
 /// What `--json` prints of an account.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct Whole<'a> {
     #[serde(flatten)]
     user: &'a User,
     /// Where too many of its passwords were wrong.
     pauses: &'a [AccountPause],
-}
-
-/// What `--json` prints of a new service account: its first app password, as `token create` prints one.
-#[derive(Serialize)]
-struct Created<'a> {
-    account: &'a str,
-    identifier: &'a str,
-    intent: Intent,
-    secret: &'a str,
-    expires: Option<Timestamp>,
-    group: Option<&'a str>,
 }
 
 pub(super) async fn run(
@@ -209,6 +199,7 @@ async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Outp
     let (expiring, expires) = expiry.resolve(system_time());
     let request = UserServiceAccountRequest { name, create_group, expiring, expires: expires.map(EndTime) };
     let described = described.request(&Map::new())?;
+    let secret_output = SecretOutput::open(output)?;
     let (created, outcome) = directory
         .with(place, Absent::Fail, async |backend| {
             let created: UserServiceAccountResponse =
@@ -218,25 +209,31 @@ async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Outp
         })
         .await?;
     tell_shared(created.shared_values.as_ref(), output);
+    let (username, identifier) = (&created.username, &created.token_identifier);
     let expires = created.token_expires.map(|time| time.0);
-    if !output.is_json() {
-        let until = expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string());
-        output.message(&format!(
-            "service account {}; app password {}, expires: {until}; its secret is shown once:",
-            created.username, created.token_identifier
-        ));
-    }
-    let document = Created {
-        account: &created.username,
-        identifier: &created.token_identifier,
+    let shown = Shown {
+        account: username,
+        identifier,
         intent: Intent::AppPassword,
         secret: &created.token,
         expires,
-        group: created.group_pk.as_deref(),
+        group: Some(created.group_pk.as_deref()),
     };
+    let words = format!(
+        "service account {username}; app password {identifier}, expires: {}; its secret is shown once:",
+        in_words(expires)
+    );
+    let done = format!("the service account {username} was made with the app password {identifier}");
     // The secret is shown whatever becomes of the rest: nobody could ask for it again.
-    output.result(&document, || created.token.clone())?;
-    outcome.map_err(|failure| failure.behind("the account was made, but not described"))
+    let printed = secret_output.show(&shown, &words, &done, &again(identifier));
+    let outcome = outcome.map_err(|failure| failure.behind("the account was made, but not described"));
+    match (printed, outcome) {
+        (Err(mut failure), Err(other)) => {
+            failure.messages.extend(other.messages);
+            Err(failure)
+        }
+        (printed, outcome) => printed.and(outcome),
+    }
 }
 
 /// Says of a new service account what there is to say.
@@ -296,7 +293,7 @@ async fn show(account: ShowArguments, place: &PlaceArguments, output: Output) ->
             Ok((user, pauses))
         })
         .await?;
-    output.result(&Shown { user: &user, pauses: &pauses }, || {
+    output.result(&Whole { user: &user, pauses: &pauses }, || {
         let groups: Vec<&str> = user.groups_obj.iter().flatten().map(|group| group.name.as_str()).collect();
         let roles: Vec<&str> = user.roles_obj.iter().flatten().map(|role| role.name.as_str()).collect();
         let mut lines = vec![

@@ -76,7 +76,7 @@ fn reachable(address: &str) -> String {
 }
 
 /// For a shell: as it is where nothing in it means anything, else between single quotes.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let is_plain = !text.is_empty()
         && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"_-./=,:@%+".contains(&octet));
     if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }

@@ -31,6 +31,7 @@ mod refused;
 mod restore;
 mod role;
 mod salvage;
+mod secret_output;
 mod secrets;
 mod seeding;
 mod serve;

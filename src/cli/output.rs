@@ -9,8 +9,10 @@
 )]
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, major, minor};
 use serde::Serialize;
 use serde_json::json;
 
@@ -79,6 +81,22 @@ impl Output {
         let mut stdout = io::stdout().lock();
         let written = if octets.is_empty() { stdout.flush() } else { stdout.write_all(octets) };
         written.map_err(failure_of)
+    }
+
+    /// Asks whether standard output takes something, before a secret is made that is to go there.
+    ///
+    /// # Errors
+    /// It takes nothing.
+    pub(super) fn try_secrets(self) -> Result<(), Failure> {
+        let stdout = io::stdout();
+        let taken = rustix::io::write(&stdout, b"");
+        taken.map_err(|error| failure_of(error.into()).behind("nothing was changed"))?;
+        if is_closed(&stdout) {
+            return Err(Failure::failed(
+                "nothing was changed: standard output is closed, and the secret would be lost; let it go somewhere",
+            ));
+        }
+        Ok(())
     }
 
     /// A message, on standard error. Whoever closed it does not want to know.
@@ -171,6 +189,16 @@ fn write_stdout(text: &str) -> Result<(), Failure> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(failure_of)
 }
 
+/// Whether whoever started this had closed a stream: the runtime opens the null device in its place, for reading too, which
+/// whoever wants to see nothing of a command need not do.
+fn is_closed(stream: &impl AsFd) -> bool {
+    let is_null = fstat(stream).is_ok_and(|found| {
+        FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice
+            && (major(found.st_rdev), minor(found.st_rdev)) == NULL_DEVICE
+    });
+    is_null && fcntl_getfl(stream).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
+}
+
 fn failure_of(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::silent(),
@@ -178,6 +206,8 @@ fn failure_of(error: io::Error) -> Failure {
     }
 }
 
+/// Of Linux.
+const NULL_DEVICE: (u32, u32) = (1, 3);
 /// A narrower terminal is told a lie about its width, or is none.
 const COLUMNS_MIN: u16 = 20;
 

@@ -145,7 +145,10 @@ pub(super) fn deliver(
         return Ok(Delivered { file: None });
     }
     match destination {
-        Destination::Document => Ok(Delivered { file: None }),
+        Destination::Document => {
+            output.try_secrets()?;
+            Ok(Delivered { file: None })
+        }
         Destination::Terminal => {
             output.message(&in_table(secrets));
             Ok(Delivered { file: None })

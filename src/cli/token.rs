@@ -9,7 +9,9 @@ use super::arguments::{OpeningArguments, PlaceArguments, ReadingArguments};
 use super::backend::Absent;
 use super::expiry::{ExpiryArguments, expiry};
 use super::failure::Failure;
-use super::output::{Output, Stream, is_terminal, table};
+use super::first_steps::quoted;
+use super::output::{Output, Stream, table};
+use super::secret_output::{SecretOutput, Shown, again, in_words};
 use crate::clock::system_time;
 use crate::http::api::{
     self, EndTime, LastUse, Network, PatchedTokenRequest, Token, TokenRotateRequest, TokenView,
@@ -146,6 +148,7 @@ async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Outp
         retrievable,
         directory,
     } = arguments;
+    let secret_output = SecretOutput::open(output)?;
     let created: api::CreatedToken = directory
         .with(place, Absent::Fail, async |backend| {
             let owner = backend.user_named(&account).await?;
@@ -165,38 +168,31 @@ async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Outp
             backend.post(&["core", "tokens"], &request).await
         })
         .await?;
-    let words = if retrievable { "its secret" } else { "its secret is shown once" };
-    show(&created.token, &created.key, words, output)
+    let identifier = &created.token.identifier;
+    let (secret, another) = match retrievable {
+        true => ("its secret", view(identifier)),
+        false => ("its secret is shown once", again(identifier)),
+    };
+    show(&created.token, &created.key, &Words { secret, done: "was made", another }, secret_output)
 }
 
-/// A token with its secret, as `--json` prints it.
-#[derive(Serialize)]
-struct Shown<'a> {
-    account: &'a str,
-    identifier: &'a str,
-    intent: Intent,
-    secret: &'a str,
-    expires: Option<Timestamp>,
+/// What is said of a token whose secret is shown.
+struct Words {
+    /// Of the secret.
+    secret: &'static str,
+    /// What was done to the token, where its secret cannot be printed.
+    done: &'static str,
+    /// The command that shows a secret again.
+    another: String,
 }
 
-/// The one place where the secret of a token goes to standard output.
-fn show(token: &Token, secret: &str, words: &str, output: Output) -> Result<(), Failure> {
-    let (account, expires) = (token.user_obj.username.as_str(), token.expires.map(|time| time.0));
-    if !output.is_json() {
-        output.message(&format!(
-            "token {} of {account}, expires: {}; {words}:",
-            token.identifier,
-            in_words(expires)
-        ));
-    }
-    // What is no terminal obeys nothing, and gets the secret as it is.
-    if !output.is_json() && !is_terminal(Stream::Output) {
-        output.octets(secret.as_bytes())?;
-        output.octets(b"\n")?;
-        return output.octets(&[]);
-    }
-    let document = Shown { account, identifier: &token.identifier, intent: token.intent, secret, expires };
-    output.result(&document, || secret.to_owned())
+fn show(token: &Token, secret: &str, words: &Words, output: SecretOutput) -> Result<(), Failure> {
+    let (account, identifier) = (token.user_obj.username.as_str(), token.identifier.as_str());
+    let expires = token.expires.map(|time| time.0);
+    let shown = Shown { account, identifier, intent: token.intent, secret, expires, group: None };
+    let above = format!("token {identifier} of {account}, expires: {}; {}:", in_words(expires), words.secret);
+    let done = format!("the token {identifier} of {account} {}", words.done);
+    output.show(&shown, &above, &done, &words.another)
 }
 
 #[derive(Serialize)]
@@ -231,13 +227,16 @@ async fn set(arguments: SetArguments, place: &PlaceArguments, output: Output) ->
 async fn rotate(arguments: RotateArguments, place: &PlaceArguments, output: Output) -> Result<(), Failure> {
     let RotateArguments { identifier, overlap, directory } = arguments;
     let request = TokenRotateRequest { overlap: overlap.map(|overlap| overlap.as_secs()) };
+    let secret_output = SecretOutput::open(output)?;
     let created: api::CreatedToken = directory
         .with(place, Absent::Fail, async |backend| {
             let token = backend.token_named(&identifier).await?;
             backend.post(&["core", "tokens", &token.identifier, "rotate"], &request).await
         })
         .await?;
-    show(&created.token, &created.key, "its new secret is shown once", output)
+    let another = again(&created.token.identifier);
+    let words = Words { secret: "its new secret is shown once", done: "was rotated", another };
+    show(&created.token, &created.key, &words, secret_output)
 }
 
 async fn view_key(
@@ -246,14 +245,16 @@ async fn view_key(
     output: Output,
 ) -> Result<(), Failure> {
     let ViewKeyArguments { identifier, directory } = arguments;
-    let (token, view): (Token, TokenView) = directory
+    let secret_output = SecretOutput::open(output)?;
+    let (token, shown): (Token, TokenView) = directory
         .with(place, Absent::Fail, async |backend| {
             let token = backend.token_named(&identifier).await?;
             let view = backend.read(&["core", "tokens", &token.identifier, "view_key"], &[]).await?;
             Ok((token, view))
         })
         .await?;
-    show(&token, &view.key, "its secret", output)
+    let words = Words { secret: "its secret", done: "was looked up", another: view(&token.identifier) };
+    show(&token, &shown.key, &words, secret_output)
 }
 
 /// What `--json` lists of a token.
@@ -366,8 +367,9 @@ async fn revoke(arguments: RevokeArguments, place: &PlaceArguments, output: Outp
     })
 }
 
-fn in_words(expires: Option<Timestamp>) -> String {
-    expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string())
+/// The command that shows a secret which is kept.
+fn view(identifier: &str) -> String {
+    format!("bindery token view-key {}", quoted(identifier))
 }
 
 fn intent(text: &str) -> Result<Intent, String> {

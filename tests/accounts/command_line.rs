@@ -264,6 +264,58 @@ fn what_stands_in_the_way_of_an_apply_is_left_out_and_is_1() {
     place.run(&["apply", "--recreate", "t", "--secrets-file", "again.json"]).exits(0);
 }
 
+/// Nothing is made whose secret nobody would see, as far as that can be known before; else it is said how to get another.
+#[test]
+fn a_secret_that_cannot_be_printed_is_not_lost_without_a_word() {
+    let place = Place::new(SEED);
+    place.run(&["apply"]).exits(0);
+    place.run(&["token", "create", "t", "--account", "portal"]).exits(0);
+    let shell = |command: &str, to: &str| {
+        let mut shell = std::process::Command::new("sh");
+        let bindery = place.command(&[]).get_program().to_string_lossy().into_owned();
+        shell.env("BINDERY_CONFIG", place.config()).env("NO_COLOR", "1").current_dir(place.path("."));
+        let done = shell.arg("-c").arg(format!("{bindery} {command} {to}")).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    let state = || place.run(&["export", "--format", "json"]).exits(0).stdout;
+    place.write(
+        "more.toml",
+        &format!("{}\n[[token]]\nidentifier = \"u\"\naccount = \"portal\"\n", place.read("bindery.toml")),
+    );
+    let before = state();
+    for command in [
+        "account create x",
+        "account create x --json",
+        "token create u --account portal",
+        "token create u --account portal --json",
+        "token rotate t",
+        "token rotate t --json",
+        "apply --config more.toml --json",
+    ] {
+        for to in [">/dev/full", ">&-", "1</dev/null"] {
+            let (code, said) = shell(command, to);
+            assert_eq!(code, Some(1), "{command} {to}: {said}");
+            assert!(said.contains("nothing was changed: standard output"), "{command} {to}: {said}");
+        }
+        assert_eq!(state(), before, "{command}");
+    }
+    // What could be written to takes nothing after all: here a pipe whose reader has gone.
+    for (command, made) in [
+        ("account create x", "the service account x was made"),
+        ("token create u --account portal --json", "the token u of portal was made"),
+        ("token rotate t", "the token t of portal was rotated"),
+    ] {
+        let (_, said) = shell(&format!("{command} 2>said"), "| true; sleep 0");
+        assert_eq!(said, "");
+        let said = place.read("said");
+        let is_told = said.contains(made) && said.contains("bindery token rotate");
+        // Unless the other end was slow to go.
+        assert!(is_told || !said.contains("error"), "{said}");
+    }
+    // Who wants to see nothing of it may say so.
+    assert_eq!(shell("token rotate t", ">/dev/null").0, Some(0));
+}
+
 /// The seed is in the store: what becomes of it in the config keeps nobody from being served.
 #[test]
 fn a_seeded_store_is_served_whatever_has_become_of_the_seed() {
