@@ -72,7 +72,8 @@ pub(super) async fn run(
 fn nothing_served(reading: &Reading) -> Option<Problem> {
     let config = reading.config.as_ref()?;
     // What was listed and is wrong has been told.
-    let is_told = ["server.ldap", "server.ldaps"].iter().any(|key| reading.problems.are_about(key));
+    let mut keys = ["server.ldap", "server.ldaps"].iter();
+    let is_told = !config.has_server || keys.any(|key| reading.problems.are_about(key));
     let mut wrong =
         config.settings.wrong_listeners().filter(|error| *error == ListenerError::None && !is_told);
     wrong.next().map(|error| config.wrong(error.key(), error.to_string(), &environment))

@@ -94,12 +94,6 @@ impl Problems {
         self.problems.extend(problems);
     }
 
-    /// Whether there is something that could not be read at all.
-    pub(super) fn has_lost(&self) -> bool {
-        let is_lost = |problem: &Problem| matches!(problem.kind, ProblemKind::Syntax { .. });
-        self.problems.iter().any(is_lost)
-    }
-
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.problems.is_empty()

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read};
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,26 @@ pub(super) struct ConfigFile {
     /// Whether nobody but its owner may read or change it, so that secrets may stand in it.
     pub(super) is_private: bool,
     text: Zeroizing<String>,
+    /// What of it cannot be read.
+    pub(super) broken: Vec<Broken>,
+    /// Whether it is something else than TOML, so that nothing of it can be read.
+    pub(super) is_something_else: bool,
+}
+
+/// A piece of a config file of which nobody knows what it is to say.
+pub(super) struct Broken {
+    pub(super) octets: Range<usize>,
+    /// What stands in the headers there; none: it is what stands before the first table.
+    pub(super) headers: Vec<String>,
+    /// The names that stand there, each with its key.
+    pub(super) names: Vec<(&'static str, String)>,
+}
+
+impl Broken {
+    /// The first parts of its headers, such as `server` or `account`.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|header| header.split('.').next().unwrap_or("").trim())
+    }
 }
 
 impl ConfigFile {
@@ -38,9 +59,13 @@ impl ConfigFile {
         match open(path) {
             Ok((text, is_private)) => {
                 let source = ConfigText::new(path, &text, order);
+                let (mut broken, mut is_something_else) = (Vec::new(), false);
                 let text = match mended::mend(&text) {
                     Some(mended) => {
+                        is_something_else = mended.text.is_empty();
                         problems.extend(mended.mistakes.into_iter().map(|mistake| {
+                            let (octets, headers) = (mistake.broken, mistake.headers);
+                            broken.push(Broken { octets, headers, names: mistake.names });
                             let position = Position::Text { source: Arc::clone(&source), span: mistake.span };
                             let message = format!("this is not TOML: {}", mistake.message);
                             Problem::syntax(position, mistake.table, message)
@@ -50,7 +75,7 @@ impl ConfigFile {
                     None => text,
                 };
                 let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-                Some(Self { source, directory, is_private, text })
+                Some(Self { source, directory, is_private, text, broken, is_something_else })
             }
             Err(error) => {
                 let position = named_at.cloned().unwrap_or_else(|| Position::File(path.to_owned()));
@@ -59,6 +84,14 @@ impl ConfigFile {
                 None
             }
         }
+    }
+
+    /// Whether all of `[server]` could be read.
+    pub(super) fn has_server(&self) -> bool {
+        !self
+            .broken
+            .iter()
+            .any(|broken| broken.headers.is_empty() || broken.tables().any(|table| table == "server"))
     }
 
     /// Parses what of it is TOML.

@@ -21,8 +21,14 @@ pub(super) struct Mistake {
     pub(super) message: String,
     /// The octets that are meant.
     pub(super) span: Range<usize>,
-    /// The octets of the table that it stands in.
+    /// The octets of the table that it stands in; of all of it, where no table shows it alone.
     pub(super) table: Range<usize>,
+    /// The octets of which nobody knows what they are to say.
+    pub(super) broken: Range<usize>,
+    /// What stands in the headers there, without their brackets.
+    pub(super) headers: Vec<String>,
+    /// The names that stand below a header, each with its key.
+    pub(super) names: Vec<(&'static str, String)>,
 }
 
 /// Finds out what is wrong with a text; `None`: nothing.
@@ -44,7 +50,9 @@ pub(super) fn mend(text: &str) -> Option<Mended> {
         let span = if taken.contains(&span.start) { span } else { first_line(piece, &taken) };
         blank(&mut mended, taken.start + table.start..taken.end + table.start);
         let span = span.start + table.start..span.end + table.start;
-        mistakes.push(Mistake { message, span, table: table.clone() });
+        let (table, broken) = (table.clone(), table.clone());
+        let (headers, names) = (headers(piece), names(piece));
+        mistakes.push(Mistake { message, span, table, broken, headers, names });
     }
     let is_nothing_left = DeTable::parse_recoverable(&mended).0.get_ref().is_empty();
     if is_nothing_left || (tables.len() > 1 && mistakes.len() == tables.len()) {
@@ -57,11 +65,30 @@ pub(super) fn mend(text: &str) -> Option<Mended> {
     for (message, span) in errors(&mended) {
         let table = tables.iter().rposition(|table| table.start <= span.start);
         if table.is_none() || table != last {
-            mistakes.push(Mistake { message, span, table: 0..text.len() });
+            let broken = table.and_then(|table| tables.get(table)).cloned().unwrap_or(0..text.len());
+            let piece = text.get(broken.clone()).unwrap_or("");
+            let (headers, names) = (headers(piece), names(piece));
+            mistakes.push(Mistake { message, span, table: 0..text.len(), broken, headers, names });
         }
         last = table;
     }
     Some(Mended { text: mended, mistakes })
+}
+
+/// What stands in the headers of a text, also in those that are none, without their brackets.
+fn headers(text: &str) -> Vec<String> {
+    let lines = text.lines().map(str::trim).filter_map(|line| line.strip_prefix('['));
+    let inside = lines.map(|line| line.trim_start_matches('[').split([']', '#']).next().unwrap_or("").trim());
+    inside.map(str::to_owned).collect()
+}
+
+/// What stands below a header as a name of an object.
+fn names(text: &str) -> Vec<(&'static str, String)> {
+    let below = text.split_once('\n').map_or("", |(_, below)| below);
+    let (table, _) = DeTable::parse_recoverable(below);
+    let table = table.get_ref();
+    let said = |key: &'static str| Some((key, table.get(key)?.get_ref().as_str()?.to_owned()));
+    NAME_KEYS.into_iter().filter_map(said).collect()
 }
 
 /// The errors of a text, each with where it is.
@@ -185,6 +212,8 @@ fn blank(text: &mut String, range: Range<usize>) {
 /// How far before the place where it is noticed a mistake is looked for, in lines.
 /// No limit of the config: it is about the words of a report.
 const LINES_BEFORE_MAX: usize = 32;
+/// The keys that hold the name of an object.
+const NAME_KEYS: [&str; 4] = ["name", "username", "identifier", "slug"];
 /// What strings begin and end with; of what begins alike, the longer first.
 const QUOTES: [&str; 4] = ["\"\"\"", "'''", "\"", "'"];
 

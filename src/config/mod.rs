@@ -61,7 +61,7 @@ use seed_secret::SecretSources;
 
 /// A config that was read as far as that goes.
 pub struct Reading {
-    /// What could be read; `None` where a file is missing or no TOML, so that nobody knows what there is.
+    /// What could be read; `None` where the main file is missing or no TOML.
     pub config: Option<Config>,
     /// All that is wrong with its form.
     pub problems: Problems,
@@ -102,7 +102,13 @@ fn read_all(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Readi
     let mut root = TableReader::root(&main.source, &table);
     let (included, mut is_whole) = file::included(&mut root, &main, &mut problems);
     let server = root.spans();
-    let settings = settings_reader::read_settings(&mut root, &main.directory, environment, &mut problems);
+    let settings = settings_reader::read_settings(
+        &mut root,
+        &main.directory,
+        main.has_server(),
+        environment,
+        &mut problems,
+    );
     let sources = SecretSources { environment, is_read: reads_secrets };
     let mut reader = SeedReader::new(sources);
     reader.read(&mut root, &main, &mut problems);
@@ -113,6 +119,7 @@ fn read_all(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Readi
             is_whole = false;
             continue;
         };
+        is_whole &= !file.is_something_else;
         let table = file.parse();
         let mut root = TableReader::root(&file.source, &table);
         root.refuse(
@@ -125,12 +132,16 @@ fn read_all(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Readi
         root.finish(&mut problems);
     }
 
-    is_whole &= !problems.has_lost();
+    // Without its data directory nobody knows what is in the store.
+    is_whole &= main.has_server() || !settings.data_dir.as_os_str().is_empty();
+    if !is_whole {
+        reader.lost.extend(ReferenceKind::ALL);
+    }
     problems.settle();
     let SeedReader { seed, places, misnamed, lost, references, .. } = reader;
-    let path = path.to_owned();
-    let config = Config { path, settings, seed, references, places, misnamed, lost, server };
-    Reading { config: is_whole.then_some(config), problems }
+    let (path, has_server) = (path.to_owned(), main.has_server());
+    let config = Config { path, settings, seed, references, places, misnamed, lost, server, has_server };
+    Reading { config: (!main.is_something_else).then_some(config), problems }
 }
 
 /// Reads `[server]` alone: for commands that only need to find the directory, and for a reload. The seed, its
@@ -143,7 +154,13 @@ pub fn load_settings(path: &Path, environment: &Lookup<'_>) -> Result<Settings, 
     let Some(main) = ConfigFile::read(path, 0, None, &mut problems) else { return Err(problems) };
     let table = main.parse();
     let mut root = TableReader::root(&main.source, &table);
-    let settings = settings_reader::read_settings(&mut root, &main.directory, environment, &mut problems);
+    let settings = settings_reader::read_settings(
+        &mut root,
+        &main.directory,
+        main.has_server(),
+        environment,
+        &mut problems,
+    );
     if problems.is_empty() {
         return Ok(settings);
     }
@@ -162,6 +179,6 @@ pub fn unknown_variables<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String
     let source = ConfigText::new(Path::new(""), "", 0);
     let nothing = DeTable::new();
     let mut root = TableReader::root(&source, &nothing);
-    settings_reader::read_settings(&mut root, Path::new(""), &note, &mut Problems::default());
+    settings_reader::read_settings(&mut root, Path::new(""), true, &note, &mut Problems::default());
     environment::strangers(names, &known.into_inner())
 }

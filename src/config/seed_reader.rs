@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use super::diagnostics::{Problem, Problems};
-use super::file::ConfigFile;
+use super::file::{Broken, ConfigFile};
 use super::limits::{self, Bounded, SEARCH_SIZE_RANGE, SEARCH_TIME_RANGE};
 use super::names;
 use super::place::{Object, Place};
@@ -22,7 +23,7 @@ use super::text::{Located, Position};
 use super::value::{self, Raw};
 use crate::model::{
     AccountChanges, ApplicationChanges, ApplicationText, Attribute, Container, Expiry, GroupChanges, Intent,
-    ProviderChanges, RoleChanges, TokenChanges,
+    ProviderChanges, RoleChanges, TokenChanges, first_identifier,
 };
 use crate::quoted::quoted;
 use crate::schema::Schema;
@@ -107,11 +108,62 @@ impl<'e> SeedReader<'e> {
         });
         self.objects(ReferenceKind::Application, root, problems, Self::application);
         for unknown in root.unknown_tables() {
-            match value::nearest(unknown, ReferenceKind::ALL.iter().map(|kind| kind.as_str())) {
-                Some(meant) => {
-                    self.lost.extend(ReferenceKind::ALL.iter().filter(|kind| kind.as_str() == meant))
+            self.lose(unknown);
+        }
+        for broken in &file.broken {
+            self.lose_broken(broken, file);
+        }
+    }
+
+    /// Notes that objects stand, or may stand, in a table of this name which cannot be read.
+    fn lose(&mut self, table: &str) {
+        match meant(table) {
+            // It may have asked for a group, and has a first token.
+            Some(ReferenceKind::Account) => {
+                self.lost.extend([ReferenceKind::Account, ReferenceKind::Group, ReferenceKind::Token]);
+            }
+            Some(kind) => self.lost.push(kind),
+            None => self.lost.extend(ReferenceKind::ALL),
+        }
+    }
+
+    /// Notes whose tables a broken piece of a file is: of an object that has its name nothing but what else it says is lost.
+    fn lose_broken(&mut self, broken: &Broken, file: &ConfigFile) {
+        let at = |position: &Position| match position {
+            Position::Text { source, span } if Arc::ptr_eq(source, &file.source) => Some(span.start),
+            _ => None,
+        };
+        let mut named = 0;
+        for place in self.places.values_mut() {
+            if at(&place.name).is_some_and(|at| broken.octets.contains(&at)) {
+                place.is_broken();
+                named += 1;
+            }
+        }
+        let (inner, outer): (Vec<_>, Vec<_>) = broken.headers.iter().partition(|header| header.contains('.'));
+        // A table in an object belongs to the last one before.
+        for header in inner {
+            let kind = header.split('.').next().unwrap_or("").trim();
+            let places = self.places.iter_mut().filter(|((of, _), _)| of.as_str() == kind);
+            let before = places.filter_map(|(_, place)| Some((at(&place.name)?, place)));
+            let before = before.filter(|(at, _)| *at < broken.octets.end).max_by_key(|(at, _)| *at);
+            if let Some((_, place)) = before {
+                place.is_broken();
+            }
+        }
+        if broken.headers.is_empty() {
+            self.lost.extend(ReferenceKind::ALL);
+        } else if outer.len() > named {
+            for table in broken.tables().filter(|table| *table != "server") {
+                let name = meant(table).and_then(|kind| {
+                    let key = name_key(kind);
+                    let mut names = broken.names.iter().filter(|_| outer.len() == 1);
+                    names.find(|(of, _)| *of == key).map(|(_, name)| (kind, name.as_str()))
+                });
+                match name {
+                    Some((kind, name)) => self.misnamed.extend(given_by(kind, name)),
+                    None => self.lose(table),
                 }
-                None => self.lost.extend(ReferenceKind::ALL),
             }
         }
     }
@@ -129,8 +181,12 @@ impl<'e> SeedReader<'e> {
             self.current = None;
             read(self, table, problems);
             let place = self.current.as_ref().and_then(|object| self.places.get_mut(object));
-            if let Some(place) = place.filter(|_| problems.len() > before) {
-                place.is_flawed = true;
+            if let Some(place) = place {
+                let flaws = problems
+                    .iter()
+                    .skip(before)
+                    .map(|problem| problem.key.strip_prefix(&place.table).unwrap_or_default().to_owned());
+                place.flaws.extend(flaws.collect::<Vec<_>>());
             }
         }
         self.current = None;
@@ -355,7 +411,7 @@ impl<'e> SeedReader<'e> {
             name_key: table.key_path(key),
             table: table.key_path(""),
             keys: table.spans(),
-            is_flawed: false,
+            flaws: Vec::new(),
         };
         self.places.insert(object, place);
         Some(name.value)
@@ -452,6 +508,35 @@ impl<'e> SeedReader<'e> {
                 .push(Problem::new(position.clone(), key, message).with_related(first.clone(), "first here")),
         }
     }
+}
+
+/// The kind of objects that stand in a table of this name, or of one that it was probably meant to be.
+fn meant(table: &str) -> Option<ReferenceKind> {
+    let meant = value::nearest(table, ReferenceKind::ALL.iter().map(|kind| kind.as_str()));
+    ReferenceKind::ALL.into_iter().find(|kind| Some(kind.as_str()) == meant)
+}
+
+/// The key of the name of an object.
+fn name_key(kind: ReferenceKind) -> &'static str {
+    match kind {
+        ReferenceKind::Account => "username",
+        ReferenceKind::Token => "identifier",
+        ReferenceKind::Application => "slug",
+        ReferenceKind::Provider | ReferenceKind::Group | ReferenceKind::Role | ReferenceKind::Attribute => {
+            "name"
+        }
+    }
+}
+
+/// What a table of this name may describe: of an account its group and its first token too.
+fn given_by(kind: ReferenceKind, name: &str) -> Vec<Object> {
+    let object = |kind, name: &str| (kind, names::name_form(kind, name));
+    let mut given = vec![object(kind, name)];
+    if kind == ReferenceKind::Account {
+        let token = first_identifier(name);
+        given.extend([object(ReferenceKind::Group, name), object(ReferenceKind::Token, &token)]);
+    }
+    given
 }
 
 /// A limit of a role: a value, or the word that takes the role's own away.

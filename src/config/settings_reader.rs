@@ -18,19 +18,21 @@ use super::text::{Located, Position};
 use super::value::{self, Raw};
 use crate::model::{Fingerprint, NoFingerprint};
 
-/// Reads `[server]`. What is wrong is reported; the settings are of use only when nothing is.
+/// Reads `[server]`. What is wrong is reported; the settings are of use only when nothing is. `is_whole`: all of it could be
+/// read.
 pub(super) fn read_settings(
     root: &mut TableReader<'_>,
     directory: &Path,
+    is_whole: bool,
     environment: &Lookup<'_>,
     problems: &mut Problems,
 ) -> Settings {
     let in_file = root.table("server", problems);
-    // Something that is no table is reported by itself; that it lacks keys needs no saying.
-    let is_no_table = in_file.is_none() && root.key_position("server").is_some();
+    // Something that is no table, or cannot be read, is reported by itself; that it lacks keys needs no saying.
+    let is_told = !is_whole || in_file.is_none() && root.key_position("server").is_some();
     let server = in_file.unwrap_or_else(|| root.absent_table("server"));
     let mut server = server.with_overrides(Overrides::of_server(environment));
-    let data_dir = match is_no_table {
+    let data_dir = match is_told {
         true => server.located("data_dir", problems, value::filled_text),
         false => server.required("data_dir", problems, value::filled_text),
     };
@@ -99,7 +101,7 @@ pub(super) fn read_settings(
         backup,
         limits,
     };
-    for error in settings.wrong_listeners().filter(|_| is_tls_right) {
+    for error in settings.wrong_listeners().filter(|_| is_tls_right && is_whole) {
         let first = LISTENER_KEYS.iter().zip(&firsts).find(|(key, _)| **key == error.key());
         // Where nothing is listed, flags may give it.
         if let Some((_, Some(position))) = first {

@@ -31,6 +31,8 @@ pub struct Config {
     /// The kinds of objects of which some could not be read, so that nobody knows what there is.
     pub(super) lost: Vec<ReferenceKind>,
     pub(super) server: Spans,
+    /// Whether all of `[server]` could be read.
+    pub has_server: bool,
 }
 
 /// What becomes of an object that the config names and does not describe.
@@ -121,7 +123,14 @@ impl Config {
         let (mut problems, mut sentences) = (Problems::default(), Vec::new());
         let doubtful = self.doubtful();
         for Found { object, field, sentence } in found {
-            if object.as_ref().is_some_and(|(kind, name)| doubtful.contains(&self.described(*kind, name))) {
+            let only_follows = match &object {
+                Some((kind, name)) => {
+                    let described = self.described(*kind, name);
+                    doubtful.contains(&described) || self.may_follow(&described, *kind, field.as_deref())
+                }
+                None => !self.lost.is_empty(),
+            };
+            if only_follows {
                 continue;
             }
             let place = object.and_then(|(kind, name)| self.place(kind, &name, field.as_deref()));
@@ -134,15 +143,32 @@ impl Config {
         (problems, sentences)
     }
 
-    /// The objects of which not all could be read, and those that name one of these.
+    /// The objects that name one of which nobody knows what it is.
     fn doubtful(&self) -> HashSet<Object> {
-        let is_flawed = |object: &Object| self.places.get(object).is_some_and(|place| place.is_flawed);
-        let flawed = self.places.keys().filter(|object| is_flawed(object)).cloned();
+        let is_unknown = |object: &Object| {
+            self.misnamed.contains(object)
+                || self.places.get(object).is_some_and(|place| place.lacks_its_kind(object.0))
+        };
         let named = self.references.iter().filter(|reference| {
-            let object = (reference.kind, names::name_form(reference.kind, &reference.name));
-            is_flawed(&object) || self.misnamed.contains(&object)
+            is_unknown(&(reference.kind, names::name_form(reference.kind, &reference.name)))
         });
-        flawed.chain(named.filter_map(|reference| reference.owner.clone())).collect()
+        named.filter_map(|reference| reference.owner.clone()).collect()
+    }
+
+    /// Whether what is wrong with a field of an object may only follow from what could not be read. What an object is `described`
+    /// by may be the table of another one.
+    fn may_follow(&self, described: &Object, kind: ReferenceKind, field: Option<&str>) -> bool {
+        let is_of_attributes =
+            kind == ReferenceKind::Provider || field.is_some_and(|field| field.starts_with("attributes"));
+        if is_of_attributes && self.lost.contains(&ReferenceKind::Attribute) {
+            return true;
+        }
+        let Some(place) = self.places.get(described).filter(|place| !place.flaws.is_empty()) else {
+            return false;
+        };
+        let is_its_own = described.0 == kind;
+        let is_read = |field: &str| is_its_own && !place.lacks(keys_for(kind, field));
+        place.lacks_its_kind(described.0) || !field.is_some_and(is_read)
     }
 
     /// The object whose table describes this one.
@@ -213,13 +239,16 @@ impl Config {
 impl Place {
     /// The key that sets a field of the API, if the object has it.
     fn key_of(&self, kind: ReferenceKind, field: &str) -> Option<(&str, &Position)> {
-        let same = keys_of(kind, field).iter().copied();
-        let texts = ApplicationText::ALL.map(ApplicationText::row).into_iter();
-        let texts = texts.filter(|row| kind == ReferenceKind::Application && row.api == field);
-        let keys = std::iter::once(field).chain(same).chain(texts.map(|row| row.key));
-        let mut keys = keys;
-        keys.find_map(|key| self.keys.nearest(key))
+        keys_for(kind, field).find_map(|key| self.keys.nearest(key))
     }
+}
+
+/// The keys that may set a field of the API.
+fn keys_for(kind: ReferenceKind, field: &str) -> impl Iterator<Item = &str> {
+    let same = keys_of(kind, field).iter().copied();
+    let texts = ApplicationText::ALL.map(ApplicationText::row).into_iter();
+    let texts = texts.filter(move |row| kind == ReferenceKind::Application && row.api == field);
+    std::iter::once(field).chain(same).chain(texts.map(|row| row.key))
 }
 
 /// The keys of the config that set a field of the API under another name.

@@ -181,6 +181,64 @@ fn one_missing_bracket_is_one_problem() {
     assert_eq!(done.stderr.matches("error: ").count(), 2, "{}", done.stderr);
 }
 
+/// Neither a missing bracket nor a mistake of form hides what else is wrong: with the same object, or elsewhere.
+#[test]
+fn what_is_wrong_elsewhere_is_told_beside_a_mistake_of_form() {
+    let marked = |text: &str| -> Vec<u64> {
+        let wrong = |(at, line): (usize, &str)| line.contains("# wrong").then_some(at as u64 + 1);
+        text.lines().enumerate().filter_map(wrong).collect()
+    };
+    for broken in [
+        // Others may name what it would have described, and what comes with it.
+        "[[account] # wrong\nusername = \"carol\"\ncreate_group = true\n",
+        "[[account]]\nusername = \"carol\"\ntype = [1 # wrong\n",
+        "[[account]]\nusername = \"carol\"\nemail = \"no address\"\nname = \"x # wrong\n",
+    ] {
+        let place = Place::new(SEED);
+        let text = format!(
+            "{}\n{broken}\n\
+             [[group]]\nname = \"g\"\nmembers = [\n  \"carol\",\n  \"nobody\", # wrong\n]\n\
+             [[account]]\nusername = \"dave\"\nemail = \"no address\" # wrong\nattributes = {{ uidNumber = [\"seven\"] }} # wrong\n\
+             [[account]]\nusername = \"erin\"\nfoo = 1 # wrong\nemail = \"no address\" # wrong\n\
+             [[account]]\nusername = \"frank\"\nis_active = 1 # wrong\nemail = \"no address\" # wrong\n\
+             [[group]]\nname = \"h\"\nfoo = 1 # wrong\nattributes = {{ gidNumber = [\"x\"] }} # wrong\nroles = [\"king\"] # wrong\n",
+            place.read("bindery.toml")
+        );
+        place.write("bindery.toml", &text);
+        let done = place.run(&["check", "--json"]).exits(3);
+        let problems = done.json()["problems"].clone();
+        let lines: Vec<u64> =
+            problems.as_array().unwrap().iter().map(|problem| problem["line"].as_u64().unwrap()).collect();
+        assert_eq!(lines, marked(&text), "{broken}{problems:#}");
+        for command in ["serve", "apply"] {
+            place.run(&[command]).exits(3).says(&[&format!("{} problems", lines.len())]);
+        }
+    }
+
+    // What follows from what cannot be read is not told.
+    let place = Place::new(SEED);
+    let text = place.read("bindery.toml");
+    for (from, to) in [
+        ("data_dir = \"data\"", "data_dir = \"data"),
+        ("ldap = [\"127.0.0.1:0\"]", "ldap = [\"127.0.0.1:0\""),
+        ("[server]", "[server"),
+        ("[[provider]]", "[[provider]"),
+        ("[[role]]", "[[role]"),
+        ("name = \"ldap-search\"", "name = \"ldap-search"),
+        ("type = \"service_account\"\nroles", "type = \"service\"\nexpires = \"90d\"\nroles"),
+    ] {
+        place.write("bindery.toml", &text.replacen(from, to, 1));
+        let problems = place.run(&["check", "--json"]).exits(3).json()["problems"].clone();
+        assert_eq!(problems.as_array().unwrap().len(), 1, "{to}: {problems:#}");
+    }
+    // A file that cannot be read may hold what is named.
+    place.write("bindery.toml", &format!("include = [\"not-there.toml\"]\n{text}"));
+    place.edit("members = [\"alice\"]", "members = [\"alice\", \"nobody\"]");
+    place.edit("alice@example.com", "no address");
+    let done = place.run(&["check"]).exits(3).says(&["not-there.toml", "no address", "2 problems"]);
+    assert!(!done.stderr.contains("nobody"), "{}", done.stderr);
+}
+
 #[test]
 fn what_is_no_toml_is_said_once() {
     let place = Place::new(SEED);

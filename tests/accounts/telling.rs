@@ -173,7 +173,10 @@ fn what_apply_leaves_out_is_told_and_fails() {
     assert_eq!(doors.call(&mallory, "PATCH", &format!("/api/v3/core/users/{}/", user["pk"]), &body).0, 200);
     let grace = "\n[[account]]\nusername = \"grace\"\nroles = [\"ldap-search\"]\n";
     place.write("bindery.toml", &format!("{config}{grace}"));
-    place.run(&["apply", "--dry-run"]).exits(1).says(&["was made, or given its name or type, by `mallory`, who"]);
+    place
+        .run(&["apply", "--dry-run"])
+        .exits(1)
+        .says(&["was made, or given its name or type, by `mallory`, who"]);
     place.run(&["account", "delete", "grace", "--yes"]).exits(0);
     // A prune shows whose it is that goes.
     place.write("bindery.toml", &config);

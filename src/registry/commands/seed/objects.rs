@@ -453,7 +453,8 @@ impl SeedRun<'_, '_> {
         match StoredHash::parse(hash.expose(), self.prepared.bounds()) {
             Ok(_) => Some(hash.clone()),
             Err(error) => {
-                self.problem(kind, name, None, format!("{what} cannot be kept: {error}"));
+                let field = if kind == ReferenceKind::Token { "key" } else { "password" };
+                self.problem(kind, name, Some(field), format!("{what} cannot be kept: {error}"));
                 None
             }
         }

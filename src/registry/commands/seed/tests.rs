@@ -136,7 +136,7 @@ fn all_wrong_fields_of_an_object_are_told_at_once() {
         ("alice", "email"),
         ("alice", "name"),
         ("alice", "attributes.uidNumber"),
-        ("alice", ""),
+        ("alice", "password"),
         ("api", "key"),
         ("api", "description"),
         ("api", "networks"),
