@@ -24,7 +24,7 @@ const TABLES: &[(&str, &[Key])] = &[
                 "include",
                 "list of paths",
                 "`[]`",
-                "Files with more of the seed, before the first table; one `*` may stand in the file name, and they are read in the order of their names.",
+                "Files with more of the seed, before the first table; one `*` may stand in the file name, and they are read in the order of their names. A file has 16 MiB at most.",
             ),
             Key("server", "table", "-", "The server, below."),
             Key("attribute", "tables", "-", "Attribute types beside the built-in ones."),
