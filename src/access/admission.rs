@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::binding::passes;
+use super::binding::Applicant;
 use super::binding_reason::{Audience, reason};
 use crate::directory::{AccountState, Accounts};
 use crate::model::{
@@ -13,12 +13,15 @@ use crate::model::{
 
 /// The application's bindings do not admit the account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the application `{}` does not admit this account: {}", .application.slug, Listed(.reasons))]
+#[error("the application `{}` does not admit this account: {}", .application.slug, Listed(.reasons, *.more))]
 pub struct NotAdmitted {
     /// Whose bindings.
     pub application: Arc<Application>,
-    /// Why each that takes part does not pass; none: all are switched off. They name nothing that who asked may not see.
-    pub reasons: Vec<String>,
+    /// Why those that take part do not pass, the first of them; none: all are switched off. They name nothing that who
+    /// asked may not see.
+    pub reasons: Arc<[String]>,
+    /// How many more do not pass.
+    pub more: usize,
 }
 
 /// Asks the application of the provider whether it admits the account to a client at `source`, at `now`. Without one, or
@@ -44,7 +47,7 @@ pub fn admit_to(
     source: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), NotAdmitted> {
-    admitted(accounts, account, application, source, now, Audience::Client)
+    admitted(&Applicant::new(accounts, account, source, now), application, Audience::Client)
 }
 
 /// Asks an application for somebody else than the account, who may know of the objects of which `names` says so.
@@ -56,88 +59,123 @@ pub fn admit_to_before(
     now: Timestamp,
     names: &dyn Fn(ObjectReference) -> bool,
 ) -> Result<(), NotAdmitted> {
-    admitted(accounts, account, application, source, now, Audience::Viewer(names))
+    admitted(&Applicant::new(accounts, account, source, now), application, Audience::Viewer(names))
 }
 
 fn admitted(
-    accounts: &Accounts,
-    account: &AccountState,
+    applicant: &Applicant<'_>,
     application: &Arc<Application>,
-    source: Option<IpAddr>,
-    now: Timestamp,
     audience: Audience<'_>,
 ) -> Result<(), NotAdmitted> {
-    if !refuses(accounts, account, application, source, now) {
+    if Admission::of(applicant, application).admits(applicant, application) {
         return Ok(());
     }
-    let told = application
-        .bindings
-        .iter()
-        .filter(|binding| binding.enabled && !passes(accounts, account, binding, source, now));
-    let told = told.map(|binding| reason(accounts, account, binding, source, now, audience));
-    Err(NotAdmitted { application: application.clone(), reasons: told.collect() })
-}
-
-/// [`admit`] for who does not tell why.
-pub(super) fn is_admitted(
-    accounts: &Accounts,
-    account: &AccountState,
-    provider: ProviderNumber,
-    source: Option<IpAddr>,
-    now: Timestamp,
-) -> bool {
-    accounts
-        .application_of(provider)
-        .is_none_or(|application| !refuses(accounts, account, application, source, now))
-}
-
-fn refuses(
-    accounts: &Accounts,
-    account: &AccountState,
-    application: &Application,
-    source: Option<IpAddr>,
-    now: Timestamp,
-) -> bool {
-    refuses_by(application, |binding| passes(accounts, account, binding, source, now))
+    Err(NotAdmitted::new(applicant, application, audience))
 }
 
 /// Whether an application may admit an account to some client at some time: bindings to networks and times are taken to
 /// pass, negated or not.
 pub fn may_admit(accounts: &Accounts, account: &AccountState, application: &Application) -> bool {
-    // Neither of the two that are left looks at the time.
+    // None of what is left looks at the time.
     let never = Timestamp::from_unix_seconds(0);
-    !refuses_by(application, |binding| match &binding.subject {
-        BindingSubject::Networks(_) => true,
-        BindingSubject::Window(window) => window.timezone().is_known(),
-        BindingSubject::Account(_) | BindingSubject::Group(_) => {
-            passes(accounts, account, binding, None, never)
+    Admission::of(&Applicant::new(accounts, account, None, never), application).admits_by(
+        application,
+        |binding| match &binding.subject {
+            BindingSubject::Window(window) => window.timezone().is_known(),
+            BindingSubject::Networks(_) | BindingSubject::Account(_) | BindingSubject::Group(_) => true,
+        },
+    )
+}
+
+/// What the bindings of an application make of an account, wherever it comes from and whenever: it is the same until the
+/// directory is another.
+#[derive(Clone, Debug)]
+pub(super) enum Admission {
+    /// It is admitted, or it is not.
+    Decided(bool),
+    /// That is for these bindings to networks and times to say, by their places in the list.
+    Open(Arc<[usize]>),
+}
+
+impl Admission {
+    /// Asks all bindings that do not ask for the client's address, or the time.
+    pub(super) fn of(applicant: &Applicant<'_>, application: &Application) -> Self {
+        let mut enabled =
+            application.bindings.iter().enumerate().filter(|(_, binding)| binding.enabled).peekable();
+        if enabled.peek().is_none() {
+            // Bindings that are all switched off bind nobody, and so do not open the application to all.
+            return Self::Decided(application.bindings.is_empty());
         }
-    })
+        let decisive = decisive(application);
+        let mut open = Vec::new();
+        for (place, binding) in enabled {
+            match &binding.subject {
+                BindingSubject::Networks(_) | BindingSubject::Window(_) => open.push(place),
+                BindingSubject::Account(_) | BindingSubject::Group(_) => {
+                    if applicant.passes(binding) == decisive {
+                        return Self::Decided(decisive);
+                    }
+                }
+            }
+        }
+        if open.is_empty() { Self::Decided(!decisive) } else { Self::Open(open.into()) }
+    }
+
+    /// Whether the account is admitted from where it is, now.
+    pub(super) fn admits(&self, applicant: &Applicant<'_>, application: &Application) -> bool {
+        self.admits_by(application, |binding| applicant.passes(binding))
+    }
+
+    /// How many bindings have to be asked anew.
+    pub(super) fn open(&self) -> usize {
+        match self {
+            Self::Decided(_) => 0,
+            Self::Open(places) => places.len(),
+        }
+    }
+
+    fn admits_by(&self, application: &Application, passes: impl Fn(&Binding) -> bool) -> bool {
+        let decisive = decisive(application);
+        match self {
+            Self::Decided(admits) => *admits,
+            Self::Open(places) => {
+                let mut bindings = places.iter().filter_map(|place| application.bindings.get(*place));
+                bindings.any(|binding| passes(binding) == decisive) == decisive
+            }
+        }
+    }
 }
 
-fn refuses_by(application: &Application, passes: impl Fn(&Binding) -> bool) -> bool {
-    let mut enabled = application.bindings.iter().filter(|binding| binding.enabled).peekable();
-    if enabled.peek().is_none() {
-        // Bindings that are all switched off bind nobody, and so do not open the application to all.
-        return !application.bindings.is_empty();
-    }
-    match application.mode {
-        BindingMode::Any => !enabled.any(passes),
-        BindingMode::All => !enabled.all(passes),
+/// What one binding decides by itself: one that passes, where any is enough; one that does not, where all must.
+fn decisive(application: &Application) -> bool {
+    application.mode == BindingMode::Any
+}
+
+impl NotAdmitted {
+    /// The refusal in words, for who asked.
+    pub(super) fn new(
+        applicant: &Applicant<'_>,
+        application: &Arc<Application>,
+        audience: Audience<'_>,
+    ) -> Self {
+        let mut refusing =
+            application.bindings.iter().filter(|binding| binding.enabled && !applicant.passes(binding));
+        let told = refusing.by_ref().take(REASONS_MAX);
+        let reasons = told.map(|binding| reason(applicant, binding, audience)).collect();
+        Self { application: application.clone(), reasons, more: refusing.count() }
     }
 }
 
-/// Reasons in one line, not too many of them.
-struct Listed<'a>(&'a [String]);
+/// Reasons in one line, and how many more there are.
+struct Listed<'a>(&'a [String], usize);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return formatter.write_str("all of its bindings are switched off");
         }
-        let (told, more) = self.0.split_at_checked(REASONS_MAX).unwrap_or((self.0, &[]));
-        formatter.write_str(&told.join("; "))?;
-        if more.is_empty() { Ok(()) } else { write!(formatter, "; and {} more", more.len()) }
+        formatter.write_str(&self.0.join("; "))?;
+        if self.1 == 0 { Ok(()) } else { write!(formatter, "; and {} more", self.1) }
     }
 }
 

@@ -1,11 +1,8 @@
 //! Why a binding passes or does not, in words.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
-use super::binding::holds;
-use crate::directory::{AccountState, Accounts};
+use super::binding::Applicant;
 use crate::model::{Binding, BindingSubject, ObjectReference, TimeWindow, Timestamp};
 
 /// Who reads it.
@@ -32,15 +29,10 @@ impl Audience<'_> {
 }
 
 /// What is so for this account, from this source, at this time, and what the binding makes of it.
-pub(super) fn reason(
-    accounts: &Accounts,
-    account: &AccountState,
-    binding: &Binding,
-    source: Option<IpAddr>,
-    now: Timestamp,
-    audience: Audience<'_>,
-) -> String {
-    let holds = holds(accounts, account, &binding.subject, source, now);
+pub(super) fn reason(applicant: &Applicant<'_>, binding: &Binding, audience: Audience<'_>) -> String {
+    let Applicant { accounts, source, now, .. } = *applicant;
+    applicant.count(WORK_OF_A_REASON);
+    let holds = applicant.holds(&binding.subject);
     let is = if holds == Some(true) { "is" } else { "is not" };
     let is_told = |on| audience.is_told(on, holds == Some(true));
     let fact = match &binding.subject {
@@ -101,6 +93,8 @@ fn listed(networks: &[IpNet]) -> String {
     format!("{}{more}", told.join(", "))
 }
 
+/// What it costs to write one.
+const WORK_OF_A_REASON: u64 = 50;
 /// So many networks stand in one sentence.
 /// No limit of the config: it is about the words of an answer.
 const NETWORKS_MAX: usize = 8;

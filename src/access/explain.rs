@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::admission::admit;
-use super::binding::passes;
+use super::binding::Applicant;
 use super::binding_reason::{Audience, reason};
 use super::limits::{SearchLimits, search_limits};
 use super::rights::{Decision, Reason, Via, decide};
@@ -107,7 +107,7 @@ pub fn explain(
     };
     let on = Some(ObjectReference::Provider(provider));
     let decision = decide(accounts, account, Permission::SearchFullDirectory, on);
-    let visibility = visibility_in(snapshot, account, provider, source, now);
+    let visibility = visibility_in(snapshot, &Applicant::new(accounts, account, source, now), provider);
     let reader = TreeReader::new(snapshot, tree, &visibility);
     let own_entries = match &visibility {
         Visibility::Full | Visibility::Tree(_) => Vec::new(),
@@ -176,11 +176,12 @@ fn bindings(
     now: Timestamp,
 ) -> Vec<Bound> {
     let Some(application) = accounts.application_of(provider) else { return Vec::new() };
+    let applicant = Applicant::new(accounts, account, source, now);
     let mut bindings: Vec<&Binding> = application.bindings.iter().collect();
     bindings.sort_by_key(|binding| binding.order);
     let bound = bindings.into_iter().map(|binding| Bound {
-        passes: binding.enabled.then(|| passes(accounts, account, binding, source, now)),
-        sentence: reason(accounts, account, binding, source, now, Audience::Operator),
+        passes: binding.enabled.then(|| applicant.passes(binding)),
+        sentence: reason(&applicant, binding, Audience::Operator),
     });
     bound.collect()
 }

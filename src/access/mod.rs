@@ -1,7 +1,7 @@
 //! What may this identity do and see, in this snapshot? Everything is denied unless granted.
 //!
-//! Nothing here is remembered: rights, tokens and bindings are looked up in the snapshot for every
-//! operation, so that granting and taking away act on open connections at once.
+//! Nothing here outlives a revision: tokens are looked up in the snapshot for every operation, rights and bindings for
+//! every revision ([`Entitlements`]), so that granting and taking away act on open connections at once.
 
 mod admission;
 mod binding;
@@ -12,7 +12,7 @@ mod limits;
 mod rights;
 mod visibility;
 
-pub use admission::{NotAdmitted, admit, admit_to, admit_to_before, may_admit};
+pub use admission::{NotAdmitted, admit_to, admit_to_before, may_admit};
 pub use explain::{Bound, Explanation, Found, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use rights::{Missing, Rights, decide, holds, missing};

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::admission::admit;
 use super::limits::search_limits;
 use super::rights::{Decision, Reason, Via, missing as missing_of};
 use super::*;

@@ -1,17 +1,22 @@
 //! What a connection may see of a tree, decided anew for every operation.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::admission::{NotAdmitted, admit, is_admitted};
+use super::admission::{Admission, NotAdmitted};
+use super::binding::Applicant;
+use super::binding_reason::Audience;
 use super::identity::{Identity, Invalid};
 use super::limits::{SearchLimits, search_limits};
 use super::rights::decide;
 use crate::directory::{
     AccountState, Accounts, Elsewhere, EntryId, Finding, OwnEntries, Snapshot, TreeReader, Visibility,
 };
-use crate::model::{AccountNumber, ObjectReference, Permission, ProviderNumber, Revision, Timestamp};
+use crate::model::{
+    AccountNumber, Application, ObjectReference, Permission, ProviderNumber, Revision, Timestamp,
+};
 
 /// Why a connection may see nothing of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,14 +44,24 @@ impl Denied {
 }
 
 /// What the groups of an account give it, from one operation of a connection to the next: to go through them costs what
-/// they are, and they are the same until the directory is another. Whether the identity holds and is admitted is not kept.
+/// they are, and they are the same until the directory is another. So are the bindings of applications, but for those to
+/// networks and times, which are asked again at every second. Whether the identity holds is not kept.
 #[derive(Debug, Default)]
 pub struct Entitlements {
     kept: Option<Kept>,
+    /// By the provider that the account is bound to.
+    own: Option<Admitted>,
+    /// By another one, which it asked for last.
+    other: Option<Admitted>,
+    /// Whether it holds the right to see all of a tree.
+    full: Option<(Of, bool)>,
     work: u64,
     /// Whether the directory was another before all that is shown was found.
     is_late: bool,
 }
+
+/// What something is kept for.
+type Of = (Revision, AccountNumber, ProviderNumber);
 
 #[derive(Debug)]
 struct Kept {
@@ -77,10 +92,80 @@ impl View {
     }
 }
 
+/// Whether the application of a provider admits an account.
+#[derive(Debug)]
+struct Admitted {
+    of: Of,
+    admission: Admission,
+    /// To which client and when it was asked last.
+    asked: (Option<IpAddr>, Timestamp),
+    /// What came of it.
+    admits: bool,
+    /// That in words, if somebody has asked for them.
+    refused: Option<NotAdmitted>,
+}
+
 impl Entitlements {
     /// What was done since the last time that this was asked, in the unit in which an evaluator counts.
     pub fn take_work(&mut self) -> u64 {
         std::mem::take(&mut self.work)
+    }
+
+    /// Counts work that was done for the account elsewhere.
+    pub fn add_work(&mut self, work: u64) {
+        self.work += work;
+    }
+
+    /// Asks the application of the provider that the account is bound to whether it admits it to a client at `source`, at
+    /// `now`.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn admit(
+        &mut self,
+        snapshot: &Snapshot,
+        account: &AccountState,
+        provider: ProviderNumber,
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<(), NotAdmitted> {
+        let Some(application) = snapshot.accounts().application_of(provider) else { return Ok(()) };
+        let applicant = Applicant::new(snapshot.accounts(), account, source, now);
+        let own = Admitted::ask(&mut self.own, snapshot.revision(), &applicant, provider, application);
+        let refused = (!own.admits).then(|| {
+            let told = || NotAdmitted::new(&applicant, application, Audience::Client);
+            own.refused.get_or_insert_with(told).clone()
+        });
+        self.work += applicant.work();
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// The same for who does not tell why; also of a provider that it is not bound to.
+    fn is_admitted(
+        &mut self,
+        snapshot: &Snapshot,
+        account: &AccountState,
+        (provider, is_own): (ProviderNumber, bool),
+        source: Option<IpAddr>,
+        now: Timestamp,
+    ) -> bool {
+        let Some(application) = snapshot.accounts().application_of(provider) else { return true };
+        let applicant = Applicant::new(snapshot.accounts(), account, source, now);
+        let kept = if is_own { &mut self.own } else { &mut self.other };
+        let admits = Admitted::ask(kept, snapshot.revision(), &applicant, provider, application).admits;
+        self.work += applicant.work();
+        admits
+    }
+
+    fn holds_full(&mut self, snapshot: &Snapshot, account: &AccountState, provider: ProviderNumber) -> bool {
+        let of = (snapshot.revision(), account.number, provider);
+        let kept = self.full.filter(|(kept, _)| *kept == of).map(|(_, holds)| holds);
+        let holds = kept.unwrap_or_else(|| {
+            self.work += snapshot.accounts().group_steps(account);
+            holds_full(snapshot.accounts(), account, provider)
+        });
+        self.full = Some((of, holds));
+        holds
     }
 
     /// Keeps nothing large.
@@ -89,6 +174,9 @@ impl Entitlements {
             Visibility::Own(own) => own.as_slice().len() > KEPT_ENTRIES_MAX,
             Visibility::Full | Visibility::Tree(_) => false,
         };
+        for kept in [&mut self.own, &mut self.other] {
+            kept.take_if(|kept| kept.refused.is_some() || kept.admission.open() > KEPT_ENTRIES_MAX);
+        }
         self.kept.take_if(|kept| kept.views.iter().any(|view| is_large(&view.visibility)));
         let Some(kept) = &mut self.kept else { return };
         for view in &mut kept.views {
@@ -155,10 +243,11 @@ impl Entitlements {
         let views = &self.of(snapshot, account).views;
         let mut place = views.iter().position(is_same);
         if !place.and_then(|place| views.get(place)).is_some_and(|view| view.holds(snapshot, now)) {
-            let visibility = visibility_in(snapshot, account, provider, source, now);
+            let applicant = Applicant::new(snapshot.accounts(), account, source, now);
+            let visibility = visibility_in(snapshot, &applicant, provider);
             // The groups, and the right in each tree; and the names of what it sees, which most operations ask for.
             let steps = snapshot.accounts().group_steps(account) * (1 + snapshot.trees().len() as u64);
-            self.work += steps + visibility.cost_of_names();
+            self.work += applicant.work() + steps + visibility.cost_of_names();
             let asked = now.unix_seconds();
             let views = &mut self.of(snapshot, account).views;
             match views.iter_mut().find(|view| is_same(view)) {
@@ -176,6 +265,31 @@ impl Entitlements {
     }
 }
 
+impl Admitted {
+    /// Asks again what may have changed, and keeps it.
+    fn ask<'a>(
+        kept: &'a mut Option<Self>,
+        revision: Revision,
+        applicant: &Applicant<'_>,
+        provider: ProviderNumber,
+        application: &Application,
+    ) -> &'a mut Self {
+        let of = (revision, applicant.account.number, provider);
+        let asked = (applicant.source, applicant.now);
+        let before = kept.take().filter(|kept| kept.of == of);
+        let now = match before {
+            Some(before) if before.asked == asked => before,
+            before => {
+                let admission =
+                    before.map_or_else(|| Admission::of(applicant, application), |before| before.admission);
+                let admits = admission.admits(applicant, application);
+                Self { of, admission, asked, admits, refused: None }
+            }
+        };
+        kept.insert(now)
+    }
+}
+
 /// Decides what `identity` may see of the tree of `provider`.
 pub fn authorise(
     snapshot: &Snapshot,
@@ -185,7 +299,7 @@ pub fn authorise(
     now: Timestamp,
     entitlements: &mut Entitlements,
 ) -> Result<Visibility, Denied> {
-    let account = admitted(snapshot, identity, provider, source, now)?;
+    let account = admitted(snapshot, identity, provider, source, now, entitlements)?;
     Ok(entitlements.view(snapshot, account, provider, source, now).visibility.clone())
 }
 
@@ -199,13 +313,15 @@ pub fn admitted<'a>(
     provider: ProviderNumber,
     source: Option<IpAddr>,
     now: Timestamp,
+    entitlements: &mut Entitlements,
 ) -> Result<&'a AccountState, Denied> {
     let identity = identity.ok_or(Denied::Anonymous)?;
-    let accounts = snapshot.accounts();
-    let account = identity.verify(accounts, source, now)?;
+    let account = identity.verify(snapshot.accounts(), source, now)?;
     // An identity whose own application admits it no longer is none, whatever it asks for.
-    admit(accounts, account, identity.provider, source, now)?;
-    if provider != identity.provider && !is_admitted(accounts, account, provider, source, now) {
+    entitlements.admit(snapshot, account, identity.provider, source, now)?;
+    if provider != identity.provider
+        && !entitlements.is_admitted(snapshot, account, (provider, false), source, now)
+    {
         return Err(Denied::OtherProvider);
     }
     Ok(account)
@@ -213,23 +329,28 @@ pub fn admitted<'a>(
 
 /// Whether `identity` may see all of the tree of its own provider. For who may not it costs no more than the question
 /// about the permission.
-pub fn sees_all(snapshot: &Snapshot, identity: &Identity, source: Option<IpAddr>, now: Timestamp) -> bool {
-    let accounts = snapshot.accounts();
+pub fn sees_all(
+    snapshot: &Snapshot,
+    identity: &Identity,
+    source: Option<IpAddr>,
+    now: Timestamp,
+    entitlements: &mut Entitlements,
+) -> bool {
     let provider = identity.provider;
-    accounts.account(identity.holder.account).is_some_and(|account| holds_full(accounts, account, provider))
-        && admitted(snapshot, Some(identity), provider, source, now).is_ok()
+    let Some(account) = snapshot.accounts().account(identity.holder.account) else { return false };
+    entitlements.holds_full(snapshot, account, provider)
+        && identity.verify(snapshot.accounts(), source, now).is_ok()
+        && entitlements.is_admitted(snapshot, account, (provider, true), source, now)
 }
 
 /// What an account may see of the tree of a provider that admits it, and, as far as values name what stands there, of the
 /// trees of others: of those that do not admit it, from there and now, nothing.
 pub(super) fn visibility_in(
     snapshot: &Snapshot,
-    account: &AccountState,
+    applicant: &Applicant<'_>,
     provider: ProviderNumber,
-    source: Option<IpAddr>,
-    now: Timestamp,
 ) -> Visibility {
-    let accounts = snapshot.accounts();
+    let (accounts, account) = (snapshot.accounts(), applicant.account);
     let in_tree = |provider| match visibility_of(accounts, account, provider) {
         Visibility::Own(own) => Visibility::Own(own.kept_for(snapshot.revision())),
         seen => seen,
@@ -237,7 +358,9 @@ pub(super) fn visibility_in(
     let here = in_tree(provider);
     let others =
         snapshot.trees().iter().map(|tree| tree.provider().number).filter(|other| *other != provider);
-    let admitting = others.clone().filter(|other| is_admitted(accounts, account, *other, source, now));
+    let is_admitted =
+        |application: &Arc<Application>| Admission::of(applicant, application).admits(applicant, application);
+    let admitting = others.clone().filter(|other| accounts.application_of(*other).is_none_or(is_admitted));
     let seen: Vec<_> = admitting.map(|other| (other, in_tree(other))).collect();
     let is_all =
         seen.len() == others.count() && seen.iter().all(|(_, seen)| matches!(seen, Visibility::Full));

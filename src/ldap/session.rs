@@ -254,8 +254,10 @@ impl Session {
         let asked = Some((identity, Asked::now(newest, moment)));
         if self.asked != asked {
             self.asked = asked;
-            let source = self.peer.source;
-            self.is_lost = admitted(newest, Some(&identity), identity.provider, source, moment.now).is_err();
+            let (source, entitlements) = (self.peer.source, &mut self.entitlements);
+            let held = admitted(newest, Some(&identity), identity.provider, source, moment.now, entitlements);
+            self.is_lost = held.is_err();
+            self.evaluator.add_work(self.entitlements.take_work());
         }
     }
 
@@ -468,10 +470,8 @@ impl Session {
     pub(super) fn bound(&mut self, identity: Identity, moment: Moment) {
         let trial = Trial { source: self.peer.source, now: moment.now, instant: moment.instant };
         let snapshot = self.registry.current();
-        if let Some(account) = snapshot.accounts().account(identity.holder.account) {
-            self.evaluator.add_work(snapshot.accounts().group_steps(account));
-        }
-        self.application = self.registry.note_bound(&identity, &snapshot, trial);
+        self.application = self.registry.note_bound(&identity, &snapshot, trial, &mut self.entitlements);
+        self.evaluator.add_work(self.entitlements.take_work());
         drop(snapshot);
         self.identity = Some(identity);
         self.is_lost = false;
@@ -480,7 +480,6 @@ impl Session {
     /// Nobody is bound any more.
     fn forget_identity(&mut self) {
         self.identity = None;
-        self.entitlements = Entitlements::default();
         self.is_lost = false;
         self.application = None;
     }

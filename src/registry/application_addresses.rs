@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Registry;
 use super::authenticate::Trial;
-use crate::access::{Identity, sees_all};
+use crate::access::{Entitlements, Identity, sees_all};
 use crate::config::Limit;
 use crate::directory::Snapshot;
 use crate::model::ProviderNumber;
@@ -26,7 +26,7 @@ pub(super) struct ApplicationAddresses {
 
 type Address = (ClientSource, ProviderNumber);
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Bound {
     identity: Identity,
     source: Option<IpAddr>,
@@ -34,6 +34,8 @@ struct Bound {
     connections: u32,
     /// The last bind, since the start.
     last: Duration,
+    /// What its groups and its application have made of it.
+    entitlements: Arc<Mutex<Entitlements>>,
 }
 
 /// A connection whose account sees the whole directory; the address is known by it until it is dropped.
@@ -87,14 +89,14 @@ impl ApplicationAddresses {
         }
         let has_room = there.len() < ACCOUNTS_MAX;
         if has_room {
-            there.push(Bound { identity, source, connections: 1, last: now });
+            there.push(Bound { identity, source, connections: 1, last: now, entitlements: Arc::default() });
         }
         has_room
     }
 
     fn at(&self, address: &Address, now: Duration) -> Vec<Bound> {
         let addresses = self.lock();
-        addresses.get(address).into_iter().flatten().filter(|bound| self.holds(bound, now)).copied().collect()
+        addresses.get(address).into_iter().flatten().filter(|bound| self.holds(bound, now)).cloned().collect()
     }
 }
 
@@ -105,8 +107,9 @@ impl Registry {
         identity: &Identity,
         snapshot: &Snapshot,
         trial: Trial,
+        entitlements: &mut Entitlements,
     ) -> Option<BoundApplication> {
-        if !sees_all(snapshot, identity, trial.source, trial.now) {
+        if !sees_all(snapshot, identity, trial.source, trial.now, entitlements) {
             return None;
         }
         let address = (ClientSource::from(trial.source), identity.provider);
@@ -118,11 +121,24 @@ impl Registry {
         Some(BoundApplication { addresses, address, identity: *identity })
     }
 
-    /// Whether an application is at home there that binds as people of this provider: rights are asked anew.
-    pub(crate) fn is_application(&self, provider: ProviderNumber, snapshot: &Snapshot, trial: Trial) -> bool {
+    /// Whether an application is at home there that binds as people of this provider: rights are asked anew, for which
+    /// little is done as long as the directory stays as it is. `entitlements`: those of who is tried, where it is counted.
+    pub(crate) fn is_application(
+        &self,
+        provider: ProviderNumber,
+        snapshot: &Snapshot,
+        trial: Trial,
+        entitlements: &mut Entitlements,
+    ) -> bool {
         let address = (ClientSource::from(trial.source), provider);
         let there = self.applications.at(&address, self.since_start(trial.instant));
-        there.iter().any(|bound| sees_all(snapshot, &bound.identity, bound.source, trial.now))
+        there.iter().any(|bound| {
+            // Nothing that holds the lock can leave it half changed.
+            let mut own = bound.entitlements.lock().unwrap_or_else(PoisonError::into_inner);
+            let sees_all = sees_all(snapshot, &bound.identity, bound.source, trial.now, &mut own);
+            entitlements.add_work(1 + own.take_work());
+            sees_all
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::logins::application_in;
 use super::{Registry, commands};
-use crate::access::{Credential, Holder, Identity, Invalid, NotAdmitted, admit};
+use crate::access::{Credential, Entitlements, Holder, Identity, Invalid, NotAdmitted};
 use crate::audit::{Failure, FailureKind, LoginKey, LoginProof, ProofNames, login};
 use crate::auth::{
     Candidate, CredentialKey, HashClass, HashJob, HashOutcome, HashRefusal, Pause, SecretShape, StoredHash,
@@ -114,7 +114,8 @@ impl Registry {
         Name::of_username(username, &self.current()).account.map(|account| account.number)
     }
 
-    /// Looks a name and a secret up, as far as that goes without a hash.
+    /// Looks a name and a secret up, as far as that goes without a hash. What is asked about rights is counted, and kept,
+    /// in `entitlements`.
     pub fn authenticate(
         &self,
         name: &str,
@@ -122,6 +123,7 @@ impl Registry {
         source: Option<IpAddr>,
         now: Timestamp,
         instant: Instant,
+        entitlements: &mut Entitlements,
     ) -> Authentication {
         // No hash is waited for here, so no count is kept of it.
         let snapshot = self.current();
@@ -152,11 +154,11 @@ impl Registry {
         if let Tried::Selected(key, credential) | Tried::Selectorless(key, credential) = tried
             && self.proofs.check(key, secret)
         {
-            return Authentication::Done(self.accept(&name, credential, &snapshot, trial));
+            return Authentication::Done(self.accept(&name, credential, &snapshot, trial, entitlements));
         }
         let since = self.since_start(instant);
         let is_paused = selected.is_none() && self.throttle.is_paused(&name.counted, source, since);
-        let trying = self.trying(name.provider, &snapshot, trial);
+        let trying = self.trying(name.provider, &snapshot, trial, entitlements);
         let class = match selected {
             // It is not counted, so that the pause ends by itself.
             _ if is_paused => HashClass::Paced,
@@ -187,8 +189,10 @@ impl Registry {
         provider: Option<ProviderNumber>,
         snapshot: &Snapshot,
         trial: Trial,
+        entitlements: &mut Entitlements,
     ) -> TryingSource {
-        let is_application = provider.is_some_and(|provider| self.is_application(provider, snapshot, trial));
+        let is_application =
+            provider.is_some_and(|provider| self.is_application(provider, snapshot, trial, entitlements));
         TryingSource { address: trial.source, is_application }
     }
 
@@ -237,6 +241,7 @@ impl Registry {
         source: Option<IpAddr>,
         now: Timestamp,
         instant: Instant,
+        entitlements: &mut Entitlements,
     ) -> Verdict {
         let snapshot = self.snapshot();
         let trial = Trial { source, now, instant };
@@ -256,7 +261,7 @@ impl Registry {
             not_after: certificate.not_after,
             withdrawn: (!certificate.is_vouched_for()).then_some(Invalid::AuthorityGone),
         };
-        self.accept(&Name::of_username(account, &snapshot), credential, &snapshot, trial)
+        self.accept(&Name::of_username(account, &snapshot), credential, &snapshot, trial, entitlements)
     }
 
     /// Decides an authentication whose hash was computed (`None`: it was not, it has lost its place or the pool is
@@ -267,6 +272,7 @@ impl Registry {
         outcome: Option<HashOutcome>,
         now: Timestamp,
         instant: Instant,
+        entitlements: &mut Entitlements,
     ) -> Verdict {
         let Attempt { name, secret, trying, tried, is_paused, .. } = attempt;
         let source = trying.address;
@@ -296,7 +302,7 @@ impl Registry {
         if let Some(hash) = outcome.rehashed {
             self.rehash(credential, attempt.name.account.as_ref().map(|account| account.number), hash);
         }
-        let verdict = self.accept(name, credential, &snapshot, trial);
+        let verdict = self.accept(name, credential, &snapshot, trial, entitlements);
         let is_somebody = !matches!(verdict, Verdict::Refused(AuthenticationRefusal::InvalidCredentials));
         if is_somebody && matches!(tried, Tried::Selectorless(..)) && name.is_own {
             self.throttle.succeeded(&name.counted, source);
@@ -305,7 +311,14 @@ impl Registry {
     }
 
     /// The secret is right: is it this account's, does the token hold, does the application admit it?
-    fn accept(&self, name: &Name, credential: Credential, snapshot: &Snapshot, trial: Trial) -> Verdict {
+    fn accept(
+        &self,
+        name: &Name,
+        credential: Credential,
+        snapshot: &Snapshot,
+        trial: Trial,
+        entitlements: &mut Entitlements,
+    ) -> Verdict {
         let Trial { source, now, .. } = trial;
         let accounts = snapshot.accounts();
         let token = match credential {
@@ -340,7 +353,7 @@ impl Registry {
                 return self.note_invalid_credentials(name, token, snapshot, trial, &reason.to_string());
             }
         };
-        if let Err(refused) = admit(accounts, current, provider, trial.source, now) {
+        if let Err(refused) = entitlements.admit(snapshot, current, provider, trial.source, now) {
             let reason = "the application does not admit the account";
             self.note_failed_login(name, token, snapshot, trial, FailureKind::NotAdmitted, reason);
             return Verdict::Refused(AuthenticationRefusal::NotAdmitted(refused));

@@ -575,11 +575,27 @@ fn is_behind(error: i64) -> bool {
 }
 
 fn binds(registry: &Registry, secret: &[u8], now: Timestamp) -> bool {
-    match registry.authenticate("robot", secret, None, now, Instant::now()) {
+    match registry.authenticate(
+        "robot",
+        secret,
+        None,
+        now,
+        Instant::now(),
+        &mut crate::access::Entitlements::default(),
+    ) {
         Authentication::Done(verdict) => matches!(verdict, Verdict::Accepted(_)),
         Authentication::Pending(mut attempt) => {
             let outcome = wait(async { (&mut attempt.outcome).await.ok() });
-            matches!(registry.conclude(&attempt, outcome, now, Instant::now()), Verdict::Accepted(_))
+            matches!(
+                registry.conclude(
+                    &attempt,
+                    outcome,
+                    now,
+                    Instant::now(),
+                    &mut crate::access::Entitlements::default()
+                ),
+                Verdict::Accepted(_)
+            )
         }
     }
 }

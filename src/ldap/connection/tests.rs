@@ -708,7 +708,14 @@ async fn waiting_for_a_hash<'w>(
 ) -> (MemoryLease<'w>, Box<Attempt>) {
     let pool = world.registry.hash_pool();
     let held = pool.hold();
-    let first = world.registry.authenticate("nobody", b"wrong", stranger().source, NOW, Instant::now());
+    let first = world.registry.authenticate(
+        "nobody",
+        b"wrong",
+        stranger().source,
+        NOW,
+        Instant::now(),
+        &mut crate::access::Entitlements::default(),
+    );
     let Authentication::Pending(first) = first else { panic!("it is hashed") };
     while pool.queue_lengths().of(HashClass::Other) > 0 {
         tokio::task::yield_now().await;

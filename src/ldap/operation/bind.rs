@@ -114,7 +114,11 @@ pub(in crate::ldap) fn run(
         tracked: tracing::Span::current(),
     };
     count_name(session, name);
-    match session.registry.authenticate(name, secret, session.peer.source, moment.now, moment.instant) {
+    let (source, entitlements) = (session.peer.source, &mut session.entitlements);
+    let Moment { now, instant } = moment;
+    let authentication = session.registry.authenticate(name, secret, source, now, instant, entitlements);
+    session.evaluator.add_work(session.entitlements.take_work());
+    match authentication {
         Authentication::Done(verdict) => answer(session, &verdict, &answering, output, moment),
         Authentication::Pending(attempt) => session.bind = Some(PendingBind { attempt, answering }),
     }
@@ -147,7 +151,9 @@ fn external(session: &mut Session, authorization: &[u8], tells_expiry: bool, con
         source,
         moment.now,
         moment.instant,
+        &mut session.entitlements,
     );
+    session.evaluator.add_work(session.entitlements.take_work());
     drop(trusted);
     let answering = Answering {
         message_id,
@@ -167,7 +173,10 @@ pub(in crate::ldap) fn conclude(
 ) {
     let Some(bind) = session.bind.take() else { return };
     let _entered = bind.answering.tracked.enter();
-    let verdict = session.registry.conclude(&bind.attempt, outcome, moment.now, moment.instant);
+    let Moment { now, instant } = moment;
+    let entitlements = &mut session.entitlements;
+    let verdict = session.registry.conclude(&bind.attempt, outcome, now, instant, entitlements);
+    session.evaluator.add_work(session.entitlements.take_work());
     answer(session, &verdict, &bind.answering, output, moment);
 }
 

@@ -169,12 +169,16 @@ pub(in crate::ldap) fn tree_and_visibility<'a>(
 }
 
 /// Who has bound, if that still holds: account, credential, and admission to its provider.
-pub(in crate::ldap) fn holding(session: &Session, snapshot: &Snapshot, moment: Moment) -> Option<Identity> {
+pub(in crate::ldap) fn holding(
+    session: &mut Session,
+    snapshot: &Snapshot,
+    moment: Moment,
+) -> Option<Identity> {
     held(session, snapshot, moment).ok()
 }
 
 /// The same for an operation that is refused without it: who had bound and lost it leaves a trace.
-pub(super) fn held_or_noted(session: &Session, snapshot: &Snapshot, moment: Moment) -> Option<Identity> {
+pub(super) fn held_or_noted(session: &mut Session, snapshot: &Snapshot, moment: Moment) -> Option<Identity> {
     held(session, snapshot, moment)
         .inspect_err(|reason| {
             if let Some(identity) = &session.identity {
@@ -184,10 +188,12 @@ pub(super) fn held_or_noted(session: &Session, snapshot: &Snapshot, moment: Mome
         .ok()
 }
 
-fn held(session: &Session, snapshot: &Snapshot, moment: Moment) -> Result<Identity, Denied> {
+fn held(session: &mut Session, snapshot: &Snapshot, moment: Moment) -> Result<Identity, Denied> {
     let identity = session.identity.ok_or(Denied::Anonymous)?;
-    admitted(snapshot, Some(&identity), identity.provider, session.peer.source, moment.now)?;
-    Ok(identity)
+    let (source, entitlements) = (session.peer.source, &mut session.entitlements);
+    let held = admitted(snapshot, Some(&identity), identity.provider, source, moment.now, entitlements);
+    session.evaluator.add_work(session.entitlements.take_work());
+    held.map(|_| identity)
 }
 
 /// Counts an operation that was refused to an account for what it may not do. The reason has nothing in it that the

@@ -15,8 +15,11 @@ use crate::directory::{
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, write_entry};
 use crate::ldap::selection::Selection;
 use crate::ldap::session::Next;
-use crate::model::{Account, AccountNumber, Attribute, Group, GroupNumber, Key, Membership, Record};
-use crate::plain::search_grant;
+use crate::model::{
+    Account, AccountNumber, Application, Attribute, BindingSubject, Group, GroupNumber, Key, Membership,
+    Record,
+};
+use crate::plain::{self, search_grant};
 use crate::schema::steps;
 
 const STAFF_DN: &str = "cn=staff,ou=groups,dc=example,dc=org";
@@ -952,6 +955,103 @@ fn the_groups_of_an_account_are_gone_through_once_and_counted() {
     assert!(gone.is(32).entries().is_empty());
     assert!(app.session.work_done() - before > 2 * reached);
     costs(&mut app, &format!("cn=chained-{},ou=groups,dc=example,dc=org", GROUPS - 2));
+}
+
+/// Lets the app into so many groups that the application of its provider is bound to so many others of, and to what
+/// `last` says.
+fn many_bindings(world: &World, groups: u32, bindings: u32, last: Option<BindingSubject>) {
+    let number = |place: u32| GroupNumber::new(5_000 + place);
+    world.change(move |transaction| {
+        for place in 0..groups + bindings {
+            let group = super::world::group(number(place), &format!("many-{place}"), &[], false);
+            transaction.put(group)?;
+        }
+        for place in 0..groups {
+            transaction.put(Record::Membership(Membership { group: number(place), account: APP }))?;
+        }
+        let others = (groups..groups + bindings).map(|place| BindingSubject::Group(number(place)));
+        transaction.put(Record::Application(Application {
+            provider: Some(MAIN),
+            bindings: others.chain(last).map(plain::binding).collect(),
+            ..plain::application(300, "many")
+        }))
+    });
+}
+
+#[test]
+fn who_is_admitted_is_asked_once_for_each_revision_and_counted() {
+    const GROUPS: u32 = 100;
+    const BINDINGS: u32 = 400;
+    let cost = u64::from(2 * GROUPS + BINDINGS);
+    let app_dn = "cn=app,ou=users,dc=example,dc=org";
+    let costs = |client: &mut Client, ask: &dyn Fn(&mut Client)| {
+        let before = (client.session.work_done(), steps::taken());
+        ask(client);
+        let (work, steps) = (client.session.work_done() - before.0, steps::taken() - before.1);
+        assert!(steps <= work, "{steps} steps for a work of {work}");
+        work
+    };
+    // Refused: by turns of some binds, with a secret that is known to be right.
+    let world = World::new();
+    let mut client = Client::app(&world);
+    many_bindings(&world, GROUPS, BINDINGS, None);
+    let bind = |client: &mut Client| {
+        let reply = client.bind(app_dn, &world.secrets.app);
+        let message = &reply.is(50).result().message;
+        assert!(message.ends_with(&format!("; and {} more", BINDINGS - 8)), "{message}");
+    };
+    let work = costs(&mut client, &bind);
+    assert!((cost..4 * cost).contains(&work), "a work of {work}");
+    assert!(costs(&mut client, &bind) < 300, "nothing has changed");
+    client.now = client.now.after(Duration::from_secs(1));
+    assert!((cost..3 * cost).contains(&costs(&mut client, &bind)), "at another second it is told anew");
+    // Admitted by the last of them.
+    let world = World::new();
+    many_bindings(&world, GROUPS, BINDINGS, Some(BindingSubject::Account(APP)));
+    let mut client = Client::new(&world);
+    let bind = |client: &mut Client| {
+        client.bind(app_dn, &world.secrets.app).is(0);
+    };
+    let work = costs(&mut client, &bind);
+    assert!((cost..2 * cost).contains(&work), "a work of {work}");
+    let who_am_i = |client: &mut Client| assert_eq!(client.who_am_i(), format!("dn:{app_dn}"));
+    assert!(costs(&mut client, &who_am_i) < 150);
+    world.change(|transaction| transaction.delete(Key::Group(GroupNumber::new(5_000))));
+    assert!(costs(&mut client, &who_am_i) > cost - 10, "of another directory it is asked again");
+    // At another second those to networks and times are asked again, and no others.
+    let networks = BindingSubject::Networks(vec!["192.0.2.0/24".parse().unwrap(); 5]);
+    many_bindings(&world, GROUPS, BINDINGS, Some(networks));
+    assert!(costs(&mut client, &who_am_i) > cost);
+    client.now = client.now.after(Duration::from_secs(1));
+    assert!((100..150).contains(&costs(&mut client, &who_am_i)));
+}
+
+#[test]
+fn whether_an_application_is_at_home_is_asked_once_for_each_revision_and_counted() {
+    let world = World::new();
+    let mut reader = Client::reader(&world);
+    world.change(|transaction| {
+        let bindings = (0..500).map(|place| {
+            let group = GroupNumber::new(5_000 + place);
+            plain::binding(BindingSubject::Group(group))
+        });
+        transaction.put(Record::Application(Application {
+            provider: Some(MAIN),
+            bindings: bindings.collect(),
+            ..plain::application(300, "many")
+        }))
+    });
+    let mut stranger = Client::new(&world);
+    let mut costs = || {
+        let before = (stranger.session.work_done(), steps::taken());
+        stranger.bind("somebody", "wrong").is(49);
+        (stranger.session.work_done() - before.0, steps::taken() - before.1)
+    };
+    let (work, steps) = costs();
+    assert!(work > 500 && steps <= work, "{steps} steps for a work of {work}");
+    let (work, steps) = costs();
+    assert!(work < 200 && steps < 100, "{steps} steps for a work of {work}");
+    assert_eq!(reader.who_am_i(), "");
 }
 
 #[test]

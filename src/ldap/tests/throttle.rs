@@ -9,6 +9,7 @@ use super::world::{
     ALICE, ALICE_PASSWORD, APP, CAROL, CAROL_PASSWORD, LEGACY_SECRET, MAIN, NOW, ROOT_PASSWORD, Wishes,
     World, cheap, hash, peer, stranger, wait,
 };
+use crate::access::Entitlements;
 use crate::auth::hash_pool::MemoryLease;
 use crate::auth::{HashClass, ThrottleSettings, TokenSecret};
 use crate::config::Limit;
@@ -70,7 +71,14 @@ impl<'a> Held<'a> {
 }
 
 fn authenticate(world: &World, name: &str, secret: &[u8], source: &str) -> Authentication {
-    world.registry.authenticate(name, secret, peer(source).source, NOW, Instant::now())
+    world.registry.authenticate(
+        name,
+        secret,
+        peer(source).source,
+        NOW,
+        Instant::now(),
+        &mut Entitlements::default(),
+    )
 }
 
 fn pending(authentication: Authentication) -> Box<Attempt> {
@@ -278,7 +286,7 @@ fn an_application_is_at_home_where_it_is_bound() {
     let is_application = |later: u64| {
         let snapshot = world.registry.snapshot();
         let trial = crate::registry::Trial { source: stranger().source, now: NOW, instant: moment(later) };
-        world.registry.is_application(MAIN, &snapshot, trial)
+        world.registry.is_application(MAIN, &snapshot, trial, &mut Entitlements::default())
     };
     assert!(is_application(100_000), "it is bound");
     drop(_reader);

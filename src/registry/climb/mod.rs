@@ -431,11 +431,24 @@ async fn check_secrets(registry: &Registry, oracle: &Oracle) -> Option<Fault> {
 }
 
 async fn verdict(registry: &Registry, name: &str, secret: &[u8], now: Timestamp) -> Verdict {
-    match registry.authenticate(name, secret, None, now, Instant::now()) {
+    match registry.authenticate(
+        name,
+        secret,
+        None,
+        now,
+        Instant::now(),
+        &mut crate::access::Entitlements::default(),
+    ) {
         Authentication::Done(verdict) => verdict,
         Authentication::Pending(mut attempt) => {
             let outcome = (&mut attempt.outcome).await.ok();
-            registry.conclude(&attempt, outcome, now, Instant::now())
+            registry.conclude(
+                &attempt,
+                outcome,
+                now,
+                Instant::now(),
+                &mut crate::access::Entitlements::default(),
+            )
         }
     }
 }

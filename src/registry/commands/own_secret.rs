@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::account::{self, next_password};
 use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
 use super::validate;
-use crate::access::{Credential, Identity};
+use crate::access::{Credential, Entitlements, Identity};
 use crate::auth::{Candidate, CredentialKey, HashClass, HashJob};
 use crate::config::Limit;
 use crate::directory::name_key;
@@ -179,7 +179,8 @@ impl Registry {
         let form = snapshot.accounts().account(number).map(|account| name_key(&account.username));
         let name = snapshot.counted_name(form.unwrap_or_default());
         let is_paused = self.throttle.is_paused(&name, source, since);
-        let trying = self.trying(Some(identity.provider), &snapshot, trial);
+        let mut entitlements = Entitlements::default();
+        let trying = self.trying(Some(identity.provider), &snapshot, trial, &mut entitlements);
         drop(snapshot);
         let is_paced = is_paused || self.throttle.begin(trying, since);
         let candidate = match self.candidate(Some(stored), &number.to_string()) {

@@ -186,11 +186,24 @@ pub(crate) fn holders(snapshot: &Snapshot, tree: &Tree, attribute: &str, value: 
 /// What becomes of a name and a secret.
 pub(crate) fn verdict(registry: &Registry, name: &str, secret: &[u8]) -> Verdict {
     let now = crate::model::Timestamp::now();
-    match registry.authenticate(name, secret, None, now, Instant::now()) {
+    match registry.authenticate(
+        name,
+        secret,
+        None,
+        now,
+        Instant::now(),
+        &mut crate::access::Entitlements::default(),
+    ) {
         Authentication::Done(verdict) => verdict,
         Authentication::Pending(mut attempt) => {
             let outcome = wait(async { (&mut attempt.outcome).await.ok() });
-            registry.conclude(&attempt, outcome, now, Instant::now())
+            registry.conclude(
+                &attempt,
+                outcome,
+                now,
+                Instant::now(),
+                &mut crate::access::Entitlements::default(),
+            )
         }
     }
 }

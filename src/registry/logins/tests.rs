@@ -32,11 +32,24 @@ fn portal(store: Arc<dyn Store>) -> (Arc<Registry>, TokenNumber, Secret) {
 /// Binds from an address with a secret that is remembered.
 fn bind_from(registry: &Registry, secret: &[u8], last: u8) {
     let source = Some(IpAddr::from([192, 0, 2, last]));
-    match registry.authenticate("portal", secret, source, Timestamp::now(), Instant::now()) {
+    match registry.authenticate(
+        "portal",
+        secret,
+        source,
+        Timestamp::now(),
+        Instant::now(),
+        &mut crate::access::Entitlements::default(),
+    ) {
         Authentication::Done(_) => {}
         Authentication::Pending(mut attempt) => {
             let outcome = wait(async { (&mut attempt.outcome).await.ok() });
-            registry.conclude(&attempt, outcome, Timestamp::now(), Instant::now());
+            registry.conclude(
+                &attempt,
+                outcome,
+                Timestamp::now(),
+                Instant::now(),
+                &mut crate::access::Entitlements::default(),
+            );
         }
     }
 }
@@ -223,11 +236,24 @@ fn flushes_at_the_same_time_lose_and_double_nothing() {
 }
 
 async fn bind_from_async(registry: &Registry, secret: &[u8]) {
-    match registry.authenticate("portal", secret, None, Timestamp::now(), Instant::now()) {
+    match registry.authenticate(
+        "portal",
+        secret,
+        None,
+        Timestamp::now(),
+        Instant::now(),
+        &mut crate::access::Entitlements::default(),
+    ) {
         Authentication::Done(_) => {}
         Authentication::Pending(mut attempt) => {
             let outcome = (&mut attempt.outcome).await.ok();
-            registry.conclude(&attempt, outcome, Timestamp::now(), Instant::now());
+            registry.conclude(
+                &attempt,
+                outcome,
+                Timestamp::now(),
+                Instant::now(),
+                &mut crate::access::Entitlements::default(),
+            );
         }
     }
 }
