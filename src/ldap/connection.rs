@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +20,7 @@ use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
 use crate::net::{
     AuthoritiesDigest, ClientCertificate, ConnectionRefused, Peer, Permit, Presence, Secured, SourceTurns,
-    Stream, Tls, Turns, linger,
+    Stream, Tls, Turn, Turns, linger,
 };
 use crate::registry::Registry;
 use crate::seldom::{self, Seldom};
@@ -517,7 +516,7 @@ async fn take_turn<'a>(
     turns: &'a SourceTurns,
     presence: &Presence,
     now: Instant,
-) -> Result<Option<SemaphorePermit<'a>>, ConnectionRefused> {
+) -> Result<Option<Turn<'a>>, ConnectionRefused> {
     if let Some(limit) = presence.is_asked_to_leave() {
         return Err(limit);
     }

@@ -7,7 +7,7 @@ use crate::access::Identity;
 use crate::config::Limits;
 use crate::model::AccountNumber;
 use crate::net::ClientSource;
-use crate::net::{Budget, Share};
+use crate::net::{Budget, HOLDERS_MAX, Share};
 
 use super::session::SessionPeer;
 
@@ -16,6 +16,10 @@ use super::session::SessionPeer;
 pub(super) enum Holder {
     Account(AccountNumber),
     Source(ClientSource),
+    /// All sources of an IPv6 network of 48 bits.
+    Network(ClientSource),
+    /// All who are not bound.
+    Strangers,
 }
 
 /// The memory that all connections of the LDAP door share (`connection_memory_max`).
@@ -30,7 +34,7 @@ pub(super) struct BufferMemory {
 impl ConnectionMemory {
     /// All of it is free.
     pub fn new(limits: &Limits) -> Self {
-        Self(Budget::new(limits.connection_memory_max))
+        Self(Budget::with_crowd(limits.connection_memory_max, Some(Holder::Strangers)))
     }
 
     /// Octets that are held now.
@@ -67,13 +71,64 @@ impl BufferMemory {
 pub(super) fn holders(identity: Option<&Identity>, peer: SessionPeer) -> Holders {
     let account = identity.map(|identity| Holder::Account(identity.holder.account));
     let is_here = peer.is_loopback || peer.source.is_none();
-    let source = (account.is_none() || !is_here).then(|| Holder::Source(ClientSource::from(peer.source)));
-    [account, source]
+    let source = (account.is_none() || !is_here).then(|| ClientSource::from(peer.source));
+    let network = source.and_then(ClientSource::widest_network).map(Holder::Network);
+    let strangers = account.is_none().then_some(Holder::Strangers);
+    [account, source.map(Holder::Source), network, strangers]
 }
 
-pub(super) type Holders = [Option<Holder>; 2];
+pub(super) type Holders = [Option<Holder>; HOLDERS_MAX];
 
 /// A buffer that is no larger is not counted: `connections_max` is its bound.
 pub(super) const FREE_OCTETS: usize = 16 * 1024;
 /// A buffer that grows is counted by steps, so that the lock is taken seldom.
 const STEP_OCTETS: usize = 16 * 1024;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::access::{Credential, Holder as IdentityHolder};
+    use crate::model::ProviderNumber;
+
+    fn peer(source: &str) -> SessionPeer {
+        SessionPeer { source: Some(source.parse().unwrap()), is_loopback: false, is_tls_at_proxy: false }
+    }
+
+    fn full(memory: &ConnectionMemory, holders: Holders) -> (BufferMemory, usize) {
+        let mut buffer = memory.buffer(holders);
+        let mut octets = 0;
+        while buffer.hold(octets + STEP_OCTETS) {
+            octets += STEP_OCTETS;
+        }
+        (buffer, octets)
+    }
+
+    #[test]
+    fn strangers_and_a_network_leave_room_for_others() {
+        const MAX: usize = 48 << 20;
+        let memory =
+            ConnectionMemory::new(&Limits { connection_memory_max: MAX as u64, ..Limits::default() });
+        let hosts = |network: &'static str| {
+            (0..200).map(move |host| holders(None, peer(&format!("{network}:{host:x}00::1"))))
+        };
+        let network: Vec<_> = hosts("2001:db8:1").map(|holders| full(&memory, holders)).collect();
+        let used = memory.used() as usize;
+        assert!((MAX / 7..=MAX / 6).contains(&used), "half of a third: {used}");
+        let elsewhere = full(&memory, holders(None, peer("192.0.2.1")));
+        assert!(elsewhere.1 > MAX / 14);
+        let strangers: Vec<_> =
+            (1..200).map(|host| full(&memory, holders(None, peer(&format!("198.51.100.{host}"))))).collect();
+        let used = memory.used() as usize;
+        assert!(used > MAX / 4 && used <= MAX / 3, "all strangers: {used}");
+        let holder = IdentityHolder {
+            account: AccountNumber::new(7),
+            credential: Credential::Password { generation: 1 },
+        };
+        let identity = Identity { holder, provider: ProviderNumber::new(1) };
+        let account = full(&memory, holders(Some(&identity), peer("198.51.100.1")));
+        assert!(account.1 >= MAX / 4, "who is bound: {}", account.1);
+        drop((network, elsewhere, strangers, account));
+        assert_eq!(memory.used(), 0);
+    }
+}

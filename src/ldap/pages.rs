@@ -252,7 +252,7 @@ impl<K, V> Default for Shelf<K, V> {
 
 impl<K: PartialEq, V> Shelf<K, V> {
     /// What several use is kept for the one of them who has less: it does not go with what the other has too much.
-    fn put(&mut self, key: K, value: V, [account, source]: Holders, now: Instant) {
+    fn put(&mut self, key: K, value: V, [account, source, ..]: Holders, now: Instant) {
         let mut holder = account.or(source);
         if let Some(at) = self.place(&key)
             && let Some(before) = self.items.remove(at)
@@ -379,7 +379,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
     fn of(account: u32) -> Holders {
-        [Some(Holder::Account(AccountNumber::new(account))), None]
+        [Some(Holder::Account(AccountNumber::new(account))), None, None, None]
     }
 
     fn pages(limits: &Limits) -> Arc<Pages> {

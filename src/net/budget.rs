@@ -3,6 +3,9 @@
 //! A holder may have as much as is free: one alone half of all, one of two a third, one of `n` the part `n + 1`. So
 //! there is always something left for the next one, however many came before, and nobody has to be told apart by how
 //! long it has waited (this is how switches share their packet buffers).
+//!
+//! Those who are nobody in particular are a crowd, which has a part of all for itself and no more, and in which the same
+//! holds: however many they are, what is left is for who is known.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,6 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Budget<H> {
     /// Octets of all holders.
     max: u64,
+    /// Who stands for all of a crowd.
+    crowd: Option<H>,
     state: Mutex<State<H>>,
 }
 
@@ -22,18 +27,29 @@ struct State<H> {
     holders: HashMap<H, u64>,
 }
 
-/// What one connection or operation holds of a [`Budget`], in the name of up to two holders, such as an account and where
-/// it comes from; it is given back when dropped.
+/// What one connection or operation holds of a [`Budget`], in the name of a few holders, such as an account and
+/// where it comes from; it is given back when dropped.
 pub struct Share<H: Copy + Eq + Hash> {
     budget: Arc<Budget<H>>,
-    holders: [Option<H>; 2],
+    holders: [Option<H>; HOLDERS_MAX],
     octets: u64,
 }
+
+/// In whose name something is held at most.
+/// No limit of the config: it is how many names there are for one client.
+pub const HOLDERS_MAX: usize = 4;
+/// The crowd has this part of all, as of the places of connections.
+const PART_OF_THE_CROWD: u64 = 3;
 
 impl<H: Copy + Eq + Hash> Budget<H> {
     /// `max` octets, all of them free.
     pub fn new(max: u64) -> Arc<Self> {
-        Arc::new(Self { max, state: Mutex::new(State { used: 0, holders: HashMap::new() }) })
+        Self::with_crowd(max, None)
+    }
+
+    /// The same, of which all that is held in the name of `crowd` is no more than a third.
+    pub fn with_crowd(max: u64, crowd: Option<H>) -> Arc<Self> {
+        Arc::new(Self { max, crowd, state: Mutex::new(State { used: 0, holders: HashMap::new() }) })
     }
 
     /// Octets that are held now.
@@ -42,7 +58,7 @@ impl<H: Copy + Eq + Hash> Budget<H> {
     }
 
     /// Nothing yet, in the name of these.
-    pub fn share(self: &Arc<Self>, holders: [Option<H>; 2]) -> Share<H> {
+    pub fn share(self: &Arc<Self>, holders: [Option<H>; HOLDERS_MAX]) -> Share<H> {
         Share { budget: Arc::clone(self), holders, octets: 0 }
     }
 
@@ -57,7 +73,7 @@ impl<H: Copy + Eq + Hash> State<H> {
         self.holders.get(&holder).copied().unwrap_or_default()
     }
 
-    fn take(&mut self, holders: [Option<H>; 2], octets: u64) {
+    fn take(&mut self, holders: [Option<H>; HOLDERS_MAX], octets: u64) {
         if octets == 0 {
             return;
         }
@@ -67,7 +83,7 @@ impl<H: Copy + Eq + Hash> State<H> {
         }
     }
 
-    fn give_back(&mut self, holders: [Option<H>; 2], octets: u64) {
+    fn give_back(&mut self, holders: [Option<H>; HOLDERS_MAX], octets: u64) {
         self.used = self.used.saturating_sub(octets);
         for holder in holders.into_iter().flatten() {
             if let Some(held) = self.holders.get_mut(&holder) {
@@ -92,10 +108,16 @@ impl<H: Copy + Eq + Hash> Share<H> {
         match octets.checked_sub(self.octets) {
             None => state.give_back(self.holders, self.octets - octets),
             Some(more) => {
-                let free = self.budget.max.saturating_sub(state.used).checked_sub(more);
+                let Budget { max, crowd, .. } = *self.budget;
+                let holders = || self.holders.into_iter().flatten();
+                let mut free = max.saturating_sub(state.used).checked_sub(more);
+                if let Some(crowd) = holders().find(|holder| Some(*holder) == crowd) {
+                    let of_crowd = (max / PART_OF_THE_CROWD).saturating_sub(state.held(crowd));
+                    free = free.min(of_crowd.checked_sub(more));
+                }
                 let fits = |free| {
-                    let fits = |holder| state.held(holder).saturating_add(more) <= free;
-                    self.holders.into_iter().flatten().all(fits)
+                    let mut others = holders().filter(|holder| Some(*holder) != crowd);
+                    others.all(|holder| state.held(holder).saturating_add(more) <= free)
                 };
                 if !free.is_some_and(fits) {
                     return false;
@@ -114,7 +136,7 @@ impl<H: Copy + Eq + Hash> Share<H> {
     }
 
     /// Goes on in the name of others, with what it holds.
-    pub fn rename(&mut self, holders: [Option<H>; 2]) {
+    pub fn rename(&mut self, holders: [Option<H>; HOLDERS_MAX]) {
         if holders == self.holders {
             return;
         }
@@ -154,11 +176,34 @@ mod tests {
 
     use super::*;
 
+    fn of<H: Copy>(holders: &[H]) -> [Option<H>; HOLDERS_MAX] {
+        std::array::from_fn(|place| holders.get(place).copied())
+    }
+
+    #[test]
+    fn a_crowd_has_its_part_however_many_it_is() {
+        let budget = Budget::with_crowd(1_200, Some("crowd"));
+        let stranger = |source| budget.share(of(&[source, "crowd"]));
+        let mut one = stranger("one");
+        assert!(!one.set(201) && one.set(200), "one alone has half of the part");
+        let mut others: Vec<_> = ["two", "three", "four", "five"].into_iter().map(stranger).collect();
+        for other in &mut others {
+            while other.set(other.octets() + 1) {}
+        }
+        assert!((350..=400).contains(&budget.used()), "{}", budget.used());
+        assert!(!stranger("six").set(50));
+        let mut account = budget.share(of(&["account", "one"]));
+        assert!(account.set(200) && account.set(300));
+        // What is held goes on to be held in another's name, and there is no room then.
+        account.rename(of(&["one", "crowd"]));
+        assert!(!stranger("seven").set(1) && account.set(0));
+    }
+
     #[test]
     fn nobody_takes_all() {
         let budget = Budget::new(1_200);
-        let mut shares: Vec<_> = (0..5).map(|holder| budget.share([Some(holder), None])).collect();
-        let mut second_of_the_first = budget.share([Some(0), None]);
+        let mut shares: Vec<_> = (0..5).map(|holder| budget.share(of(&[holder]))).collect();
+        let mut second_of_the_first = budget.share(of(&[0]));
         assert!(shares[0].set(600) && !shares[0].set(601) && !second_of_the_first.set(1));
         // Whoever comes later finds half of what the others have left.
         assert!(shares[1].set(300) && !shares[1].set(301));
@@ -174,14 +219,14 @@ mod tests {
     fn both_names_count() {
         let budget = Budget::new(1_000);
         // One account from many addresses, many accounts from one address.
-        let mut one = budget.share([Some("account"), Some("here")]);
+        let mut one = budget.share(of(&["account", "here"]));
         assert!(one.set(400));
-        assert!(!budget.share([Some("account"), Some("there")]).set(101));
-        assert!(!budget.share([Some("other"), Some("here")]).set(101));
-        assert!(budget.share([Some("other"), Some("there")]).set(300));
-        one.rename([Some("other"), None]);
-        assert!(!budget.share([Some("other"), None]).set(101));
-        assert!(budget.share([Some("account"), Some("here")]).set(300));
+        assert!(!budget.share(of(&["account", "there"])).set(101));
+        assert!(!budget.share(of(&["other", "here"])).set(101));
+        assert!(budget.share(of(&["other", "there"])).set(300));
+        one.rename(of(&["other"]));
+        assert!(!budget.share(of(&["other"])).set(101));
+        assert!(budget.share(of(&["account", "here"])).set(300));
     }
 
     proptest! {
@@ -190,11 +235,11 @@ mod tests {
             steps in prop::collection::vec((0_usize..6, 0_u64..600, 0_u8..4, 0_u8..3), 0..60),
         ) {
             let budget = Budget::new(1_000);
-            let mut shares: Vec<_> = (0..6_u8).map(|name| budget.share([Some(name % 3), None])).collect();
+            let mut shares: Vec<_> = (0..6_u8).map(|name| budget.share(of(&[name % 3]))).collect();
             for (which, octets, name, kind) in steps {
                 match kind {
-                    0 => shares[which].rename([Some(name), Some(name + 10)]),
-                    1 => shares[which] = budget.share([Some(name), None]),
+                    0 => shares[which].rename(of(&[name, name + 10])),
+                    1 => shares[which] = budget.share(of(&[name])),
                     _ => {
                         let (before, free) = (shares[which].octets(), 1_000 - budget.used());
                         if !shares[which].set(octets) {

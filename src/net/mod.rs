@@ -29,7 +29,7 @@ mod validity;
 mod watched;
 pub mod write_deadline;
 
-pub use budget::{Budget, Share};
+pub use budget::{Budget, HOLDERS_MAX, Share};
 pub use certificate::{CertificateError, CertificateOutcome, create_development};
 pub use client_authorities::{AuthoritiesDigest, ClientAuthorities};
 pub use client_certificate::ClientCertificate;
@@ -47,7 +47,7 @@ pub use server_certificate::{KeyKind, ServerCertificate};
 pub use source::ClientSource;
 pub use tls::{Tls, TlsFiles};
 pub use tls_fault::{TlsError, TlsFile, TlsWarning};
-pub use turns::{SourceTurns, Turns};
+pub use turns::{SourceTurns, Turn, Turns};
 pub use watched::{Answering, Requests, Watched};
 pub use write_deadline::WriteDeadline;
 

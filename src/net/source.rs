@@ -57,6 +57,11 @@ impl ClientSource {
 }
 
 impl ClientSource {
+    /// The widest network that it lies in, if it lies in one.
+    pub fn widest_network(self) -> Option<Self> {
+        self.networks().skip(1).last().map(|(_, network)| network)
+    }
+
     /// Its address, or the first one of the network.
     pub fn address(self) -> Option<IpAddr> {
         match self {

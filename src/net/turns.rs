@@ -3,7 +3,10 @@
 //! Behind one that could not be cut short, such as the decoding of a large filter, it rests for as long as that took: then
 //! half of the time nobody has to wait for it at all.
 //!
-//! A source whose turns are all short is not held up, and asks one number that others may write.
+//! The networks of IPv6 that a source lies in are held up with it, with some more turns at a time: whoever has a /48 has
+//! 65,536 sources.
+//!
+//! A source whose turns are all short is not held up, and asks a number or three that others may write.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,19 +18,33 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::peer::PeerAddress;
 use super::source::ClientSource;
 
-/// The sources that have a connection open.
+/// The sources that have a connection open, and the networks that they lie in.
 #[derive(Debug)]
 pub struct Turns {
     /// Taken when a connection opens.
-    sources: Mutex<HashMap<ClientSource, Weak<SourceTurns>>>,
+    sources: Mutex<HashMap<(u8, ClientSource), Weak<Line>>>,
     at_a_time: usize,
     started: Instant,
 }
 
-/// The turns of one source.
+/// The turns of one source: those that it shares with the networks that it lies in stand behind its own.
 #[derive(Debug)]
 pub struct SourceTurns {
+    lines: Box<[Arc<Line>]>,
+}
+
+/// A turn; it lasts until this is dropped.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    _permits: Vec<SemaphorePermit<'a>>,
+}
+
+/// Who waits for turns together.
+#[derive(Debug)]
+struct Line {
     permits: Semaphore,
+    /// How much more it may have than a source.
+    allowance: u32,
     started: Instant,
     /// Until when turns are given one by one, in milliseconds since `started`; 0: never.
     paced_until: AtomicU64,
@@ -46,62 +63,64 @@ impl Turns {
 
     /// The turns of the source of a connection. Peers on this machine are not one source: each connection is.
     pub fn of(&self, address: &PeerAddress) -> Arc<SourceTurns> {
-        let fresh = || {
-            Arc::new(SourceTurns {
-                permits: Semaphore::new(self.at_a_time),
-                started: self.started,
-                paced_until: AtomicU64::new(0),
-                rests_until: AtomicU64::new(0),
-                reads_until: AtomicU64::new(0),
-            })
+        let lines = match ClientSource::elsewhere(address) {
+            None => [Arc::new(Line::new(self, 1))].into(),
+            Some(source) => {
+                // A network has some more than a source, and one of 48 bits than one of 56.
+                let lines = source.networks().zip([1, 2, 4]);
+                lines.map(|(network, allowance)| self.line(network, allowance)).collect()
+            }
         };
-        let Some(source) = ClientSource::elsewhere(address) else { return fresh() };
+        Arc::new(SourceTurns { lines })
+    }
+
+    fn line(&self, network: (u8, ClientSource), allowance: u32) -> Arc<Line> {
         // Nothing that holds the lock can leave it half changed.
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turns) = sources.get(&source).and_then(Weak::upgrade) {
-            return turns;
+        if let Some(line) = sources.get(&network).and_then(Weak::upgrade) {
+            return line;
         }
         if sources.len() == sources.capacity() {
-            sources.retain(|_, turns| turns.strong_count() > 0);
+            sources.retain(|_, line| line.strong_count() > 0);
         }
-        let turns = fresh();
-        sources.insert(source, Arc::downgrade(&turns));
-        turns
+        let line = Arc::new(Line::new(self, allowance));
+        sources.insert(network, Arc::downgrade(&line));
+        line
     }
 }
 
 impl SourceTurns {
     /// Waits for a turn, which lasts until what is given back is dropped. `None`: nobody has to wait.
-    pub async fn take(&self, now: Instant) -> Option<SemaphorePermit<'_>> {
-        if !self.is_paced(now) {
-            return None;
+    pub async fn take(&self, now: Instant) -> Option<Turn<'_>> {
+        let widest = self.lines.iter().rposition(|line| line.is_paced(now))?;
+        let mut permits = Vec::with_capacity(widest + 1);
+        // Of a network's turns each source waits for as many at most as it would have alone.
+        for line in self.lines.iter().take(widest + 1) {
+            // It is never closed.
+            permits.extend(line.permits.acquire().await.ok());
         }
-        // It is never closed.
-        let permit = self.permits.acquire().await.ok();
         let rest = self.rest(Instant::now());
         if !rest.is_zero() {
             tokio::time::sleep(rest).await;
         }
-        permit
+        Some(Turn { _permits: permits })
     }
 
     /// How long no turn is given from now on.
     fn rest(&self, now: Instant) -> Duration {
-        let until = Duration::from_micros(self.rests_until.load(Ordering::Relaxed));
-        until.saturating_sub(now.saturating_duration_since(self.started))
+        self.lines.iter().map(|line| line.rest(now)).max().unwrap_or_default()
     }
 
     /// Whether turns are given one by one.
-    pub fn is_paced(&self, now: Instant) -> bool {
-        let until = self.paced_until.load(Ordering::Relaxed);
-        until != 0 && self.millis(now) < until
+    #[cfg(test)]
+    pub(super) fn is_paced(&self, now: Instant) -> bool {
+        self.lines.iter().any(|line| line.is_paced(now))
     }
 
     /// Notes what a turn that began then has cost, in the unit in which work is counted.
     pub fn note(&self, work: u64, begun: Instant) {
         if work >= LONG_TURN {
-            let until = self.millis(begun).saturating_add(PACED_TIME.as_millis() as u64);
-            self.paced_until.fetch_max(until, Ordering::Relaxed);
+            self.lines.iter().for_each(|line| line.pace(begun));
             self.rest_behind(work, begun, Instant::now());
         }
     }
@@ -115,23 +134,61 @@ impl SourceTurns {
         }
         let now = Instant::now();
         self.note(work, now);
-        let now = u64::try_from(now.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX);
-        let behind = |until: u64| until.max(now).saturating_add(2 * work / WORK_IN_A_MICROSECOND);
-        let until =
-            self.reads_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |until| Some(behind(until)));
-        // Both are the value before.
-        let until = behind(until.unwrap_or_else(|until| until));
-        Some(Duration::from_micros(until.saturating_sub(now)))
+        self.lines.iter().map(|line| line.read_behind(work, now)).max()
     }
 
     fn rest_behind(&self, work: u64, begun: Instant, ended: Instant) {
         let taken = ended.saturating_duration_since(begun);
         if taken > TURN_TIME {
             let rest_max = REST_MAX.max(Duration::from_micros(work.saturating_mul(TIME_OF_WORK)));
-            let rests_until = ended.saturating_duration_since(self.started) + taken.min(rest_max);
-            let rests_until = u64::try_from(rests_until.as_micros()).unwrap_or(u64::MAX);
-            self.rests_until.fetch_max(rests_until, Ordering::Relaxed);
+            let rest = taken.min(rest_max);
+            self.lines.iter().for_each(|line| line.rest_until(ended, rest / line.allowance));
         }
+    }
+}
+
+impl Line {
+    fn new(turns: &Turns, allowance: u32) -> Self {
+        Self {
+            permits: Semaphore::new(turns.at_a_time * allowance as usize),
+            allowance,
+            started: turns.started,
+            paced_until: AtomicU64::new(0),
+            rests_until: AtomicU64::new(0),
+            reads_until: AtomicU64::new(0),
+        }
+    }
+
+    fn is_paced(&self, now: Instant) -> bool {
+        let until = self.paced_until.load(Ordering::Relaxed);
+        until != 0 && self.millis(now) < until
+    }
+
+    fn pace(&self, begun: Instant) {
+        let until = self.millis(begun).saturating_add(PACED_TIME.as_millis() as u64);
+        self.paced_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    fn rest(&self, now: Instant) -> Duration {
+        let until = Duration::from_micros(self.rests_until.load(Ordering::Relaxed));
+        until.saturating_sub(now.saturating_duration_since(self.started))
+    }
+
+    fn rest_until(&self, ended: Instant, rest: Duration) {
+        let until = ended.saturating_duration_since(self.started) + rest;
+        self.rests_until.fetch_max(u64::try_from(until.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// For how long a read waits behind those before it, when this is one more.
+    fn read_behind(&self, work: u64, now: Instant) -> Duration {
+        let now = u64::try_from(now.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX);
+        let taken = 2 * work / WORK_IN_A_MICROSECOND / u64::from(self.allowance);
+        let behind = |until: u64| until.max(now).saturating_add(taken);
+        let until =
+            self.reads_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |until| Some(behind(until)));
+        // Both are the value before.
+        let until = behind(until.unwrap_or_else(|until| until));
+        Duration::from_micros(until.saturating_sub(now))
     }
 
     fn millis(&self, now: Instant) -> u64 {
@@ -221,10 +278,36 @@ mod tests {
         let mut until = 0;
         for _ in 0..4 {
             assert!(one.note_read(4_000).is_some());
-            let before = std::mem::replace(&mut until, one.reads_until.load(Ordering::Relaxed));
+            let before = std::mem::replace(&mut until, one.lines[0].reads_until.load(Ordering::Relaxed));
             assert!(until >= before + 400, "{before} {until}");
         }
         assert!(one.is_paced(Instant::now()));
+    }
+
+    #[test]
+    fn the_networks_of_a_source_have_some_more_turns_and_no_more() {
+        let turns = Turns::new(1);
+        let now = Instant::now();
+        let host = |host: u32| turns.of(&from(&format!("2001:db8:1:{:x}::1", host)));
+        let hosts: Vec<_> = (0..20).map(|place| host(place * 0x100)).collect();
+        let near: Vec<_> = (1..20).map(host).collect();
+        assert!(hosts.iter().chain(&near).all(|host| !host.is_paced(now)));
+        hosts[0].note(LONG_TURN, now);
+        assert!(hosts.iter().chain(&near).all(|host| host.is_paced(now)));
+        assert!(
+            !turns.of(&from("2001:db8:2::1")).is_paced(now) && !turns.of(&from("192.0.2.1")).is_paced(now)
+        );
+        // Two of the /56, four of the /48.
+        let taken: Vec<_> = near.iter().filter_map(|host| now_or_never(host.take(now))).collect();
+        assert_eq!(taken.len(), 2);
+        let more: Vec<_> = hosts[1..].iter().filter_map(|host| now_or_never(host.take(now))).collect();
+        assert_eq!(more.len(), 2);
+        drop(taken);
+        assert!(now_or_never(hosts[19].take(now)).is_some());
+        let after = now + Duration::from_millis(8);
+        hosts[0].rest_behind(LONG_TURN, now, after);
+        let rests = [&hosts[0], &near[0], &hosts[1]].map(|host| host.rest(after).as_micros().div_ceil(1_000));
+        assert_eq!(rests, [8, 4, 2]);
     }
 
     #[test]

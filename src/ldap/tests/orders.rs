@@ -290,7 +290,7 @@ fn pages_that_began_in_order_do_not_go_on_without_it() {
     let cookie = page_by(&mut client, "cn", b"").page().1;
     client.later += std::time::Duration::from_secs(61);
     world.settings.pages.sweep(client.moment().instant);
-    let mut held: Vec<_> = (0..2).map(|_| world.settings.pages.sort_memory([None, None])).collect();
+    let mut held: Vec<_> = (0..2).map(|_| world.settings.pages.sort_memory([None; 4])).collect();
     while held.iter_mut().any(|memory| memory.grow(500)) {}
     let refused = page_by(&mut client, "cn", &cookie);
     assert!(refused.is(11).entries().is_empty());
