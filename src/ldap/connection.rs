@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use self::input::{Input, KEPT_OCTETS};
+use self::input::Input;
 use super::client_trust::ClientTrust;
 use super::frame;
 use super::memory::{self, ConnectionMemory};
@@ -240,13 +240,13 @@ impl Connection<'_> {
                 }
                 Next::Hash => self.wait_for_hash(&mut stream).await?,
                 Next::Change => self.wait_for_change(&mut stream).await?,
-                Next::StartTls if self.session.is_injected(&self.input.octets) => {
+                Next::StartTls if self.session.is_injected(self.input.octets()) => {
                     return Err(Ended::Injected);
                 }
                 Next::StartTls => return Ok(Some(stream)),
                 Next::Close => {
                     if !self.is_begun {
-                        mistaken::tell_spoken(self.peer, &self.input.octets, Spoken::Ldap);
+                        mistaken::tell_spoken(self.peer, self.input.octets(), Spoken::Ldap);
                     }
                     self.close(&mut stream).await;
                     return Ok(None);
@@ -270,7 +270,7 @@ impl Connection<'_> {
         let turn = take_turn(&self.turns, self.permit.presence(), Instant::now()).await?;
         // What was waited for is not what it has cost.
         let (moment, begun) = (self.moment(), self.session.cost());
-        let done = work(&mut self.session, &self.input.octets, &mut self.output, moment);
+        let done = work(&mut self.session, self.input.octets(), &mut self.output, moment);
         self.turns.note(self.session.cost() - begun, moment.instant);
         drop(turn);
         Ok(done)
@@ -296,7 +296,8 @@ impl Connection<'_> {
         if is_partial {
             presence.owes_the_rest();
         } else {
-            self.release_memory();
+            self.input.release();
+            self.session.release_memory();
             presence.is_silent();
         }
         let begun = tokio::time::Instant::now();
@@ -351,9 +352,9 @@ impl Connection<'_> {
                 Ok(Err(error)) => return Err(Ended::Io(error)),
             }
             // A message that is not whole yet keeps its deadline, however slowly its octets come.
-            let whole = frame::announced(&self.input.octets, self.session.message_size_max());
+            let whole = frame::announced(self.input.octets(), self.session.message_size_max());
             match whole {
-                Ok(Some(octets)) if octets > self.input.octets.len() && is_partial => {}
+                Ok(Some(octets)) if octets > self.input.octets().len() && is_partial => {}
                 Ok(None) if is_partial => {}
                 _ => break,
             }
@@ -431,6 +432,7 @@ impl Connection<'_> {
         if self.output.is_empty() {
             return Ok(());
         }
+        self.session.hold_output(self.output.capacity());
         let presence = self.permit.presence();
         let written = tokio::select! {
             biased;
@@ -447,7 +449,9 @@ impl Connection<'_> {
         }
         written?;
         self.output.clear();
-        self.session.output_taken();
+        if !self.session.keeps_output(self.output.capacity()) {
+            self.output = Vec::new();
+        }
         self.input.note_answered();
         Ok(())
     }
@@ -495,15 +499,6 @@ impl Connection<'_> {
         self.flush(stream).await?;
         self.close(stream).await;
         Err(Ended::TimedOut(sentence))
-    }
-
-    /// An idle connection holds no large buffers. Both are empty when this is called.
-    fn release_memory(&mut self) {
-        self.input.release();
-        self.session.release_memory();
-        if self.output.capacity() > KEPT_OCTETS {
-            self.output = Vec::new();
-        }
     }
 }
 

@@ -262,7 +262,7 @@ impl Session {
     }
 
     /// Notes once that a client was held back by the number of its operations, and each time by what it does not read.
-    fn note_held_back(&mut self, is_more: bool, output: &[u8]) {
+    fn note_held_back(&mut self, is_more: bool, output: &Vec<u8>) {
         let operations_max = self.settings.limits.pending_operations_max;
         let is_held_back = is_more && self.searches.len() as u64 >= u64::from(operations_max);
         if is_held_back && !self.is_held_back {
@@ -382,16 +382,30 @@ impl Session {
     }
 
     /// Whether so much waits to be written that no more is done before it has left.
-    pub fn is_full(&mut self, output: &[u8]) -> bool {
+    pub fn is_full(&mut self, output: &Vec<u8>) -> bool {
         output.len() as u64 >= self.limits().output_buffer_max
             // What comes next is as much as a batch may be.
-            || output.len() >= memory::FREE_OCTETS && !self.output_memory.hold(output.len() + memory::FREE_OCTETS)
+            || output.len() >= memory::FREE_OCTETS
+                && !self.output_memory.hold(output.capacity().max(output.len() + memory::FREE_OCTETS))
     }
 
-    /// All that was written has left.
-    pub(super) fn output_taken(&mut self) {
+    /// Holds what the buffer takes in which answers wait for the client: it has grown since it was asked whether there is
+    /// room.
+    pub(super) fn hold_output(&mut self, capacity: usize) {
+        // Where there is no room nothing more is written before it has left.
+        let _ = self.output_memory.hold(capacity);
+    }
+
+    /// All that was written has left. Says whether the empty buffer stays: a small one does, a large one for a search that
+    /// has more to answer, while there is memory for it.
+    pub(super) fn keeps_output(&mut self, capacity: usize) -> bool {
+        let is_small = capacity <= memory::FREE_OCTETS;
+        if is_small || !self.searches.is_empty() && self.output_memory.hold(capacity) {
+            return true;
+        }
         // Nothing always fits.
         let _ = self.output_memory.hold(0);
+        false
     }
 
     /// In whose name memory is held now.
@@ -542,7 +556,7 @@ impl Session {
 
     /// Whether there is room for the answer of one more request. A full output or too many operations
     /// hold the client back: what it sends stays unread.
-    fn takes_requests(&mut self, output: &[u8]) -> bool {
+    fn takes_requests(&mut self, output: &Vec<u8>) -> bool {
         self.end.is_none()
             && self.bind.is_none()
             && self.change.is_none()

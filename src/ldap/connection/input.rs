@@ -3,7 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
@@ -12,10 +11,14 @@ use crate::ldap::memory::{self, BufferMemory, Holders};
 
 /// The unread octets of a connection.
 pub(super) struct Input {
-    pub(super) octets: BytesMut,
+    buffer: Vec<u8>,
+    /// How many at the front of it were taken.
+    taken: usize,
     memory: BufferMemory,
     /// How much the next read takes.
     read_octets: usize,
+    /// What the buffer may grow to.
+    room: usize,
     end: Option<End>,
 }
 
@@ -30,16 +33,44 @@ struct End {
 impl Input {
     /// Nothing yet.
     pub(super) fn new(memory: BufferMemory) -> Self {
-        Self { octets: BytesMut::new(), memory, read_octets: FIRST_READ_OCTETS, end: None }
+        Self {
+            buffer: Vec::new(),
+            taken: 0,
+            memory,
+            read_octets: FIRST_READ_OCTETS,
+            room: FIRST_READ_OCTETS,
+            end: None,
+        }
+    }
+
+    /// What was not taken yet.
+    pub(super) fn octets(&self) -> &[u8] {
+        self.buffer.get(self.taken..).unwrap_or_default()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.octets.is_empty()
+        self.octets().is_empty()
     }
 
-    /// So many octets at the front were taken.
+    /// What the buffer takes of memory, however little is in it.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// So many octets at the front were taken. Of a large buffer with little left in it that is put into a small one.
     pub(super) fn advance(&mut self, octets: usize) {
-        self.octets.advance(octets);
+        self.taken = (self.taken + octets).min(self.buffer.len());
+        let rest = self.octets();
+        if rest.is_empty() {
+            self.buffer.clear();
+            self.taken = 0;
+        } else if self.buffer.capacity() > KEPT_OCTETS && rest.len() <= self.buffer.capacity() / 4 {
+            self.buffer = rest.to_vec();
+            self.taken = 0;
+            // Less always fits.
+            let _ = self.memory.hold(self.buffer.capacity());
+        }
     }
 
     pub(super) fn rename(&mut self, holders: Holders) {
@@ -76,17 +107,24 @@ impl Input {
         stream: &mut S,
         half_close_time: Duration,
     ) -> io::Result<()> {
-        // Never for more than has been sent, but a read at a time; thousands that are silent hold next to nothing.
-        if self.octets.capacity() - self.octets.len() < self.read_octets / 4 {
-            self.octets.reserve(self.read_octets);
-        }
-        if stream.read_buf(&mut self.octets).await? == 0 {
+        self.grow();
+        if stream.read_buf(&mut self.buffer).await? == 0 {
             self.end = Some(End { patience: half_close_time, deadline: Instant::now() + half_close_time });
         }
-        if self.octets.len() == self.octets.capacity() {
+        if self.buffer.len() == self.buffer.capacity() {
             self.read_octets = (self.read_octets * 4).min(READ_OCTETS);
         }
         Ok(())
+    }
+
+    /// Grows to what is held, when there is little room left for a read.
+    fn grow(&mut self) {
+        if self.buffer.capacity() - self.buffer.len() >= self.read_octets / 4 {
+            return;
+        }
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        self.buffer.reserve_exact(self.room.saturating_sub(self.buffer.len()).max(1));
     }
 
     /// Holds the memory for one read more of the next message; says whether there was room.
@@ -100,28 +138,36 @@ impl Input {
     /// search beside a large one.
     pub(super) fn may_read(&mut self, message_size_max: usize) -> bool {
         let announced = self.announced(message_size_max);
-        self.end.is_none() && self.octets.len() < announced && self.hold_for(announced)
+        self.end.is_none() && self.octets().len() < announced && self.hold_for(announced)
     }
 
     /// Gives back what an idle connection need not hold. It is empty when this is called.
     pub(super) fn release(&mut self) {
+        if self.buffer.capacity() > KEPT_OCTETS {
+            self.buffer = Vec::new();
+        }
         // Nothing always fits.
         let _ = self.memory.hold(0);
-        // Its capacity does not count what was taken from the front; what can be reclaimed does.
-        if self.octets.try_reclaim(KEPT_OCTETS + 1) {
-            self.octets = BytesMut::new();
-        }
     }
 
     /// Octets of the message that comes next, or of one read where that is more.
     fn announced(&self, message_size_max: usize) -> usize {
-        frame::announced(&self.octets, message_size_max).ok().flatten().unwrap_or(0).max(READ_OCTETS)
+        frame::announced(self.octets(), message_size_max).ok().flatten().unwrap_or(0).max(READ_OCTETS)
     }
 
-    /// A message that is announced and not sent takes no room.
+    /// Holds what the buffer takes, and will take with one read more. A message that is announced and not sent takes no
+    /// room: the buffer grows to twice of what was sent, or where there is no room for that by one read, and to no more than
+    /// the message.
     fn hold_for(&mut self, announced: usize) -> bool {
-        let length = self.octets.len();
-        self.memory.hold((length + READ_OCTETS).min(announced).max(length))
+        let (length, capacity) = (self.octets().len(), self.buffer.capacity());
+        let room_for = |octets: usize| octets.min(announced).max(length + 1);
+        let mut rooms = [2 * length, length].map(|octets| room_for(octets.max(length + self.read_octets)));
+        if capacity - self.buffer.len() >= self.read_octets / 4 {
+            rooms = [capacity; 2];
+        }
+        let held = rooms.into_iter().find(|room| self.memory.hold(capacity.max(*room)));
+        self.room = held.unwrap_or(self.room);
+        held.is_some()
     }
 }
 

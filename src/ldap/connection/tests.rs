@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TestInstant, sleep};
 
-use super::input::READ_OCTETS;
+use super::input::{KEPT_OCTETS, READ_OCTETS};
 use super::*;
 use crate::auth::HashClass;
 use crate::auth::hash_pool::MemoryLease;
@@ -380,7 +380,53 @@ async fn an_idle_connection_keeps_no_large_buffers() {
     is_notice(&messages, 52);
     assert!(ended.is_err());
     assert!(connection.output.capacity() <= KEPT_OCTETS, "{}", connection.output.capacity());
-    assert!(!connection.input.octets.try_reclaim(KEPT_OCTETS + 1));
+    assert!(connection.input.capacity() <= KEPT_OCTETS, "{}", connection.input.capacity());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_buffer_does_not_stay_for_a_small_rest() {
+    let world = World::new();
+    let shutdown = CancellationToken::new();
+    let (mut client, server) = duplex(1 << 16);
+    let mut connection = Connection {
+        session: session(&world, true),
+        input: Input::new(input_memory(&world)),
+        output: Vec::new(),
+        permit: permit(),
+        turns: turns(),
+        registry: &world.registry,
+        limits: &world.settings.limits,
+        shutdown: &shutdown,
+        peer: &peer(),
+        is_begun: false,
+    };
+    let used = || world.settings.memory.used();
+    let talk = async {
+        client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
+        answers(&mut client, 1).await;
+        let (message, next) = (large(3 << 20), root_dse(3));
+        client.write_all(&message[..message.len() - 1]).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        assert!((3 << 20..4 << 20).contains(&used()), "{}", used());
+        // A large answer, too, and the beginning of what never comes to its end.
+        let schema =
+            LdapOp::SearchRequest(search("cn=subschema", LdapSearchScope::Base, "(objectClass=*)", &["+"]));
+        let rest =
+            [&message[message.len() - 1..], &encode(4, schema.clone()), &encode(5, schema), &next[..1]];
+        client.write_all(&rest.concat()).await.unwrap();
+        answers(&mut client, 3).await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(used(), 0);
+        shutdown.cancel();
+    };
+    tokio::select! {
+        biased;
+        () = talk => {}
+        _ = connection.run(server) => panic!("it waits for the rest"),
+    }
+    assert!(connection.input.capacity() <= KEPT_OCTETS, "{}", connection.input.capacity());
+    assert!(connection.output.capacity() <= KEPT_OCTETS, "{}", connection.output.capacity());
+    assert_eq!(connection.input.octets(), &root_dse(3)[..1]);
 }
 
 #[tokio::test(start_paused = true)]
