@@ -53,22 +53,24 @@ impl HashPool {
         if settings.queue_length_max == 0 || settings.queue_share_max == 0 {
             return Err(HashPoolError::NoPlaceInQueue);
         }
+        let count =
+            settings.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let pool = Self {
             shared: Arc::new(Shared {
                 parameters: settings.parameters,
                 dummy: make_dummy(&settings.parameters)?,
                 state: Mutex::new(State {
                     queues: HashQueues::new(settings.queue_length_max, settings.queue_share_max),
+                    slow: 0,
                     is_closed: false,
                 }),
+                slow_max: (count - 1).max(1),
                 arrived: Condvar::new(),
                 memory: HashMemory::new(settings.memory_octets_max, octets_usual),
                 counters: Counters::default(),
             }),
             threads: Mutex::default(),
         };
-        let count =
-            settings.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         for number in 0..count {
             let shared = Arc::clone(&pool.shared);
             let started = thread::Builder::new().name(format!("hash-{number}")).spawn(move || {
@@ -155,7 +157,8 @@ impl HashPool {
             if state.is_closed {
                 return Err(HashRefusal::Closed);
             }
-            state.queues.push(class, ClientSource::from(source), work, Work::is_cancelled)
+            let cost = work.cost(&self.shared.parameters);
+            state.queues.push(class, ClientSource::from(source), (cost, work), Work::is_cancelled)
         };
         match pushed {
             Ok(None) => {}
@@ -324,6 +327,8 @@ struct Shared {
     parameters: Argon2Parameters,
     dummy: StoredHash,
     state: Mutex<State>,
+    /// So many threads compute at a time what can wait; where there are two or more, one is left for the rest.
+    slow_max: usize,
     arrived: Condvar,
     memory: HashMemory,
     counters: Counters,
@@ -331,13 +336,16 @@ struct Shared {
 
 struct State {
     queues: HashQueues<Work>,
+    /// How many threads compute what can wait.
+    slow: usize,
     is_closed: bool,
 }
 
 impl Shared {
     /// The life of one thread.
     fn work(&self) {
-        while let Some(work) = self.next() {
+        while let Some((class, work)) = self.next() {
+            let _slow = class.is_slow().then_some(Slow { shared: self });
             let mut lease = self.memory.lease(work.memory_octets());
             // Asked as late as can be: the client may have gone while this waited for memory.
             if work.is_cancelled() {
@@ -354,16 +362,20 @@ impl Shared {
         }
     }
 
-    /// Waits for a job; `None` when the pool is closed.
-    fn next(&self) -> Option<Work> {
+    /// Waits for a job; `None` when the pool is closed. One that can wait is counted until its [`Slow`] is dropped.
+    fn next(&self) -> Option<(HashClass, Work)> {
         let mut state = self.lock();
         loop {
             if state.is_closed {
                 return None;
             }
-            match state.queues.pop() {
-                Some(work) if work.is_cancelled() => Counters::add(&self.counters.cancelled),
-                Some(work) => return Some(work),
+            let with_slow = state.slow < self.slow_max;
+            match state.queues.pop(with_slow) {
+                Some((_, work)) if work.is_cancelled() => Counters::add(&self.counters.cancelled),
+                Some((class, work)) => {
+                    state.slow += usize::from(class.is_slow());
+                    return Some((class, work));
+                }
                 None => state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
             }
         }
@@ -431,6 +443,21 @@ impl Shared {
     }
 }
 
+/// A thread that computes what can wait.
+struct Slow<'a> {
+    shared: &'a Shared,
+}
+
+impl Drop for Slow<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.slow = state.slow.saturating_sub(1);
+        drop(state);
+        // Another thread may have waited for that.
+        self.shared.arrived.notify_one();
+    }
+}
+
 enum Work {
     Verify {
         secret: Secret,
@@ -449,6 +476,17 @@ impl Work {
         match self {
             Self::Verify { answer, .. } => answer.is_closed(),
             Self::Hash { answer, .. } => answer.is_closed(),
+        }
+    }
+
+    /// What it costs, in KiB that argon2 passes over, where one with `usual` parameters is computed in any case.
+    fn cost(&self, usual: &Argon2Parameters) -> u64 {
+        match self {
+            Self::Verify { candidate: Candidate::Stored(stored) | Candidate::Withheld(stored), .. } => {
+                let dummy = if stored.is_argon2id() { 0 } else { usual.cost() };
+                dummy + stored.cost()
+            }
+            Self::Verify { candidate: Candidate::Dummy, .. } | Self::Hash { .. } => usual.cost(),
         }
     }
 

@@ -1,7 +1,10 @@
 //! What waits for a hash: four classes, each of them a bounded queue with one line for every source, served in turn.
 //!
 //! The classes are served by weights: no class, however much is sent to it, keeps another from its part. So a stranger
-//! who can reach one of them, because he knows a selector or has a name to guess at, slows down that class alone.
+//! who can reach one of them, because he knows a selector or has a name to guess at, slows down that class alone. In a
+//! class it is so with sources, and with the networks of IPv6 that they lie in.
+//!
+//! What counts of a job is what its hash costs, in a unit that whoever pushes jobs chooses.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,7 +12,7 @@ use crate::net::ClientSource;
 
 /// The queues, one for each class.
 ///
-/// Each class has a time of its own, which goes on by its [`HashClass::interval`] for each job that is served; the class
+/// Each class has a time of its own, which goes on by its [`HashClass::interval`] for what each job costs that is served; the class
 /// whose time is the earliest is next (start-time fair queueing). One that was empty begins where the others are: it has
 /// saved nothing up.
 pub(super) struct HashQueues<Job> {
@@ -46,15 +49,20 @@ impl HashClass {
     }
 
     /// Whose line a job of a source stands in. What is paced is so for a whole network of IPv6 that fails: there it has one
-    /// line, or whoever has a /48 would have a turn for each of its hosts.
+    /// line, or whoever has a /48 would have a turn for some of its hosts.
     fn line_of(self, source: ClientSource) -> ClientSource {
         match self {
-            Self::Paced => source.networks().last().map_or(source, |(_, widest)| widest),
+            Self::Paced => source.widest_network().unwrap_or(source),
             Self::Selector | Self::Other | Self::Bulk => source,
         }
     }
 
-    /// What one job moves the time of its class on by: where all four have something, of 27 that are served 16 are of the
+    /// What can wait: it never keeps the last thread from the others.
+    pub(super) const fn is_slow(self) -> bool {
+        matches!(self, Self::Paced | Self::Bulk)
+    }
+
+    /// What the cost of one job moves the time of its class on by: where all four have something, of 27 that are served 16 are of the
     /// first class, 8 of the second, 2 of the third and 1 of the last.
     const fn interval(self) -> u64 {
         match self {
@@ -98,9 +106,9 @@ impl<Job> HashQueues<Job> {
         Self { queues: HashClass::ALL.map(|class| Queue::new(class, length_max, share_max)), time: 0 }
     }
 
-    /// Appends a job. Jobs of its source that nobody waits for any more make way; in a full queue so does the last of
-    /// the source that has the most there, if it has more than the newcomer would have: who comes first does not keep
-    /// others out. That one is given back, to be dropped.
+    /// Appends a job of this cost. Jobs of its source that nobody waits for any more make way; in a full queue so does the
+    /// last of the source that has the most there, if it has more than the newcomer would have: who comes first does not
+    /// keep others out. That one is given back, to be dropped.
     ///
     /// # Errors
     /// There is no place, see [`NoPlace`].
@@ -108,7 +116,7 @@ impl<Job> HashQueues<Job> {
         &mut self,
         class: HashClass,
         source: ClientSource,
-        job: Job,
+        (cost, job): (u64, Job),
         is_cancelled: impl Fn(&Job) -> bool,
     ) -> Result<Option<Job>, NoPlace> {
         let time = self.time;
@@ -116,21 +124,24 @@ impl<Job> HashQueues<Job> {
             return Err(NoPlace::QueueFull);
         };
         let was_empty = queue.length == 0;
-        let displaced = queue.push(class.line_of(source), job, is_cancelled)?;
+        let cost = cost.clamp(1, COST_MAX) * PARTS;
+        let displaced = queue.push(class.line_of(source), Waiting { cost, job }, is_cancelled)?;
         if was_empty {
             queue.time = queue.time.max(time);
         }
         Ok(displaced)
     }
 
-    /// The next job: the classes by their weights, in each of them the sources in turn.
-    pub(super) fn pop(&mut self) -> Option<Job> {
-        let waiting = self.queues.iter_mut().filter(|queue| queue.length > 0);
+    /// The next job: the classes by their weights, in each of them the sources in turn. `with_slow`: whether it may be of
+    /// one that can wait.
+    pub(super) fn pop(&mut self, with_slow: bool) -> Option<(HashClass, Job)> {
+        let is_served = |queue: &&mut Queue<Job>| queue.length > 0 && (with_slow || !queue.class.is_slow());
         // Of those that are level the first.
-        let queue = waiting.min_by_key(|queue| queue.time)?;
-        self.time = queue.time;
-        queue.time = queue.time.saturating_add(queue.class.interval());
-        queue.pop()
+        let queue = self.queues.iter_mut().filter(is_served).min_by_key(|queue| queue.time)?;
+        let Waiting { cost, job } = queue.pop()?;
+        self.time = self.time.max(queue.time);
+        queue.time = queue.time.saturating_add(queue.class.interval().saturating_mul(cost));
+        Some((queue.class, job))
     }
 
     /// How many wait.
@@ -144,99 +155,201 @@ impl<Job> HashQueues<Job> {
     }
 }
 
+/// One class.
+///
+/// Each line has a time, as each class has, and so has each network that lines lie in: a job moves all of them on by what it
+/// costs, and the next is of the line whose time, or that of its network, is the earliest. Where all cost the same, lines
+/// have their turns one after the other.
 struct Queue<Job> {
     class: HashClass,
     time: u64,
-    lines: HashMap<ClientSource, VecDeque<Job>>,
-    /// Every source that has a line, once, the next to be served first.
-    turns: VecDeque<ClientSource>,
+    lines: HashMap<ClientSource, Line<Job>>,
+    networks: HashMap<(u8, ClientSource), Network>,
+    /// Where there are so many, those are forgotten of which nothing waits and whose time is over.
+    networks_max: usize,
+    /// The time of lines that begin now: it goes on by what is served, shared by all that wait.
+    now: u64,
+    /// How many turns were given.
+    turns: u64,
     length: usize,
     length_max: usize,
     share_max: usize,
 }
 
+/// What waits of one source.
+struct Line<Job> {
+    jobs: VecDeque<Waiting<Job>>,
+    begun: u64,
+    /// When it came, or was served for the last time: of those that are level the first is next.
+    turn: u64,
+}
+
+/// A source, or a network of sources, of which something waits or was served.
+#[derive(Clone, Copy, Default)]
+struct Network {
+    waiting: usize,
+    time: u64,
+}
+
+struct Waiting<Job> {
+    cost: u64,
+    job: Job,
+}
+
 impl<Job> Queue<Job> {
     fn new(class: HashClass, length_max: usize, share_max: usize) -> Self {
-        let (lines, turns) = (HashMap::new(), VecDeque::new());
-        Self { class, time: 0, lines, turns, length: 0, length_max, share_max }
+        let (lines, networks) = (HashMap::new(), HashMap::new());
+        Self {
+            class,
+            time: 0,
+            lines,
+            networks,
+            networks_max: NETWORKS_KEPT,
+            now: 0,
+            turns: 0,
+            length: 0,
+            length_max,
+            share_max,
+        }
     }
 
     fn push(
         &mut self,
         source: ClientSource,
-        job: Job,
+        waiting: Waiting<Job>,
         is_cancelled: impl Fn(&Job) -> bool,
     ) -> Result<Option<Job>, NoPlace> {
-        if self.is_full() || self.share(source) >= self.share_max {
+        if self.is_full() || !self.has_share(source) {
             self.discard(source, is_cancelled);
         }
-        let share = self.share(source);
-        if share >= self.share_max {
+        if !self.has_share(source) {
             return Err(NoPlace::ShareFull);
         }
         let displaced = match self.is_full() {
-            true => Some(self.displace(share + 1).ok_or(NoPlace::QueueFull)?),
+            true => Some(self.displace(self.load(source, 1)).ok_or(NoPlace::QueueFull)?),
             false => None,
         };
-        self.lines
-            .entry(source)
-            .or_insert_with(|| {
-                self.turns.push_back(source);
-                VecDeque::new()
-            })
-            .push_back(job);
+        let (begun, turn) = (self.now, self.turns);
+        let line = self.lines.entry(source).or_insert_with(|| Line { jobs: VecDeque::new(), begun, turn });
+        self.turns += u64::from(line.jobs.is_empty());
+        line.jobs.push_back(waiting);
         self.length += 1;
+        self.count(source, |waiting| waiting + 1);
         Ok(displaced)
     }
 
-    fn pop(&mut self) -> Option<Job> {
-        let source = self.turns.pop_front()?;
-        let line = self.lines.get_mut(&source)?;
-        let job = line.pop_front();
-        if line.is_empty() {
-            self.lines.remove(&source);
-        } else {
-            self.turns.push_back(source);
+    /// It looks at all lines, of which there are no more than places.
+    fn pop(&mut self) -> Option<Waiting<Job>> {
+        let next = self.lines.iter().map(|(source, line)| (self.time_of(*source, line), line.turn, *source));
+        let (time, _, source) = next.min_by_key(|(time, turn, _)| (*time, *turn))?;
+        let lines = self.lines.len().max(1) as u64;
+        let waiting = self.take(source, VecDeque::pop_front)?;
+        for (network, allowance) in source.networks().zip(ALLOWANCES) {
+            let network = self.networks.entry(network).or_default();
+            network.time = network.time.max(time) + waiting.cost * ALLOWANCE / allowance;
         }
-        self.length -= usize::from(job.is_some());
-        job
+        if let Some(line) = self.lines.get_mut(&source) {
+            (line.begun, line.turn) = (time, self.turns);
+            self.turns += 1;
+        }
+        self.now += waiting.cost / lines;
+        if self.networks.len() >= self.networks_max {
+            self.networks.retain(|_, network| network.waiting > 0 || network.time > self.now);
+            self.networks_max = 2 * self.networks.len() + NETWORKS_KEPT;
+        }
+        Some(waiting)
     }
 
     fn is_full(&self) -> bool {
         self.length >= self.length_max
     }
 
-    fn share(&self, source: ClientSource) -> usize {
-        self.lines.get(&source).map_or(0, VecDeque::len)
+    fn time_of(&self, source: ClientSource, line: &Line<Job>) -> u64 {
+        let networks = source.networks().filter_map(|network| self.networks.get(&network));
+        networks.map(|network| network.time).fold(line.begun, u64::max)
     }
 
-    /// Takes out the last job of the longest line, if that has more than `share`. It looks at all lines, of which a
-    /// full queue has no more than places.
-    fn displace(&mut self, share: usize) -> Option<Job> {
-        let line = self.lines.values_mut().max_by_key(|line| line.len()).filter(|line| line.len() > share)?;
-        let job = line.pop_back();
-        self.length -= usize::from(job.is_some());
-        job
+    /// Whether there is a place for one more of a source, and of its networks, which have some more.
+    fn has_share(&self, source: ClientSource) -> bool {
+        source.networks().zip(ALLOWANCES).all(|(network, allowance)| {
+            let share_max = self.share_max as u64 * allowance / ALLOWANCE;
+            (self.waiting(network) as u64) < share_max
+        })
+    }
+
+    fn waiting(&self, network: (u8, ClientSource)) -> usize {
+        self.networks.get(&network).map_or(0, |network| network.waiting)
+    }
+
+    /// How much of its share a source has, or its networks have of theirs, and would have with some more.
+    fn load(&self, source: ClientSource, more: usize) -> u64 {
+        let of = |(network, allowance)| (self.waiting(network) + more) as u64 * LOAD / allowance;
+        source.networks().zip(ALLOWANCES).map(of).max().unwrap_or_default()
+    }
+
+    /// Takes out the last job of the line with the greatest load, if that is above `load`. It looks at all lines, of which
+    /// a full queue has no more than places.
+    fn displace(&mut self, load: u64) -> Option<Job> {
+        let lines = self.lines.iter().map(|(source, line)| (self.load(*source, 0), line.jobs.len(), *source));
+        let (_, _, source) =
+            lines.filter(|(other, ..)| *other > load).max_by_key(|(load, length, _)| (*load, *length))?;
+        self.take(source, VecDeque::pop_back).map(|waiting| waiting.job)
+    }
+
+    fn take(
+        &mut self,
+        source: ClientSource,
+        from: impl FnOnce(&mut VecDeque<Waiting<Job>>) -> Option<Waiting<Job>>,
+    ) -> Option<Waiting<Job>> {
+        let line = self.lines.get_mut(&source)?;
+        let taken = from(&mut line.jobs)?;
+        if line.jobs.is_empty() {
+            self.lines.remove(&source);
+        }
+        self.length -= 1;
+        self.count(source, |waiting| waiting.saturating_sub(1));
+        Some(taken)
+    }
+
+    fn count(&mut self, source: ClientSource, count: impl Fn(usize) -> usize) {
+        for network in source.networks() {
+            let network = self.networks.entry(network).or_default();
+            network.waiting = count(network.waiting);
+        }
     }
 
     /// Takes out the jobs of one source that were given up; its share bounds the work.
     fn discard(&mut self, source: ClientSource, is_cancelled: impl Fn(&Job) -> bool) {
         let Some(line) = self.lines.get_mut(&source) else { return };
-        let before = line.len();
-        line.retain(|job| !is_cancelled(job));
-        self.length -= before - line.len();
-        if line.is_empty() {
+        let before = line.jobs.len();
+        line.jobs.retain(|waiting| !is_cancelled(&waiting.job));
+        let discarded = before - line.jobs.len();
+        if line.jobs.is_empty() {
             self.lines.remove(&source);
-            self.turns.retain(|turn| *turn != source);
         }
+        self.length -= discarded;
+        self.count(source, |waiting| waiting.saturating_sub(discarded));
     }
 
     fn clear(&mut self) {
         self.lines.clear();
-        self.turns.clear();
+        self.networks.clear();
         self.length = 0;
     }
 }
+
+/// What a source and the IPv6 networks of 56 and of 48 bits that it lies in may have, as parts of [`ALLOWANCE`].
+const ALLOWANCES: [u64; 3] = [ALLOWANCE, 3, 4];
+const ALLOWANCE: u64 = 2;
+/// Loads are counted in parts of this, so that they can be compared.
+const LOAD: u64 = 12;
+/// Costs are counted in parts, so that one can be shared by many lines.
+const PARTS: u64 = 1 << 10;
+/// No job counts for more.
+/// No limit of the config: it is far above what the limits on hashes let one cost.
+const COST_MAX: u64 = 1 << 32;
+/// Sources and networks that can be forgotten are looked for when there are so many more than twice what there were.
+const NETWORKS_KEPT: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -257,11 +370,15 @@ mod tests {
         last: u8,
         job: u32,
     ) -> Result<Option<u32>, NoPlace> {
-        queues.push(class, source(last), job, |_| false)
+        queues.push(class, source(last), (1, job), |_| false)
+    }
+
+    fn pop(queues: &mut HashQueues<u32>) -> Option<u32> {
+        queues.pop(true).map(|(_, job)| job)
     }
 
     fn drain(queues: &mut HashQueues<u32>) -> Vec<u32> {
-        std::iter::from_fn(|| queues.pop()).collect()
+        std::iter::from_fn(|| pop(queues)).collect()
     }
 
     #[test]
@@ -289,7 +406,7 @@ mod tests {
         }
         let mut counts = [0; 4];
         for _ in 0..270 {
-            counts[queues.pop().unwrap() as usize / 1_000] += 1;
+            counts[pop(&mut queues).unwrap() as usize / 1_000] += 1;
         }
         assert_eq!(counts, [160, 80, 20, 10]);
     }
@@ -301,12 +418,12 @@ mod tests {
             push(&mut queues, HashClass::Selector, 1, job).unwrap();
         }
         for _ in 0..400 {
-            queues.pop().unwrap();
+            pop(&mut queues).unwrap();
         }
         for job in 1_000..1_100 {
             push(&mut queues, HashClass::Paced, 2, job).unwrap();
         }
-        let served: Vec<u32> = std::iter::from_fn(|| queues.pop()).take(90).collect();
+        let served: Vec<u32> = std::iter::from_fn(|| pop(&mut queues)).take(90).collect();
         assert_eq!(served.iter().filter(|job| **job >= 1_000).count(), 10);
     }
 
@@ -318,7 +435,7 @@ mod tests {
         }
         push(&mut queues, HashClass::Other, 1, 1).unwrap();
         push(&mut queues, HashClass::Selector, 1, 0).unwrap();
-        assert_eq!([queues.pop(), queues.pop(), queues.pop()], [Some(0), Some(1), Some(100)]);
+        assert_eq!([pop(&mut queues), pop(&mut queues), pop(&mut queues)], [Some(0), Some(1), Some(100)]);
         for job in 1..=20 {
             push(&mut queues, HashClass::Other, 1, job).unwrap();
         }
@@ -342,15 +459,97 @@ mod tests {
     #[test]
     fn a_network_that_is_paced_has_one_line() {
         let of = |text: &str| ClientSource::from(Some(text.parse::<IpAddr>().unwrap()));
-        for (class, order) in [(HashClass::Other, [1, 2, 3, 4]), (HashClass::Paced, [1, 4, 2, 3])] {
+        for (class, order) in [(HashClass::Other, [1, 4, 3, 2]), (HashClass::Paced, [1, 4, 2, 3])] {
             let mut queues = HashQueues::new(10, 10);
             for (text, job) in
                 [("2001:db8::1", 1), ("2001:db8:0:1::1", 2), ("2001:db8:0:ff00::1", 3), ("192.0.2.1", 4)]
             {
-                queues.push(class, of(text), job, |_| false).unwrap();
+                queues.push(class, of(text), (1, job), |_| false).unwrap();
             }
             assert_eq!(drain(&mut queues), order);
         }
+    }
+
+    #[test]
+    fn a_network_has_some_more_than_a_source_and_no_more() {
+        let of = |text: &str| ClientSource::from(Some(text.parse::<IpAddr>().unwrap()));
+        let host = |host: u32| of(&format!("2001:db8:1:{host:x}::1"));
+        for class in [HashClass::Selector, HashClass::Other] {
+            let mut queues = HashQueues::new(100, 100);
+            for job in 0..50 {
+                queues.push(class, host(job * 0x100), (1, job), |_| false).unwrap();
+            }
+            for job in 100..110 {
+                push(&mut queues, class, 1, job).unwrap();
+            }
+            // Two of the network for one of the other source.
+            let served: Vec<u32> = std::iter::from_fn(|| pop(&mut queues)).take(30).collect();
+            let of_other = served.iter().filter(|job| **job >= 100).count();
+            assert!((9..=10).contains(&of_other), "{served:?}");
+            // Its share is that of two sources, and in a full queue it makes room.
+            let mut queues = HashQueues::new(40, 10);
+            let pushed = |queues: &mut HashQueues<u32>, hosts: u32| {
+                (0..hosts)
+                    .filter(|job| queues.push(class, host(job * 0x100), (1, *job), |_| false).is_ok())
+                    .count()
+            };
+            assert_eq!(pushed(&mut queues, 50), 20);
+            let mut queues = HashQueues::new(15, 10);
+            assert_eq!(pushed(&mut queues, 50), 15);
+            for job in 100..105 {
+                assert!(push(&mut queues, class, 1, job).unwrap().is_some_and(|displaced| displaced < 50));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_job_costs_is_what_counts() {
+        let mut queues = HashQueues::new(1_000, 1_000);
+        for job in 0..1_000 {
+            queues.push(HashClass::Selector, source(1), (10, job), |_| false).unwrap();
+            queues.push(HashClass::Other, source(2), (1, 1_000 + job), |_| false).unwrap();
+        }
+        let served: Vec<u32> = std::iter::from_fn(|| pop(&mut queues)).take(120).collect();
+        // Two thirds of the time are for the first.
+        assert_eq!(served.iter().filter(|job| **job < 1_000).count(), 20);
+        // And so with sources, also where the costly ones come one by one.
+        let mut queues = HashQueues::new(1_000, 1_000);
+        for job in 0..100 {
+            push(&mut queues, HashClass::Other, 2, job).unwrap();
+        }
+        queues.push(HashClass::Other, source(1), (10, 1_000), |_| false).unwrap();
+        let mut costly = 0;
+        for _ in 0..60 {
+            let served = pop(&mut queues).unwrap();
+            if served >= 1_000 {
+                costly += 1;
+                queues.push(HashClass::Other, source(1), (10, 1_000), |_| false).unwrap();
+            }
+        }
+        assert!((5..=7).contains(&costly), "{costly}");
+    }
+
+    #[test]
+    fn what_can_wait_is_left_when_it_may_not_have_the_last_thread() {
+        let mut queues = HashQueues::new(10, 10);
+        for (class, job) in [(HashClass::Paced, 1), (HashClass::Bulk, 2), (HashClass::Other, 3)] {
+            push(&mut queues, class, 1, job).unwrap();
+        }
+        assert_eq!(queues.pop(false), Some((HashClass::Other, 3)));
+        assert_eq!(queues.pop(false), None);
+        assert_eq!(drain(&mut queues), [1, 2]);
+    }
+
+    #[test]
+    fn sources_that_were_served_are_forgotten() {
+        let mut queues = HashQueues::new(10, 10);
+        for host in 0..10_000_u32 {
+            let source = ClientSource::from(Some(Ipv4Addr::from_bits(host).into()));
+            queues.push(HashClass::Other, source, (1, host), |_| false).unwrap();
+            pop(&mut queues).unwrap();
+        }
+        let kept = queues.queues.iter().map(|queue| queue.networks.len()).max();
+        assert!(kept <= Some(2 * NETWORKS_KEPT), "{kept:?}");
     }
 
     #[test]
@@ -395,7 +594,7 @@ mod tests {
         for job in [1, 2] {
             push(&mut queues, HashClass::Other, 1, job).unwrap();
         }
-        queues.push(HashClass::Other, source(1), 3, |job| *job < 3).unwrap();
+        queues.push(HashClass::Other, source(1), (1, 3), |job| *job < 3).unwrap();
         assert_eq!(queues.lengths().of(HashClass::Other), 1);
         assert_eq!(drain(&mut queues), [3]);
     }
@@ -422,7 +621,7 @@ mod tests {
                         waiting.retain(|waiter| Some(waiter.2) != displaced);
                         waiting.push((class, last, job));
                     }
-                } else if let Some(popped) = queues.pop() {
+                } else if let Some(popped) = pop(&mut queues) {
                     let place = waiting.iter().position(|waiter| waiter.2 == popped).unwrap();
                     let (class, last, _) = waiting.remove(place);
                     prop_assert!(

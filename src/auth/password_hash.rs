@@ -69,6 +69,17 @@ impl StoredHash {
         }
     }
 
+    /// What verifying it costs, in KiB that argon2 passes over, by its parameters: measured on one machine, and near enough
+    /// on others for who waits to be served by it.
+    pub fn cost(&self) -> u64 {
+        match &self.scheme {
+            Scheme::Argon(hash) => hash.parameters().cost(),
+            Scheme::Crypt(hash) => hash.cost(),
+            Scheme::Pbkdf2(hash) => hash.cost(),
+            Scheme::Digest(_) => 1,
+        }
+    }
+
     /// Whether `secret` is the one that was hashed. Compares in constant time.
     ///
     /// It takes as long as the hash takes: call it on the hash pool, never on a network thread.

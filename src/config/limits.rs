@@ -162,7 +162,7 @@ limits! {
     containers_max: u32 = 100, 1..=10_000;
     /// Octets of a base DN or of the DN of a container, in its canonical spelling: they end the DN of every entry.
     container_length_max: u32 = 1_024, 64..=16_384;
-    /// Octets that all LDAP connections hold together for requests that are not whole, answers that are not taken and searches that are outstanding; no account and no source holds more than is left for others. A connection's first 16 KiB each way are not counted.
+    /// Octets that all LDAP connections hold together for requests that are not whole, answers that are not taken and searches that are outstanding; no account, no source and no IPv6 /48 holds more than is left for others, and all who are not bound hold a third at most. A connection's first 16 KiB each way are not counted.
     connection_memory_max: u64 = 512 * MIB, 16 * MIB..=1024 * GIB;
     /// Octets of answers that one connection holds before it stops working on its requests.
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;
@@ -182,7 +182,7 @@ limits! {
     verified_secrets_max: u32 = 65_536, 0..=16_777_216;
     /// Secrets that wait to be hashed, in each of the four classes; in a full one the last of the source with the most makes room for a source with less.
     hash_queue_max: u32 = 1_024, 1..=1_048_576;
-    /// Secrets from one source address (IPv6: from one /64, in the slow class from one /48) that wait to be hashed, in each of the four classes.
+    /// Secrets from one source address (IPv6: from one /64, half as many again from one /56, twice as many from one /48; in the slow class from one /48) that wait to be hashed, in each of the four classes.
     hash_queue_by_source_max: u32 = 64, 1..=1_048_576;
     /// The time over which failed binds are counted, and the longest pause of an account.
     throttle_time: Duration = Duration::from_secs(300), SECOND..=DAY;

@@ -462,7 +462,7 @@ mod tests {
         let limits = Limits { paging_snapshots: 4, ..Limits::default() };
         let pages = pages(&limits);
         let now = Instant::now();
-        let key = |number| OrderKey { revision: 1, query: [number; 16] };
+        let key = |number| OrderKey { revision: 1, query: [number; 16], visibility: [0; 16] };
         let snapshot = |revision| {
             let mut snapshot = Snapshot::empty();
             snapshot.set_revision(revision);
@@ -517,7 +517,7 @@ mod tests {
         drop(of_the_first);
         let order = Order::new(vec![1; 10], one);
         assert_eq!(pages.sort_memory_used(), 40);
-        let key = OrderKey { revision: 1, query: [0; 16] };
+        let key = OrderKey { revision: 1, query: [0; 16], visibility: [0; 16] };
         let now = Instant::now();
         pages.keep_order(key, &order, of(1), now);
         drop(order);

@@ -194,6 +194,52 @@ fn a_dropped_receiver_cancels_what_has_not_begun() {
 }
 
 #[test]
+fn what_can_wait_never_takes_the_last_thread() {
+    let pool = HashPool::start(HashPoolSettings { threads: NonZeroUsize::new(2), ..settings() }).unwrap();
+    let lease = pool.hold();
+    let push = |class| pool.verify(job(class, 1, b"x", Candidate::Dummy)).unwrap();
+    let until = |class, length| {
+        let begun = std::time::Instant::now();
+        while pool.queue_lengths().of(class) > length {
+            assert!(begun.elapsed().as_secs() < 60, "{class:?} waits");
+            thread::yield_now();
+        }
+    };
+    let mut outcomes = vec![push(HashClass::Paced), push(HashClass::Bulk)];
+    until(HashClass::Paced, 0);
+    outcomes.push(push(HashClass::Other));
+    until(HashClass::Other, 0);
+    assert_eq!(pool.queue_lengths().of(HashClass::Bulk), 1);
+    // When the first of them is done the other has its turn.
+    drop(lease);
+    for outcome in outcomes {
+        assert!(!outcome.blocking_recv().unwrap().matches);
+    }
+}
+
+#[test]
+fn an_imported_hash_counts_for_what_it_costs() {
+    let usual = Argon2Parameters::default();
+    let cost = |text: &str| StoredHash::parse(text, &HashBounds::default()).unwrap().cost();
+    let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    let rounds = cost(&format!("pbkdf2_sha256$1000000$salt${key}"));
+    assert!((6..10).contains(&(rounds / usual.cost())), "{rounds}");
+    let bcrypt = "{CRYPT}$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW";
+    assert!((10..20).contains(&(cost(bcrypt) / usual.cost())), "{}", cost(bcrypt));
+    assert!(cost("{SSHA}W6ph5Mm5Pz8GgiULbPgzG37mj9hzYWx0") < usual.cost());
+    let work = |text: &str| {
+        let (answer, _) = oneshot::channel();
+        let secret = Secret::from(b"x".as_slice());
+        Work::Verify { secret, candidate: stored(text), unlooked: None, answer }.cost(&usual)
+    };
+    assert_eq!(
+        work(&format!("pbkdf2_sha256$1000000$salt${key}")),
+        usual.cost() + rounds,
+        "a dummy is beside it"
+    );
+}
+
+#[test]
 fn memory_stays_within_the_budget() {
     let pool = HashPool::start(HashPoolSettings {
         threads: NonZeroUsize::new(4),

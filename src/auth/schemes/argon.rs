@@ -51,6 +51,11 @@ impl Argon2Parameters {
         self.parallelism
     }
 
+    /// KiB that one hash passes over: what it costs, as far as that goes by its parameters.
+    pub const fn cost(&self) -> u64 {
+        self.memory_kib as u64 * self.time_cost as u64
+    }
+
     /// Memory of one hash, in octets.
     pub const fn memory_octets(&self) -> u64 {
         self.memory_kib as u64 * 1024

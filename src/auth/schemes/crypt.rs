@@ -53,6 +53,14 @@ impl CryptHash {
         }
     }
 
+    /// What it costs, in KiB that argon2 passes over.
+    pub(in crate::auth) fn cost(&self) -> u64 {
+        match self {
+            Self::ShaCrypt { rounds, .. } => u64::from(*rounds) * 5 / 2,
+            Self::Bcrypt { cost, .. } => (1 << cost.min(&BCRYPT_COST_MAX)) * 150,
+        }
+    }
+
     /// Compares in constant time.
     ///
     /// As in libxcrypt no secret above 512 octets matches: sha-crypt costs time with the square of the length,

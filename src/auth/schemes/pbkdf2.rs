@@ -44,6 +44,15 @@ impl Pbkdf2Hash {
         self.rounds
     }
 
+    /// What it costs, in KiB that argon2 passes over.
+    pub(in crate::auth) const fn cost(&self) -> u64 {
+        let rounds = self.rounds as u64;
+        match self.function {
+            Function::Sha1 | Function::Sha256 => rounds * 3 / 10,
+            Function::Sha512 => rounds * 3 / 4,
+        }
+    }
+
     /// Compares in constant time.
     pub(in crate::auth) fn verify(&self, secret: &[u8]) -> bool {
         let mut computed = Zeroizing::new(vec![0; self.key.len()]);
