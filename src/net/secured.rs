@@ -104,6 +104,7 @@ impl AsyncWrite for Secured {
 
 /// An octet that is brought pays for a unit of work, as far as so many records cost that bring requests: many that bring
 /// nothing are not paid for by a large one.
+/// No limit of the config: it belongs to what a record costs, which is measured.
 const PAID_FOR_MAX: u64 = 1_000;
 const IN_VAIN: &str = "the client has sent records of TLS that carry nothing, and nothing else";
 

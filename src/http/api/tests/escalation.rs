@@ -252,7 +252,7 @@ fn a_directory_of_a_callers_own_stops_no_apply() {
     assert_eq!(left_out.len(), 2, "{left_out:?}");
     for entry in left_out {
         let reason = entry.reason.as_deref().unwrap();
-        assert!(reason.contains("the provider `one` was made by `adder` at "), "{reason}");
+        assert!(reason.contains("the provider `one` was made, or given its name, by `adder`"), "{reason}");
     }
     let snapshot = world.registry.snapshot();
     assert!(snapshot.accounts().account_named("carol").is_none());
@@ -477,7 +477,7 @@ fn a_value_of_a_callers_stops_no_apply() {
     let left_out: Vec<_> = plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut).collect();
     assert_eq!(left_out.len(), 1, "{left_out:?}");
     let reason = left_out[0].reason.as_deref().unwrap();
-    assert!(reason.contains("the account `x` was made by `adder` at "), "{reason}");
+    assert!(reason.contains("the account `x` was made, or given its name or type, by `adder`"), "{reason}");
     let snapshot = world.registry.snapshot();
     assert!(snapshot.accounts().account_named("bob").is_some());
     assert_eq!(snapshot.custom_attribute_named("badge").unwrap().syntax, AttributeSyntax::DirectoryString);
