@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::accounts::{AccountState, Accounts, GroupState};
+use super::cost::WORK_OF_A_LOOK_UP;
 use super::entry::Entry;
 use super::entry_id::{EntryId, virtual_group_uuid};
 use super::snapshot::Snapshot;
@@ -216,6 +217,8 @@ impl<'a> TreeReader<'a> {
                 Some(Subject::Account(account)) => account.groups.len() as u64,
                 _ => 0,
             },
+            // Whether somebody else has the name is looked up.
+            AttributeId::USER_PRINCIPAL_NAME | AttributeId::SAM_ACCOUNT_NAME => WORK_OF_A_LOOK_UP,
             _ => 0,
         }
     }

@@ -171,6 +171,11 @@ impl Snapshot {
         self.revision = revision;
     }
 
+    /// Since when the schema is as it is.
+    pub fn schema_since(&self) -> Timestamp {
+        self.schema_since
+    }
+
     /// Says since when the schema is as it is: the start of the server, as the core table may be another than that of the
     /// server before, or the last change of a custom attribute type after it.
     pub fn set_schema_since(&mut self, since: Timestamp) {

@@ -38,7 +38,7 @@ pub(super) struct Place {
     pub(super) revision: Revision,
     /// The last entry that was sent.
     pub(super) last: EntryId,
-    /// What that entry was sorted by when it was sent, as far as [`ORDER_OCTETS_MAX`]; empty: the sequence has no order
+    /// What that entry was sorted by when it was sent: its first [`ORDER_OCTETS_MAX`] octets, and a digest of more; empty: the sequence has no order
     /// but that of the ids.
     pub(super) order: Vec<u8>,
 }

@@ -815,7 +815,9 @@ impl<'a> Transaction<'a> {
             Change::Delete(key) => key.clone(),
         };
         if matches!(key, Key::CustomAttribute(_)) {
-            snapshot.set_schema_since(self.now);
+            // Whoever keeps a copy of it reads it anew when this has become later, be it in one second.
+            let next = self.start.0.schema_since().after(Duration::from_secs(1));
+            snapshot.set_schema_since(self.now.max(next));
         }
         self.newest.insert(key, changes.len());
         changes.push(change);

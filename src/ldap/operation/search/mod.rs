@@ -191,6 +191,7 @@ fn begin<'a>(
         sorted,
         sort_answer: answer,
         is_sort_critical: is_critical,
+        is_order_given_up: false,
     };
     Ok(Begun { newest, kept, visibility, search })
 }

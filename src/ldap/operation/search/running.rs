@@ -55,6 +55,8 @@ pub(super) struct Search {
     pub(super) sort_answer: Option<SortAnswer>,
     /// Whether it must fail when it cannot be sorted.
     pub(super) is_sort_critical: bool,
+    /// Whether there was no memory left for the order.
+    pub(super) is_order_given_up: bool,
 }
 
 /// One page of a paged search.
@@ -296,9 +298,7 @@ impl Search {
             End::SortMemory | End::PageMemory | End::ViewMemory => None,
         };
         // It may have been given up on the way, and the search has gone on without an order.
-        let is_unsorted =
-            self.sort_answer.as_ref().is_some_and(|answer| answer.code == ResultCode::AdminLimitExceeded);
-        limit.into_iter().chain(is_unsorted.then_some(Limit::sort_memory_max))
+        limit.into_iter().chain(self.is_order_given_up.then_some(Limit::sort_memory_max))
     }
 
     /// Appends the final response, with what is answered to the controls.
@@ -416,6 +416,7 @@ impl Search {
     /// Fails, or begins anew without an order (RFC 2891 section 2, cases 3 and 4).
     fn without_memory(&mut self, sorted: &mut Sorted) -> Batch {
         sorted.give_up();
+        self.is_order_given_up = true;
         self.sort_answer = Some(SortAnswer { code: ResultCode::AdminLimitExceeded, attribute: None });
         if sorted.is_list_view() {
             Batch::Done(End::ViewMemory)

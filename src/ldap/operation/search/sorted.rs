@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::directory::{Entry, EntryId, Shown, Snapshot, SortKeys, TreeReader};
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::memory::Holders;
-use crate::ldap::pages::{ORDER_OCTETS_MAX, Order, OrderKey, Pages, Place, SortMemory};
+use crate::ldap::pages::{ORDER_OCTETS_MAX, Order, OrderKey, Pages, Place, SortMemory, finish};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::Moment;
 
@@ -245,11 +245,11 @@ impl Sorted {
     pub(super) fn end_page(&mut self, reader: &TreeReader<'_>, id: EntryId, entry: &Entry) -> u64 {
         self.last_order.clear();
         let work = self.keys.append(reader, id, entry, &mut self.last_order);
-        self.last_order.truncate(ORDER_OCTETS_MAX);
+        shorten(&mut self.last_order);
         work
     }
 
-    /// What the last entry of the page is sorted by, as far as [`ORDER_OCTETS_MAX`].
+    /// What the last entry of the page is sorted by, as [`shorten`] leaves it.
     pub(super) fn last_order(&self) -> &[u8] {
         &self.last_order
     }
@@ -410,25 +410,37 @@ impl Sending {
     fn behind(&self, before: &Place, keys: &SortKeys, reader: &TreeReader<'_>) -> usize {
         let ids = &self.order.ids;
         let mut own = Vec::new();
-        let mut compare = |id: u32| {
+        let mut order_of = |id: u32| {
             append_key(keys, reader, EntryId::from_raw(id), &mut own);
-            own.truncate(ORDER_OCTETS_MAX);
-            own.as_slice().cmp(&before.order)
+            shorten(&mut own);
+            own.clone()
         };
         let place = ids.iter().position(|id| *id == before.last.raw());
         if let Some(place) = place
-            && compare(before.last.raw()).is_eq()
+            && order_of(before.last.raw()) == before.order
         {
             return place + 1;
         }
         // Those that are alike stand in the order of their ids, if that was all of what they are sorted by; else some of
         // them may come twice, but none is left out.
-        let is_whole = before.order.len() < ORDER_OCTETS_MAX;
-        ids.partition_point(|id| match compare(*id) {
+        let is_whole = before.order.len() <= ORDER_OCTETS_MAX;
+        let beginning = |order: &[u8]| order.get(..ORDER_OCTETS_MAX).unwrap_or(order).to_vec();
+        let wanted = beginning(&before.order);
+        ids.partition_point(|id| match beginning(&order_of(*id)).cmp(&wanted) {
             Ordering::Less => true,
             Ordering::Equal => is_whole && *id <= before.last.raw(),
             Ordering::Greater => false,
         })
+    }
+}
+
+/// Leaves of what an entry is sorted by the first [`ORDER_OCTETS_MAX`] octets, and where there were more a digest of all of
+/// it: others may begin alike.
+fn shorten(order: &mut Vec<u8>) {
+    if order.len() > ORDER_OCTETS_MAX {
+        let digest = finish(blake3::Hasher::new().update(order));
+        order.truncate(ORDER_OCTETS_MAX);
+        order.extend_from_slice(&digest);
     }
 }
 
