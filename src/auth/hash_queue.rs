@@ -167,7 +167,8 @@ struct Queue<Job> {
     networks: HashMap<(u8, ClientSource), Network>,
     /// Where there are so many, those are forgotten of which nothing waits and whose time is over.
     networks_max: usize,
-    /// The time of lines that begin now: it goes on by what is served, shared by all that wait.
+    /// The time of lines that begin now: that at which the last job was served, so that who comes now is neither before all
+    /// that wait nor behind them.
     now: u64,
     /// How many turns were given.
     turns: u64,
@@ -242,7 +243,6 @@ impl<Job> Queue<Job> {
     fn pop(&mut self) -> Option<Waiting<Job>> {
         let next = self.lines.iter().map(|(source, line)| (self.time_of(*source, line), line.turn, *source));
         let (time, _, source) = next.min_by_key(|(time, turn, _)| (*time, *turn))?;
-        let lines = self.lines.len().max(1) as u64;
         let waiting = self.take(source, VecDeque::pop_front)?;
         for (network, allowance) in source.networks().zip(ALLOWANCES) {
             let network = self.networks.entry(network).or_default();
@@ -252,7 +252,9 @@ impl<Job> Queue<Job> {
             (line.begun, line.turn) = (time, self.turns);
             self.turns += 1;
         }
-        self.now += waiting.cost / lines;
+        // Where nobody is left to wait, nobody owes anything.
+        let idle = if self.length == 0 { waiting.cost } else { 0 };
+        self.now = self.now.max(time + idle);
         if self.networks.len() >= self.networks_max {
             self.networks.retain(|_, network| network.waiting > 0 || network.time > self.now);
             self.networks_max = 2 * self.networks.len() + NETWORKS_KEPT;
@@ -538,6 +540,33 @@ mod tests {
         assert_eq!(queues.pop(false), Some((HashClass::Other, 3)));
         assert_eq!(queues.pop(false), None);
         assert_eq!(drain(&mut queues), [1, 2]);
+    }
+
+    /// Where a network has many sources, as where it has few.
+    #[test]
+    fn who_comes_late_has_its_turns_and_no_more() {
+        let mut queues = HashQueues::new(1_000, 100);
+        let crowd = |host: u32| ClientSource::from(Some(format!("2001:db8:1:{host:x}::1").parse().unwrap()));
+        let (victim, late) = (source(1), source(2));
+        let push = |queues: &mut HashQueues<u32>, job: u32| {
+            let source = [victim, late].get(job as usize).copied().unwrap_or_else(|| crowd(job));
+            queues.push(HashClass::Other, source, (1_000, job), |_| false).unwrap();
+        };
+        (2..52).chain([0]).for_each(|job| push(&mut queues, job));
+        for _ in 0..2_000 {
+            let job = pop(&mut queues).unwrap();
+            push(&mut queues, job);
+        }
+        (0..20).for_each(|_| push(&mut queues, 1));
+        let served: Vec<u32> = (0..20)
+            .map(|_| {
+                let job = pop(&mut queues).unwrap();
+                push(&mut queues, job);
+                job
+            })
+            .collect();
+        let of = |job: u32| served.iter().filter(|served| **served == job).count();
+        assert!((4..=6).contains(&of(0)) && (4..=6).contains(&of(1)), "{served:?}");
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub struct AccountState {
     pub kind: AccountKind,
     /// Whether it may bind.
     pub is_active: bool,
+    /// Whether an `@` is in its name as it is compared.
+    is_address: bool,
     /// Its password, of a person.
     pub password: Option<Box<Password>>,
     pub tokens: Box<[TokenNumber]>,
@@ -117,6 +119,7 @@ impl AccountState {
             username: account.username.as_str().into(),
             kind: account.kind,
             is_active: account.is_active,
+            is_address: is_address(&account.username),
             password: account.password.clone().map(Box::new),
             tokens: Box::default(),
             groups: Box::default(),
@@ -129,8 +132,13 @@ impl AccountState {
 
     /// Whether its name may be one of a domain.
     pub(super) fn is_address(&self) -> bool {
-        memchr::memchr(b'@', self.username.as_bytes()).is_some() || !self.username.is_ascii()
+        self.is_address
     }
+}
+
+/// Most names are plain, and are not prepared for it.
+fn is_address(name: &str) -> bool {
+    name.contains('@') || !name.is_ascii() && name_key(name).contains(&b'@')
 }
 
 impl GroupState {

@@ -41,8 +41,8 @@ impl Snapshot {
         tree.name_in(dn, self.schema()).map_or(normal, |form| self.counted_name(form))
     }
 
-    /// By what failures of an account are counted: its username, that with each domain by which it binds, and its DNs that
-    /// are made of something else.
+    /// By what failures of an account are counted, but for what is another's name: its username, that with each domain by
+    /// which it binds, and its DNs.
     pub fn counted_forms(&self, account: AccountNumber) -> BTreeSet<Vec<u8>> {
         let Some(state) = self.accounts().account(account) else { return BTreeSet::new() };
         let domains = self.trees().iter().filter_map(|tree| tree.bind_domain());
@@ -52,14 +52,24 @@ impl Snapshot {
             let entry = tree.entry(EntryId::of_account(account))?;
             let mut normal = Vec::with_capacity(entry.dn().len() + 16);
             normalize_dn(entry.dn(), self.schema(), &mut normal).ok()?;
-            tree.name_in(entry.dn(), self.schema()).is_none().then_some(normal)
+            Some(self.counted_dn(tree, entry.dn(), normal))
         });
-        // An address may be somebody's username.
-        names.filter(|form| self.is_name_of(form, account)).chain(dns).collect()
+        names.chain(dns).filter(|form| self.is_no_name_of_others(form, account)).collect()
     }
 
-    /// Whether a name in RFC 4518 caseIgnore form is that of an account.
-    pub fn is_name_of(&self, form: &[u8], account: AccountNumber) -> bool {
-        self.account_of_name(form).is_some_and(|named| named.number == account)
+    /// Whether all that is counted by this form is of one account: by being right nobody forgives what was tried at another,
+    /// whose DN may be made of the same name.
+    pub fn is_counted_for_one(&self, form: &[u8], account: AccountNumber) -> bool {
+        let is_other = |id| self.accounts().account_of_entry(id).is_some_and(|it| it.number != account);
+        self.is_no_name_of_others(form, account)
+            && std::str::from_utf8(form).is_ok_and(|name| {
+                let mut trees = self.trees().iter();
+                !trees.any(|tree| tree.accounts_called(name, self.schema()).any(is_other))
+            })
+    }
+
+    /// An address may be somebody's username, and a DN may be made of it.
+    fn is_no_name_of_others(&self, form: &[u8], account: AccountNumber) -> bool {
+        self.account_of_name(form).is_none_or(|named| named.number == account)
     }
 }

@@ -774,6 +774,20 @@ impl Tree {
         if leaf.is_alias() || (is_text && homes.any(is_naming)) { leaf.name() } else { None }
     }
 
+    /// The entries in containers of accounts whose DN is made of a name, as [`Self::name_in`] takes it.
+    pub(super) fn accounts_called(&self, name: &str, schema: &Schema) -> impl Iterator<Item = EntryId> {
+        let homes = self.provider.users.iter().chain(&self.provider.service_accounts);
+        homes.flat_map(move |home| {
+            let container = self.container_named(&home.container, schema).and_then(|id| self.container(id));
+            let namings = [home.naming.as_str(), "cn", "uid", "sAMAccountName"];
+            namings.into_iter().filter_map(move |naming| {
+                let container = String::from_utf8_lossy(container?.entry.dn());
+                let normal = normal_form(&format!("{},{container}", Rdn::new(naming, name)), schema).ok()?;
+                self.find_normal(&normal, schema)
+            })
+        })
+    }
+
     /// What stands in front of a container of accounts, if it is one attribute.
     fn leaf_of_accounts(&self, dn: &[u8], schema: &Schema) -> Option<LeafOfAccounts> {
         let dn = Dn::parse(dn).ok()?;

@@ -99,8 +99,6 @@ struct Name {
     account: Option<Arc<AccountState>>,
     /// The form by which its failures are counted.
     counted: Vec<u8>,
-    /// Whether that form leads to the account too: by another's name nothing is forgiven.
-    is_own: bool,
 }
 
 impl Registry {
@@ -304,7 +302,11 @@ impl Registry {
         }
         let verdict = self.accept(name, credential, &snapshot, trial, entitlements);
         let is_somebody = !matches!(verdict, Verdict::Refused(AuthenticationRefusal::InvalidCredentials));
-        if is_somebody && matches!(tried, Tried::Selectorless(..)) && name.is_own {
+        let is_own = |account: &Arc<AccountState>| snapshot.is_counted_for_one(&name.counted, account.number);
+        if is_somebody
+            && matches!(tried, Tried::Selectorless(..))
+            && name.account.as_ref().is_some_and(is_own)
+        {
             self.throttle.succeeded(&name.counted, source);
         }
         verdict
@@ -479,7 +481,6 @@ impl Name {
             provider: tree.map(|tree| tree.provider().number),
             account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
             counted: snapshot.counted_name(form),
-            is_own: true,
         }
     }
 
@@ -491,7 +492,6 @@ impl Name {
             provider: snapshot.default_tree().map(|tree| tree.provider().number),
             account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
             counted: snapshot.counted_name(form),
-            is_own: true,
         }
     }
 
@@ -506,14 +506,12 @@ impl Name {
         let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
         let id = reader.find_target(text.as_bytes(), &normal);
         let account = id.and_then(|id| snapshot.accounts().account_of_entry(id)).cloned();
-        let is_name = |form: &Vec<u8>, account: &AccountState| snapshot.is_name_of(form, account.number);
-        let counted = snapshot.counted_dn(tree, text.as_bytes(), normal.clone());
-        let is_own = counted == normal || account.as_deref().is_none_or(|account| is_name(&counted, account));
-        Some(Self { provider: Some(tree.provider().number), account, counted, is_own })
+        let counted = snapshot.counted_dn(tree, text.as_bytes(), normal);
+        Some(Self { provider: Some(tree.provider().number), account, counted })
     }
 
     fn nobody(text: &str) -> Self {
-        Self { provider: None, account: None, counted: text.as_bytes().to_vec(), is_own: true }
+        Self { provider: None, account: None, counted: text.as_bytes().to_vec() }
     }
 
     /// The name as it stands in the log: what a stranger made up does not fill it.

@@ -475,24 +475,36 @@ fn ones_own_secret_forgives_no_guesses_at_a_namesake() {
     }
 }
 
-/// What was imported under another name than its own is counted by both, and told and ended as one.
+/// What was imported under another name than its own is counted by both, and told, ended and forgiven as its own.
 #[test]
 fn a_dn_of_another_name_is_told_and_ended_with_the_account() {
-    let world = world(ThrottleSettings { failures_per_source_max: 0, ..settings() });
-    world.change_account(ALICE, |alice| {
-        let (container, rdn) = ("ou=users".to_owned(), "cn=Alice Adams+uid=7".to_owned());
-        alice.placements = vec![Placement { provider: MAIN, container, rdn }];
-    });
-    let dn = "uid=7+cn=alice adams,ou=users,dc=example,dc=org";
-    fail(&world, dn, "wrong", "192.0.2.7", 3);
-    Client::new(&world).bind(dn, ALICE_PASSWORD).is(49);
-    assert_eq!(world.registry.pauses(ALICE).len(), 1);
-    fail(&world, "alice", "wrong", "192.0.2.7", 4);
-    assert_eq!(world.registry.pauses(ALICE).len(), 1, "at one source");
-    let operator = crate::model::Actor::named("test");
-    assert_eq!(wait(world.registry.unlock_account(operator.into(), ALICE)).unwrap(), 1);
-    Client::new(&world).bind(dn, ALICE_PASSWORD).is(0);
-    Client::new(&world).bind("alice", ALICE_PASSWORD).is(0);
+    let operator = || crate::model::Actor::named("test").into();
+    for (rdn, dn) in [
+        ("cn=Alice Adams+uid=7", "uid=7+cn=alice adams,ou=users,dc=example,dc=org"),
+        ("cn=Alice Adams", "CN=alice adams,ou=users,dc=example,dc=org"),
+    ] {
+        let world = world(ThrottleSettings { failures_per_source_max: 0, ..settings() });
+        world.change_account(ALICE, |alice| {
+            let (container, rdn) = ("ou=users".to_owned(), rdn.to_owned());
+            alice.placements = vec![Placement { provider: MAIN, container, rdn }];
+        });
+        // Being right forgives what was wrong before.
+        fail(&world, dn, "wrong", "192.0.2.8", 2);
+        Client::from(&world, peer("192.0.2.8"), true).bind(dn, ALICE_PASSWORD).is(0);
+        fail(&world, dn, "wrong", "192.0.2.8", 3);
+        assert_eq!(world.registry.throttle.counts().paused, 0);
+        assert_eq!(wait(world.registry.unlock_account(operator(), ALICE)).unwrap(), 1);
+        // Of the same password as another no proof is kept.
+        world.change_account(ALICE, |alice| alice.password.as_mut().unwrap().generation += 1);
+        fail(&world, dn, "wrong", "192.0.2.7", 3);
+        Client::new(&world).bind(dn, ALICE_PASSWORD).is(49);
+        assert_eq!(world.registry.pauses(ALICE).len(), 1);
+        fail(&world, "alice", "wrong", "192.0.2.7", 4);
+        assert_eq!(world.registry.pauses(ALICE).len(), 1, "at one source");
+        assert_eq!(wait(world.registry.unlock_account(operator(), ALICE)).unwrap(), 1);
+        Client::new(&world).bind(dn, ALICE_PASSWORD).is(0);
+        Client::new(&world).bind("alice", ALICE_PASSWORD).is(0);
+    }
 }
 
 #[test]
