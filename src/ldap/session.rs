@@ -187,8 +187,14 @@ impl Session {
     /// what there is to answer. Says how many octets were taken.
     pub fn receive(&mut self, input: &[u8], output: &mut Vec<u8>, moment: Moment) -> usize {
         let mut taken = 0;
-        let begun = self.finding.take().unwrap_or_else(|| self.evaluator.work());
-        while self.takes_requests(output) && self.evaluator.work() - begun < self.turn_work() {
+        let finding = self.finding.take();
+        let begun = finding.unwrap_or_else(|| self.evaluator.work());
+        // What is being found is found to its end, whatever was done before: the request behind it is there already, and
+        // nothing more may come that would have it looked at.
+        let mut is_begun = finding.is_some();
+        while self.takes_requests(output)
+            && (std::mem::take(&mut is_begun) || self.evaluator.work() - begun < self.turn_work())
+        {
             // Taken anew for each: a bind is decided by the newest snapshot, and the search behind it
             // must not be answered from an older one that does not know its token.
             let snapshot = self.registry.current();
@@ -238,10 +244,13 @@ impl Session {
     }
 
     /// Finds which values who is bound is shown, a piece at a time; says whether all of it is found. Nothing else is done
-    /// for the client before that, and none of it counts as work: it has to do with what is hidden.
+    /// for the client before that, and none of it counts as work: it has to do with what is hidden. What somebody sees is
+    /// asked first, which is work as ever.
     fn find_shown(&mut self, snapshot: &Snapshot, moment: Moment) -> bool {
         let Some(identity) = self.held_identity().copied() else { return true };
-        self.entitlements.find_shown(snapshot, &identity, self.peer.source, moment.now)
+        let is_found = self.entitlements.find_shown(snapshot, &identity, self.peer.source, moment.now);
+        self.evaluator.add_work(self.entitlements.take_work());
+        is_found
     }
 
     fn look_at_identity(&mut self, newest: &Snapshot, moment: Moment) {

@@ -6,8 +6,11 @@ use ldap3_proto::proto::LdapSearchScope::{Base, Subtree};
 
 use super::client::{Client, search};
 use super::paging::page;
-use super::world::{APP, BASE, MAIN, NOW, OTHER_BASE, VAULT, World, peer, vault};
-use crate::model::{Application, BindingMode, BindingSubject, Record, TimeWindow, Timestamp, Weekday};
+use super::world::{APP, BASE, MAIN, NOW, OTHER_BASE, STAFF, VAULT, World, peer, vault};
+use crate::model::{
+    Application, Attribute, BindingMode, BindingSubject, Group, GroupNumber, Record, TimeWindow, Timestamp,
+    Weekday,
+};
 use crate::plain::{self, binding};
 
 const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
@@ -165,4 +168,34 @@ fn another_provider_exists_while_it_admits() {
     assert_eq!(code(&mut outside, APP_DN), 0);
     outside.now = NOW.after(A_WEEK);
     assert_eq!(code(&mut outside, OTHER_BASE), 0);
+}
+
+#[test]
+fn who_is_asked_much_before_and_has_much_to_be_found_is_answered() {
+    const PARENTS: u32 = 80;
+    let world = World::new();
+    bind_main(&world, BindingMode::Any, vec![BindingSubject::Group(STAFF)]);
+    world.change(|transaction| {
+        let parents: Vec<GroupNumber> = (0..PARENTS).map(|number| GroupNumber::new(1_000 + number)).collect();
+        for parent in &parents {
+            let name = format!("parent-{}", parent.get());
+            transaction.put(Record::Group(plain::group(parent.get(), &name)))?;
+        }
+        for number in 2_000..2_000 + PARENTS {
+            let parents = parents.clone();
+            let group = Group { parents, ..plain::group(number, &format!("group-{number}")) };
+            transaction.put(Record::Group(group))?;
+            transaction.set_member(GroupNumber::new(number), APP, true)?;
+        }
+        Ok(())
+    });
+    let values = (0..3_000).map(|number| format!("cn=user-{number},ou=users,{BASE}").into_bytes());
+    let see_also = Attribute { description: "seeAlso".to_owned(), values: values.collect() };
+    world.change_account(APP, move |account| account.attributes = vec![see_also]);
+    let mut client = Client::app(&world);
+    for round in 0..3 {
+        assert_eq!(code(&mut client, APP_DN), 0, "{round}");
+        // What is bound to a group is gone through again, and what is shown is found again.
+        bind_other(&world, inside());
+    }
 }
