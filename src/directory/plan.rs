@@ -87,9 +87,10 @@ impl Candidates {
 
 /// Chooses the entries to look at for a reader who sees the whole directory.
 pub fn plan(filter: &PreparedFilter, reader: &TreeReader<'_>) -> Plan {
-    let planner = Planner { filter, reader, spent: Cell::new(0) };
+    let planner = Planner { filter, reader, spent: Cell::new(0), tells_hidden: Cell::new(false) };
     let candidates = planner.node(0);
-    Plan { candidates, work: planner.spent.get() / IDS_OF_ONE_WORK }
+    let (work, tells_hidden) = (planner.spent.get() / IDS_OF_ONE_WORK, planner.tells_hidden.get());
+    Plan { candidates, work, tells_hidden }
 }
 
 /// What was chosen.
@@ -98,6 +99,8 @@ pub struct Plan {
     pub candidates: Candidates,
     /// What it has cost to choose, in the unit in which an evaluator counts.
     pub work: u64,
+    /// Whether how many candidates there are has to do with values that may be hidden: nobody may be told.
+    pub tells_hidden: bool,
 }
 
 /// What may be hidden of attributes.
@@ -114,6 +117,7 @@ struct Planner<'a> {
     reader: &'a TreeReader<'a>,
     /// How many ids were put together, and what costs as much as that.
     spent: Cell<u64>,
+    tells_hidden: Cell<bool>,
 }
 
 impl Planner<'_> {
@@ -290,12 +294,13 @@ impl Planner<'_> {
 
     fn presence(&self, attribute: AttributeId) -> Candidates {
         let subtypes = self.reader.subtypes(attribute);
-        if matches!(self.what_is_hidden(subtypes), Hidden::Names) {
-            return Candidates::All;
-        }
         // All entries have it, or it is computed for each.
         if attribute == AttributeId::OBJECT_CLASS || subtypes.iter().any(|id| id.is_computed()) {
             return Candidates::All;
+        }
+        // Entries of which all values are hidden are in the index too, and the evaluator leaves them out.
+        if matches!(self.what_is_hidden(subtypes), Hidden::Names) {
+            self.tells_hidden.set(true);
         }
         let tree = self.reader.tree();
         match subtypes {

@@ -40,6 +40,8 @@ pub struct Walk {
     examined: u64,
     /// What it has cost to choose the way.
     work_of_planning: u64,
+    /// Whether the number of candidates may be told to nobody.
+    tells_hidden: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -61,15 +63,15 @@ impl Walk {
     /// Chooses the way. A reader who does not see everything is never led by an index: what an
     /// index holds, and so what it costs, is a function of everybody's entries.
     pub fn new(reader: &TreeReader<'_>, filter: &PreparedFilter, base: EntryId, scope: Scope) -> Self {
-        let mut work_of_planning = 0;
+        let (mut work_of_planning, mut tells_hidden) = (0, false);
         let way = match (scope, reader.visibility()) {
             (Scope::Base, _) => Way::Base,
             (_, Visibility::Own(_)) => Way::Own,
             (scope, Visibility::Full | Visibility::Tree(_)) => {
                 let below = (scope == Scope::One || Self::is_flat(reader, base))
                     .then(|| reader.tree().children(base).map_or(0, |children| children.len()));
-                let Plan { candidates, work } = plan(filter, reader);
-                work_of_planning = work;
+                let Plan { candidates, work, tells_hidden: tells } = plan(filter, reader);
+                (work_of_planning, tells_hidden) = (work, tells);
                 match (candidates, below) {
                     (Candidates::All, Some(_)) => Way::Children { is_indexed: false },
                     (Candidates::All, None) => Way::Tree,
@@ -80,7 +82,7 @@ impl Walk {
                 }
             }
         };
-        Self { base, scope, way, next: Some(0), examined: 0, work_of_planning }
+        Self { base, scope, way, next: Some(0), examined: 0, work_of_planning, tells_hidden }
     }
 
     /// What it has cost to choose the way, in the unit in which an evaluator counts.
@@ -143,10 +145,10 @@ impl Walk {
         matches!(self.way, Way::Children { is_indexed: false } | Way::Tree)
     }
 
-    /// At most how many entries are left to look at, if that is known.
+    /// At most how many entries are left to look at, if that is known and may be told.
     pub fn candidates(&self) -> Option<usize> {
         match &self.way {
-            Way::Candidates(candidates) => candidates.count(),
+            Way::Candidates(candidates) if !self.tells_hidden => candidates.count(),
             _ => None,
         }
     }
