@@ -4,9 +4,11 @@ use ldap3_proto::proto::{LdapOp, LdapSearchRequest, LdapSearchScope};
 
 use super::client::{Client, Reply, element, encode, search, with_controls};
 use super::paging::page_value;
-use super::world::{BASE, Wishes, World};
+use super::world::{BASE, MAIN, OTHER_BASE, VAULT, Wishes, World};
 use crate::config::Limits;
-use crate::model::{AccountNumber, Attribute};
+use crate::ldap::session::Next;
+use crate::model::{AccountNumber, Attribute, Key, Record};
+use crate::plain::search_grant;
 
 const PAGED: &str = "1.2.840.113556.1.4.319";
 pub(super) const SORT: &str = "1.2.840.113556.1.4.473";
@@ -472,4 +474,41 @@ fn who_sees_little_sorts_that() {
             "cn=app,ou=virtual-groups,dc=example,dc=org",
         ]
     );
+}
+
+#[test]
+fn what_was_collected_with_fewer_rights_is_no_order_for_who_has_them_again() {
+    let people_count = 1_200;
+    let world = world(people_count, Limits::default());
+    world.grant_readers(vec![search_grant(None)]);
+    world.change(move |transaction| {
+        // Nobody is kept out of the other tree.
+        transaction.delete(Key::Application(VAULT))?;
+        for number in 0..people_count {
+            let mut account = transaction.account(AccountNumber::new(1_000 + number))?.unwrap();
+            let values = vec![format!("cn=alice,ou=users,{OTHER_BASE}").into_bytes()];
+            account.attributes = vec![Attribute { description: "seeAlso".to_owned(), values }];
+            transaction.put(Record::Account(account))?;
+        }
+        Ok(())
+    });
+    let mut client = Client::reader(&world);
+    let request =
+        search("ou=users,dc=example,dc=org", LdapSearchScope::OneLevel, "(&(sn=user-*)(seeAlso=*))", &["cn"]);
+    let keys = [("cn", None, false)];
+    let begun = encode(client.id(), LdapOp::SearchRequest(request.clone()));
+    let controls = vec![order(true, &keys), list_view(0, 9, offset(1, 0), None)];
+    client.push(&with_controls(&begun, &controls));
+    // Some were found while the other tree was seen, and the others are not.
+    assert_eq!(client.step().1, Next::Work);
+    world.grant_readers(vec![search_grant(Some(MAIN))]);
+    let narrowed = client.send(b"");
+    let (_, found, _) = view_result(narrowed.is(0)).unwrap();
+    assert!(0 < found && found < i64::from(people_count), "{found}");
+    world.grant_readers(vec![search_grant(None)]);
+    let id = context_id(&narrowed);
+    let again =
+        ask(&mut client, &request, &vec![order(true, &keys), list_view(0, 9, offset(1, 0), Some(&id))]);
+    assert_eq!(view_result(again.is(0)), Some((1, i64::from(people_count), 0)));
+    assert_eq!(again.names_in_order(), by_name(people_count)[..10]);
 }

@@ -9,7 +9,9 @@ use std::time::Instant;
 use crate::directory::{Entry, EntryId, Shown, Snapshot, SortKeys, TreeReader};
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::memory::Holders;
-use crate::ldap::pages::{ORDER_OCTETS_MAX, Order, OrderKey, Pages, Place, SortMemory, finish};
+use crate::ldap::pages::{
+    ORDER_OCTETS_MAX, Order, OrderKey, Pages, Place, SortMemory, finish, visibility_digest,
+};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::Moment;
 
@@ -207,7 +209,7 @@ impl Sorted {
             };
             let order = collected.into_order();
             // Whose rights have become fewer meanwhile has found too little for who has them again.
-            if self.is_shared && reader.sees_all_entries() {
+            if self.is_shared && visibility_digest(reader.visibility()) == self.key.visibility {
                 self.pages.keep_order(self.key, &order, self.holders, moment.instant);
             }
             self.phase = Phase::Sending(Sending::unplaced(order));
