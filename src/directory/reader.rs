@@ -136,7 +136,9 @@ impl<'a> TreeReader<'a> {
                 let id = EntryId::of_account(account.number);
                 self.stored(id).map(|_| id)
             }
-            Visibility::Own(own) => own.names(self.tree, self.snapshot).with_username(key),
+            Visibility::Own(own) => {
+                own.among_names(self.tree, self.snapshot, |names| names.with_username(key))
+            }
         }
     }
 
@@ -299,7 +301,7 @@ impl<'a> TreeReader<'a> {
 
 /// The entry in `tree` that a reader with these entries knows by this normal form of its DN.
 fn own_named(own: &OwnEntries, tree: &Tree, snapshot: &Snapshot, normal: &[u8]) -> Option<EntryId> {
-    tree.find_container(normal).or_else(|| own.names(tree, snapshot).with_dn(normal))
+    tree.find_container(normal).or_else(|| own.among_names(tree, snapshot, |names| names.with_dn(normal)))
 }
 
 impl Subject<'_> {

@@ -86,12 +86,14 @@ impl<'a> TreeReader<'a> {
         match self.visibility() {
             Visibility::Full => Some(Shown::Kept(stored)),
             Visibility::Tree(elsewhere) => Some(self.made(elsewhere, id, stored)),
-            Visibility::Own(own) => {
-                let shown = own.shown(id, self.snapshot());
+            Visibility::Own(own) => Some(match own.shown(id, self.snapshot()) {
+                Some(shown) => {
+                    Shown::Kept(shown.get_or_init(|| self.shown(stored)).as_deref().unwrap_or(stored))
+                }
                 // The names of containers are seen by all.
-                let made = shown.and_then(|shown| shown.get_or_init(|| self.shown(stored)).as_deref());
-                Some(Shown::Kept(made.unwrap_or(stored)))
-            }
+                None if id.is_container() => Shown::Kept(stored),
+                None => self.shown(stored).map_or(Shown::Kept(stored), Shown::Made),
+            }),
         }
     }
 

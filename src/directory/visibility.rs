@@ -47,8 +47,8 @@ pub struct OwnEntries {
     revision: Option<Revision>,
     /// What is known of them in that one, for all clones of this.
     known: Arc<OwnKnown>,
-    /// What is known of them in another one: a page may be of a directory that is not the newest.
-    known_before: OnceLock<Arc<OwnKnown>>,
+    /// What is known of them in another one, and which that is: a page may be of a directory that is not the newest.
+    known_before: OnceLock<(Revision, Arc<OwnKnown>)>,
 }
 
 /// What is found once about the entries of such a reader in one snapshot.
@@ -139,20 +139,36 @@ impl OwnEntries {
         &self.elsewhere
     }
 
-    /// Their names in `tree`, the one tree that this is about; made when they are first asked for.
-    pub(super) fn names(&self, tree: &Tree, snapshot: &Snapshot) -> &OwnNames {
-        self.known(snapshot).names.get_or_init(|| OwnNames::new(&self.entries, tree, snapshot))
+    /// What `ask` finds among their names in `tree`, the one tree that this is about; they are made when they are first
+    /// asked for.
+    pub(super) fn among_names<T>(
+        &self,
+        tree: &Tree,
+        snapshot: &Snapshot,
+        ask: impl FnOnce(&OwnNames) -> T,
+    ) -> T {
+        let make = || OwnNames::new(&self.entries, tree, snapshot);
+        match self.known(snapshot) {
+            Some(known) => ask(known.names.get_or_init(make)),
+            None => ask(&make()),
+        }
     }
 
-    /// How one of them is shown, once that is known: `None`, as it is stored. The place is empty for what is none of them.
+    /// How one of them is shown, once that is known: `None`, as it is stored. There is no place for what is none of them,
+    /// and where nothing is kept.
     pub(super) fn shown(&self, id: EntryId, snapshot: &Snapshot) -> Option<&OnceLock<Option<Arc<Entry>>>> {
         let place = self.entries.binary_search(&id).ok()?;
-        self.known(snapshot).shown.get(place)
+        self.known(snapshot)?.shown.get(place)
     }
 
-    fn known(&self, snapshot: &Snapshot) -> &OwnKnown {
-        let is_before = self.revision.is_some_and(|revision| revision != snapshot.revision());
-        if is_before { self.known_before.get_or_init(|| OwnKnown::of(&self.entries)) } else { &self.known }
+    /// `None`: of that snapshot nothing is kept, as something of another one before is.
+    fn known(&self, snapshot: &Snapshot) -> Option<&OwnKnown> {
+        let revision = snapshot.revision();
+        if self.revision.is_none_or(|own| own == revision) {
+            return Some(&self.known);
+        }
+        let (before, known) = self.known_before.get_or_init(|| (revision, OwnKnown::of(&self.entries)));
+        (*before == revision).then_some(known)
     }
 
     /// The same for who sees no more of other trees than this: what of its entries is shown is to be found again.

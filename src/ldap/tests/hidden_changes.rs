@@ -8,8 +8,9 @@ use ldap3_proto::proto::LdapSearchScope::Subtree;
 use super::client::{Client, Reply, search};
 use super::orders::{Controls, VIEWED, ask, context_id, list_view, offset, order};
 use super::paging::page_value;
-use super::world::{BASE, BOB, HIDDEN, LEGACY_TOKEN, MAIN, STAFF, Wishes, World, group};
+use super::world::{APP, BASE, BOB, HIDDEN, LEGACY_TOKEN, MAIN, STAFF, Wishes, World, group};
 use crate::config::Limits;
+use crate::directory::{EntryId, TreeReader, Visibility};
 use crate::model::{AccountNumber, Membership, Record};
 use crate::plain::search_grant;
 
@@ -165,4 +166,29 @@ fn a_sorted_sequence_goes_on_when_rights_come_and_go() {
     client.later += Duration::from_secs(61);
     let third = page(&mut client, 1_000, &first.page().1);
     assert_eq!(third.is(0).names_in_order(), all[20..]);
+}
+
+#[test]
+fn what_is_known_of_one_revision_is_not_taken_for_that_of_another() {
+    let world = World::new();
+    let name = |username: &'static str| {
+        world.change_account(APP, move |account| account.username = username.to_owned());
+        world.registry.snapshot()
+    };
+    let snapshots = ["app-1", "app-2", "app-3"].map(name);
+    let newest = &snapshots[2];
+    let account = newest.accounts().account(APP).unwrap();
+    let Visibility::Own(own) = crate::access::visibility_of(newest.accounts(), account, MAIN) else {
+        panic!()
+    };
+    let visibility = Visibility::Own(own.kept_for(newest.revision()));
+    // In any order, and again.
+    for place in [2, 0, 1, 0, 2, 1] {
+        let snapshot = &snapshots[place];
+        let reader = TreeReader::new(snapshot, snapshot.tree(MAIN).unwrap(), &visibility);
+        for other in 0..3 {
+            let found = reader.find(format!("cn=app-{},ou=users,{BASE}", other + 1).as_bytes());
+            assert_eq!(found, (other == place).then_some(EntryId::of_account(APP)), "{other} in {place}");
+        }
+    }
 }
