@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use smallvec::SmallVec;
 
@@ -56,6 +58,8 @@ pub struct Entitlements {
     /// Whether it holds the right to see all of a tree.
     full: Option<(Of, bool)>,
     work: u64,
+    /// How many values were asked whether they are shown.
+    asked: Arc<AtomicU64>,
     /// Whether the directory was another before all that is shown was found.
     is_late: bool,
 }
@@ -109,6 +113,12 @@ impl Entitlements {
     /// What was done since the last time that this was asked, in the unit in which an evaluator counts.
     pub fn take_work(&mut self) -> u64 {
         std::mem::take(&mut self.work)
+    }
+
+    /// What it has cost so far to find what is shown, in the same unit. It has to do with what is hidden: no answer may
+    /// depend on it.
+    pub fn cost_apart(&self) -> u64 {
+        WORK_OF_A_VALUE * self.asked.load(Relaxed)
     }
 
     /// Counts work that was done for the account elsewhere.
@@ -244,7 +254,7 @@ impl Entitlements {
         let mut place = views.iter().position(is_same);
         if !place.and_then(|place| views.get(place)).is_some_and(|view| view.holds(snapshot, now)) {
             let applicant = Applicant::new(snapshot.accounts(), account, source, now);
-            let visibility = visibility_in(snapshot, &applicant, provider);
+            let visibility = visibility_in(snapshot, &applicant, provider).counted_by(&self.asked);
             // The groups, and the right in each tree; and the names of what it sees, which most operations ask for.
             let steps = snapshot.accounts().group_steps(account) * (1 + snapshot.trees().len() as u64);
             self.work += applicant.work() + steps + visibility.cost_of_names();
@@ -391,3 +401,5 @@ fn holds_full(accounts: &Accounts, account: &AccountState, provider: ProviderNum
 const KEPT_ENTRIES_MAX: usize = 32;
 /// Values that are asked at once whether they are shown: some hundred microseconds.
 const VALUES_AT_ONCE: u64 = 2_000;
+/// So much does it cost to ask whether a value is shown, in the unit in which an evaluator counts.
+const WORK_OF_A_VALUE: u64 = 4;

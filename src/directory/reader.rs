@@ -10,6 +10,7 @@ use super::snapshot::Snapshot;
 use super::tree::{ContainerEntry, Tree};
 use super::visibility::{OwnEntries, Visibility};
 use crate::model::{GroupNumber, Timestamp};
+use crate::schema::dn::is_at_or_below;
 use crate::schema::{AttributeId, ClassKind, MatchingRule, Schema, computed_attributes, normalize_dn, steps};
 
 /// A snapshot, one of its trees, and what may be seen of it.
@@ -229,8 +230,25 @@ impl<'a> TreeReader<'a> {
     /// names an entry that may be seen in the tree it lies in, whether or not there is another one of that name. Who sees
     /// all of that tree sees it whether or not there is one.
     pub(super) fn shows_name(&self, value: &[u8]) -> bool {
+        if self.sees_all_entries() && self.stands_plainly_here(value) {
+            return true;
+        }
         let mut normal = Vec::with_capacity(value.len() + 16);
         normalize_dn(value, self.schema(), &mut normal).is_err() || self.shows_normal(&normal)
+    }
+
+    /// Whether a name that is one stands in this tree, as its octets alone tell: behind them is the suffix as it is written,
+    /// before it nothing that a comma could belong to, and no other tree begins there. `false`: ask the normal form.
+    fn stands_plainly_here(&self, value: &[u8]) -> bool {
+        let suffix = self.tree.suffix_dn();
+        let before = value.strip_suffix(suffix).and_then(|before| before.strip_suffix(b","));
+        !suffix.is_empty()
+            && before.is_some_and(|before| !before.iter().any(|octet| br#"\"+;<>#"#.contains(octet)))
+            && self.visibility.is_whole(self.snapshot.revision(), || {
+                let own = self.tree.provider().number;
+                let mut others = self.snapshot.trees().iter().filter(|other| other.provider().number != own);
+                !others.any(|other| is_at_or_below(other.suffix(), self.tree.suffix()))
+            })
     }
 
     /// The same of its normal form.

@@ -5,6 +5,8 @@
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
 
+use smallvec::SmallVec;
+
 use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::reader::TreeReader;
@@ -35,7 +37,7 @@ impl Deref for Shown<'_> {
 #[derive(Debug, Default)]
 struct ValuesShown {
     /// In the order of the values.
-    shown: Vec<bool>,
+    shown: SmallVec<[bool; FEW_NAMES]>,
 }
 
 impl ValuesShown {
@@ -98,10 +100,11 @@ impl<'a> TreeReader<'a> {
     }
 
     /// Finds which values of the reader's own entries are shown, before any is asked for: about so many values at once.
-    /// Says whether all of it is found. What that costs is no work that anything depends on.
+    /// Says whether all of it is found. What that costs is no work that anything depends on; it is counted apart.
     pub fn find_shown(&self, finding: &mut Finding, allowance: &mut u64) -> bool {
         let Visibility::Own(own) = self.visibility() else { return true };
-        steps::apart(|| {
+        let before = *allowance;
+        let is_found = steps::apart(|| {
             while let Some(id) = own.as_slice().get(finding.entries) {
                 if *allowance == 0 {
                     return false;
@@ -119,13 +122,16 @@ impl<'a> TreeReader<'a> {
                 *finding = Finding { entries: finding.entries + 1, ..Finding::default() };
             }
             true
-        })
+        });
+        self.visibility().note_asked(before - *allowance);
+        is_found
     }
 
     fn shown(&self, stored: &Entry) -> Option<Arc<Entry>> {
         steps::apart(|| {
             let mut values = ValuesShown::default();
             values.go_on(self, stored, &mut u64::MAX.clone());
+            self.visibility().note_asked(values.shown.len() as u64);
             values.entry(stored, self.schema())
         })
     }

@@ -1,5 +1,7 @@
 //! What a reader may see: everything, or a few named entries.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::accounts::name_key;
@@ -28,6 +30,10 @@ pub struct Elsewhere {
     trees: Arc<[(ProviderNumber, Visibility)]>,
     /// The last entry with many names that was made for it.
     pub(super) last: Arc<Mutex<Option<LastMade>>>,
+    /// How many values were asked whether they are shown, of all that was made for the same reader.
+    asked: Arc<AtomicU64>,
+    /// Whether no other tree begins in this one, in the first revision that it was asked of.
+    is_whole: Arc<OnceLock<(Revision, bool)>>,
 }
 
 /// An entry of one tree at one revision, as it is shown; `None`: as it is stored.
@@ -92,7 +98,7 @@ impl Elsewhere {
         let both = self.trees.iter().filter_map(|(provider, seen)| {
             newer.of(*provider).map(|newer| (*provider, seen.narrowed(newer)))
         });
-        Self::new(both.collect())
+        Self { asked: Arc::clone(&self.asked), ..Self::new(both.collect()) }
     }
 }
 
@@ -230,6 +236,32 @@ impl OwnNames {
 }
 
 impl Visibility {
+    /// The same for a reader for whom is counted there how many values are asked whether they are shown.
+    pub fn counted_by(mut self, asked: &Arc<AtomicU64>) -> Self {
+        match &mut self {
+            Self::Full => {}
+            Self::Tree(elsewhere) | Self::Own(OwnEntries { elsewhere, .. }) => {
+                elsewhere.asked = Arc::clone(asked);
+            }
+        }
+        self
+    }
+
+    /// Whether all that stands below the suffix is of the tree that is looked at: what `ask` says of that revision, kept
+    /// where it is asked often.
+    pub(super) fn is_whole(&self, revision: Revision, ask: impl Fn() -> bool) -> bool {
+        let Self::Tree(elsewhere) = self else { return ask() };
+        let (of, is_whole) = elsewhere.is_whole.get_or_init(|| (revision, ask()));
+        if *of == revision { *is_whole } else { ask() }
+    }
+
+    /// Counts values that were asked whether they are shown.
+    pub(super) fn note_asked(&self, values: u64) {
+        if let Self::Tree(elsewhere) | Self::Own(OwnEntries { elsewhere, .. }) = self {
+            elsewhere.asked.fetch_add(values, Relaxed);
+        }
+    }
+
     /// What of this may still be seen by who may now see `newer`: no more than either.
     pub fn narrowed(&self, newer: &Self) -> Self {
         match (self, newer) {

@@ -23,7 +23,7 @@ use super::result_code::ResultCode;
 use crate::access::{Entitlements, Identity, admitted};
 use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, LimitsInForce, SecretsInClear};
-use crate::directory::{Evaluator, FilterBounds, Snapshot, WORK_AT_ONCE};
+use crate::directory::{Evaluator, FilterBounds, Snapshot};
 use crate::model::{AccountNumber, Revision, Timestamp};
 use crate::net::{ClientCertificate, Share};
 use crate::registry::{Attempt, BoundApplication, Registry, Trial};
@@ -119,8 +119,6 @@ pub struct Session {
     /// It is being found which values who is bound is shown, before the next request is looked at: the work that had been
     /// done when the turn began which that request belongs to.
     finding: Option<u64>,
-    /// How often that was not all at once.
-    findings: u64,
     /// Whether the client waits because too many of its operations are outstanding.
     is_held_back: bool,
 }
@@ -178,7 +176,6 @@ impl Session {
             output_memory,
             end: None,
             finding: None,
-            findings: 0,
             is_held_back: false,
         }
     }
@@ -214,7 +211,6 @@ impl Session {
                         && !self.find_shown(&snapshot, moment)
                     {
                         self.finding = Some(begun);
-                        self.findings += 1;
                         break;
                     }
                     taken += frame.octets.len();
@@ -382,7 +378,7 @@ impl Session {
 
     /// The same with what was done apart from that, of which nothing but the turns of others depends.
     pub fn cost(&self) -> u64 {
-        self.work_done() + self.findings * WORK_AT_ONCE
+        self.work_done() + self.entitlements.cost_apart()
     }
 
     /// What one turn may cost.
