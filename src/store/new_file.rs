@@ -201,7 +201,7 @@ impl Drop for NewFile {
 
 /// Where a file is to be, and what is there.
 struct Place {
-    /// Behind all links.
+    /// Behind all links, where it is a file or a directory.
     path: PathBuf,
     found: Option<FileType>,
 }
@@ -219,14 +219,16 @@ impl Place {
         if !found.is_symlink() {
             return Ok(Self { path: path.to_owned(), found: Some(found) });
         }
-        let path = match fs::canonicalize(path) {
-            Ok(path) => path,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(FileError::NoFile { path: path.to_owned(), what: "a link to nothing" });
-            }
-            Err(error) => return Err(failed(error)),
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => FileError::NoFile { path: path.to_owned(), what: "a link to nothing" },
+            _ => failed(error),
         };
-        let found = fs::symlink_metadata(&path).map_err(failed)?.file_type();
+        let found = fs::metadata(path).map_err(failed)?.file_type();
+        if !found.is_file() && !found.is_dir() {
+            // What is open need have no name but this one: a link such as /dev/stdout leads to `pipe:[1]`, which is none.
+            return Ok(Self { path: path.to_owned(), found: Some(found) });
+        }
+        let path = fs::canonicalize(path).map_err(failed)?;
         Ok(Self { path, found: Some(found) })
     }
 
@@ -254,6 +256,7 @@ pub(super) const PARTIAL_END: &str = ".partial";
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::io::Read;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
@@ -309,8 +312,23 @@ mod tests {
         write(&path("pipe"), false).unwrap();
         assert_eq!(reader.join().unwrap(), "new");
         assert!(matches!(NewFile::create(&path("pipe"), true), Err(FileError::NoFile { .. })));
+        // One without a name too, as a shell gives it: a link that leads to it alone, or one to that.
+        for is_linked in [false, true] {
+            let (mut reader, writer) = io::pipe().unwrap();
+            let mut substitution = PathBuf::from(format!("/proc/self/fd/{}", writer.as_raw_fd()));
+            if is_linked {
+                symlink(&substitution, path("substitution")).unwrap();
+                substitution = path("substitution");
+            }
+            assert!(matches!(NewFile::create(&substitution, true), Err(FileError::NoFile { .. })));
+            write(&substitution, false).unwrap();
+            drop(writer);
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "new");
+        }
         let names = fs::read_dir(directory.path()).unwrap();
         let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names.len(), 6, "{names:?}");
+        assert_eq!(names.len(), 7, "{names:?}");
     }
 }
