@@ -167,11 +167,11 @@ impl Api {
         Ok((own, self.turn(turns, Limit::http_readings_max).await?))
     }
 
-    /// Waits until the caller may read in a way that has turns of its own: of walks through the trail it has a part too.
+    /// Waits until the caller may walk through the audit trail: of these turns, which the trail itself gives, it has a part too.
     ///
     /// # Errors
     /// The server goes down.
-    async fn turn_of_its_own(&self, caller: &Caller) -> Result<Option<OwnedSemaphorePermit>, CallRefusal> {
+    async fn turn_to_walk(&self, caller: &Caller) -> Result<Option<OwnedSemaphorePermit>, CallRefusal> {
         self.share(&self.bounds.walks_by_account, caller, Limit::trail_walks_max).await
     }
 

@@ -195,27 +195,42 @@ where
     }
 }
 
-/// A row that reads in a way of its own.
+/// A row that reads in a way of its own, and not for long.
 pub(super) fn read<Q, A, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
     F: Future<Output = Result<A, CallRefusal>> + Send + 'static,
 {
-    reading_of_its_own(path, false, handler)
+    reading_of_its_own(path, false, false, handler)
 }
 
-/// The same of a list, a page at a time.
-pub(super) fn read_list<Q, A, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
+/// A row that walks through the audit trail.
+pub(super) fn walk<Q, A, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
     F: Future<Output = Result<A, CallRefusal>> + Send + 'static,
 {
-    reading_of_its_own(path, true, handler)
+    reading_of_its_own(path, true, false, handler)
 }
 
-fn reading_of_its_own<Q, A, F>(path: &'static str, is_list: bool, handler: fn(Call, Q) -> F) -> Route
+/// The same of a list, a page at a time.
+pub(super) fn walk_list<Q, A, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
+where
+    Q: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Answer,
+    F: Future<Output = Result<A, CallRefusal>> + Send + 'static,
+{
+    reading_of_its_own(path, true, true, handler)
+}
+
+fn reading_of_its_own<Q, A, F>(
+    path: &'static str,
+    is_walk: bool,
+    is_list: bool,
+    handler: fn(Call, Q) -> F,
+) -> Route
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
     A: Answer,
@@ -225,7 +240,7 @@ where
         Box::pin(async move {
             let (filters, page) = incoming.query::<Q>()?;
             let Incoming { api, caller, parameters, .. } = incoming;
-            let _turn = api.turn_of_its_own(&caller).await?;
+            let _turn = if is_walk { api.turn_to_walk(&caller).await? } else { None };
             handler(Call::new(&api, caller, page, parameters), filters).await?.respond(StatusCode::OK)
         })
     };

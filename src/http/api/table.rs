@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::route::{Route, change, create, delete, delete_with, get, list, read, read_list, update};
+use super::route::{Route, change, create, delete, delete_with, get, list, read, update, walk, walk_list};
 use super::{
     application, binding, certificate, event, group, ldap_provider, outpost, permission, provider, role,
     server as of_server, token, user, user_list,
@@ -225,7 +225,7 @@ fn rbac() -> Vec<Route> {
 
 fn events() -> Vec<Route> {
     vec![
-        read_list("/events/events/", event::list)
+        walk_list("/events/events/", event::list)
             .ordered_by(&["created"])
             .needs(&[P::ViewEvent])
             .about("The audit trail, the newest first."),
@@ -235,16 +235,16 @@ fn events() -> Vec<Route> {
         get("/events/events/actions/", event::actions)
             .needs_credential()
             .about("The actions that events can have."),
-        read("/events/events/volume/", event::volume)
+        walk("/events/events/volume/", event::volume)
             .needs(&[P::ViewEvent])
             .about("How many events there were, by action and day."),
-        read("/events/events/top_per_user/", event::top_per_user)
+        walk("/events/events/top_per_user/", event::top_per_user)
             .needs(&[P::ViewEvent])
             .about("The applications with the most events, and how many accounts they were of."),
-        read("/events/events/stats/", event::stats)
+        walk("/events/events/stats/", event::stats)
             .needs(&[P::ViewEvent])
             .about("How many events there were in each of several spans, and of how many accounts."),
-        read("/events/events/{event_uuid}/", event::retrieve).needs(&[P::ViewEvent]).about("One event."),
+        walk("/events/events/{event_uuid}/", event::retrieve).needs(&[P::ViewEvent]).about("One event."),
     ]
 }
 

@@ -395,13 +395,44 @@ async fn one_account_has_a_part_of_the_turns() {
         others
     });
     drop((third.unwrap(), others));
-    let walk = api.turn_of_its_own(&one).await.unwrap();
-    let (second, ()) = tokio::join!(api.turn_of_its_own(&one), async {
-        drop(api.turn_of_its_own(&other).await.unwrap());
+    let walk = api.turn_to_walk(&one).await.unwrap();
+    let (second, ()) = tokio::join!(api.turn_to_walk(&one), async {
+        drop(api.turn_to_walk(&other).await.unwrap());
         assert_eq!(waited(Limit::trail_walks_max), 1);
         drop(walk);
     });
     drop(second.unwrap());
+}
+
+/// Whoever walks through the audit trail is kept from no secret meanwhile.
+#[tokio::test]
+async fn only_a_walk_takes_the_turn_of_one() {
+    let mut fixture = rights::Fixture::new().await;
+    let limits = Limits { trail_walks_max: 2, ..Limits::default() };
+    let api = Api::new(Arc::clone(&fixture.registry), Door::Public).with_limits(&limits);
+    fixture.router = mount(Router::new(), api.clone())
+        .layer(Extension(RequestSource(None)))
+        .layer(Extension(TakesSecrets(true)));
+    let holder = Holder { account: fixture.robot, credential: Credential::Password { generation: 1 } };
+    let robot = Caller::account(holder, Actor::named("robot"));
+    let walk = api.turn_to_walk(&robot).await.unwrap();
+    let waits = async || {
+        while fixture.registry.reached().count(Limit::trail_walks_max) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // What it may not see is refused, but at once.
+    tokio::select! {
+        (status, answer) = fixture.send(Method::GET, "/core/tokens/robot-api/view_key/", Value::Null) => {
+            assert_eq!(status, StatusCode::FORBIDDEN, "{answer}");
+        }
+        () = waits() => panic!("a secret waits for a walk"),
+    }
+    let walked = async { fixture.send(Method::GET, "/events/events/stats/", Value::Null).await };
+    let (_, ()) = tokio::join!(walked, async {
+        waits().await;
+        drop(walk);
+    });
 }
 
 /// What a list is searched for is read once, and is no more than somebody means.
