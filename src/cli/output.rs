@@ -93,7 +93,8 @@ impl Output {
         taken.map_err(|error| failure_of(error.into()).behind("nothing was changed"))?;
         if is_closed(&stdout) {
             return Err(Failure::failed(
-                "nothing was changed: standard output is closed, and the secret would be lost; let it go somewhere",
+                "nothing was changed: standard output is closed, or the null device opened for reading and writing, and the \
+                 secret would be lost: let it go somewhere, or open the null device for writing alone if nobody is to have it",
             ));
         }
         Ok(())

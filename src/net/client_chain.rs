@@ -17,7 +17,7 @@ pub(super) struct ShortChains(pub(super) Arc<dyn ClientCertVerifier>);
 /// A chain is refused unread.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{certificates} certificates of {octets} octets stand behind the client's own, and {} with {CHAIN_OCTETS_MAX} octets \
+    "{certificates} certificates stand behind the client's own, {octets} octets with it, and {} with {CHAIN_OCTETS_MAX} octets \
      are enough: let the client send only those that lead from its own to the authority",
     INTERMEDIATES_MAX
 )]

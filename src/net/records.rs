@@ -182,7 +182,8 @@ impl AsyncWrite for Records {
     }
 }
 
-const TOO_LONG: &str = "what the client says of the handshake is longer than any handshake";
+const TOO_LONG: &str = "what the client says of the handshake is longer than any handshake: let it \
+     send only the certificates that lead from its own to the authority";
 /// RFC 8446 section 5.1.
 const HEADER_OCTETS: usize = 5;
 /// What is read behind the end of a record at most: small records that come together cost up to 0.2 ms.
