@@ -573,8 +573,7 @@ pub(super) fn value_counts(
     let counts = |attributes: &[Attribute]| {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for Attribute { description, values } in attributes {
-            let base = description.split(';').next().unwrap_or_default();
-            *counts.entry(canonical_description(base, snapshot.schema())).or_default() += values.len();
+            *counts.entry(canonical_base(description, snapshot.schema())).or_default() += values.len();
         }
         counts
     };
@@ -819,6 +818,11 @@ pub(super) fn holders(snapshot: &Snapshot, tree: &Tree, attribute: &str, value: 
         from = next;
     }
     found
+}
+
+/// The type of a description as entries spell it, by which values are counted.
+pub(super) fn canonical_base(description: &str, schema: &Schema) -> String {
+    canonical_description(description.split(';').next().unwrap_or_default(), schema)
 }
 
 /// A description as entries spell it, for comparing.

@@ -1,7 +1,7 @@
 //! What an entry of another directory is here: by its place it is a person, a service account or a group,
 //! and its attributes are read, kept or left out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -484,17 +484,24 @@ impl<'a> Reading<'a> {
         }
         drop(self.take(AttributeId::OBJECT_CLASS));
         let mut attributes = Vec::new();
+        // As the writer counts them: with whatever options.
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for (id, description, values) in std::mem::take(&mut self.attributes) {
             match self.sort_out(id, &description, values, rdn) {
                 Ok(values) if values.is_empty() => {}
-                Ok(values) if values.len() > validate::VALUES_MAX => {
-                    let most = validate::VALUES_MAX;
-                    self.leave_out(&description, &format!("it has more than {most} values"));
+                Ok(values) => {
+                    let base = validate::canonical_base(&description, schema);
+                    let count = counts.entry(base).or_default();
+                    if *count + values.len() > validate::VALUES_MAX {
+                        let most = validate::VALUES_MAX;
+                        let reason = format!("it has more than {most} values, with whatever options");
+                        self.leave_out(&description, &reason);
+                        continue;
+                    }
+                    *count += values.len();
+                    let values = values.into_iter().map(Octets).collect();
+                    attributes.push(ImportedAttribute { description, values });
                 }
-                Ok(values) => attributes.push(ImportedAttribute {
-                    description,
-                    values: values.into_iter().map(Octets).collect(),
-                }),
                 Err(reason) => {
                     let name = id.map_or(description.as_str(), |id| &schema.attribute(id).name);
                     self.leave_out(name, &reason);

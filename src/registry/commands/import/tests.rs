@@ -598,6 +598,27 @@ fn an_entry_of_too_many_attributes_is_left_out() {
     assert_eq!(report.left_out.len(), 1, "{report:?}");
 }
 
+/// Values are counted as the writer counts them, so that nothing is refused behind the first commit.
+#[test]
+fn values_of_an_attribute_are_counted_with_all_of_its_options() {
+    let (_, _, layout) = prepared();
+    let mut entry = format!("dn: uid=many,ou=people,{BASE}\nobjectClass: inetOrgPerson\n");
+    for number in 0..60_000 {
+        entry += &format!("description;lang-de: {number}\n");
+        entry += &format!("2.5.4.13;lang-en: {number}\n");
+    }
+    entry += "title: one\n\n";
+    let Classified::Account(account, left_out) = Classifier::new(&layout).classify(&records(&entry)[0])
+    else {
+        panic!("no account");
+    };
+    let kept: Vec<usize> = account.attributes.iter().map(|attribute| attribute.values.len()).collect();
+    assert_eq!(kept.iter().sum::<usize>(), 60_001, "{kept:?}");
+    let told: Vec<&String> =
+        left_out.iter().filter(|reason| reason.contains("more than 100000 values")).collect();
+    assert_eq!(told.len(), 1, "{left_out:?}");
+}
+
 #[test]
 fn an_entry_that_is_too_large_stops_nothing() {
     let (registry, _, layout) = prepared();
