@@ -148,7 +148,8 @@ async fn ask(
         Place::OfConfig => directory(config, findings).await?,
     };
     let mut checked = check_objects(config, &mut found, is_form_right, findings).await;
-    if checked.is_ok() && is_of_config {
+    // Without knowing `token_key_file` nobody knows which key is meant.
+    if checked.is_ok() && is_of_config && config.can_be_planned {
         checked = check_own_key(&config.settings, &mut found, findings).await;
     }
     found.close().await;

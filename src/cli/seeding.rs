@@ -32,7 +32,7 @@ pub(super) async fn plan(
     ask(backend, config, options, with_warnings).await?.map_err(Failure::from)
 }
 
-/// The same, with what is wrong as it is.
+/// The same, with what is wrong as it is. Of a config that cannot be planned only which names stand for nothing.
 ///
 /// # Errors
 /// Nobody can say.
@@ -42,6 +42,10 @@ pub(super) async fn ask(
     options: &SeedOptions,
     with_warnings: bool,
 ) -> Result<Result<SeedPlan, Wrong>, CallError> {
+    if !config.can_be_planned {
+        let problems = dangling(backend, config, &HashSet::new()).await?;
+        return Ok(Err(Wrong { problems, sentences: Vec::new() }));
+    }
     let request = PlanRequest { seed: config.seed.clone(), options: options.clone(), with_warnings };
     let planned = backend.call::<_, SeedPlan>(path::SEED_PLAN, &request).await;
     // What is named and not there at the end, though it may be there now.

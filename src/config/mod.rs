@@ -109,6 +109,11 @@ fn read_all(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Readi
         environment,
         &mut problems,
     );
+    // What a secret is sealed with, and what bounds objects.
+    let keys_of_plan = ["server.token_key_file", "server.limits"];
+    let can_be_planned = main.has_server()
+        && !problems.iter().any(|problem| problem.key == "server")
+        && !keys_of_plan.iter().any(|key| problems.are_about(key));
     let sources = SecretSources { environment, is_read: reads_secrets };
     let mut reader = SeedReader::new(sources);
     reader.read(&mut root, &main, &mut problems);
@@ -140,7 +145,18 @@ fn read_all(path: &Path, environment: &Lookup<'_>, reads_secrets: bool) -> Readi
     problems.settle();
     let SeedReader { seed, places, misnamed, lost, references, .. } = reader;
     let (path, has_server) = (path.to_owned(), main.has_server());
-    let config = Config { path, settings, seed, references, places, misnamed, lost, server, has_server };
+    let config = Config {
+        path,
+        settings,
+        seed,
+        references,
+        places,
+        misnamed,
+        lost,
+        server,
+        has_server,
+        can_be_planned,
+    };
     Reading { config: (!main.is_something_else).then_some(config), problems }
 }
 

@@ -52,12 +52,15 @@ pub(super) fn read_settings(
     let on_store_failure = server.value("on_store_failure", problems, value::word(&ON_STORE_FAILURE));
 
     let before_tls = problems.len();
-    let tls = server.table("tls", problems).and_then(|table| read_tls(table, directory, problems));
+    let tls = server.table("tls", problems).and_then(|table| read_tls(table, directory, is_whole, problems));
     let is_tls_right = problems.len() == before_tls;
     let log = server.table("log", problems).map(|table| read_log(table, problems)).unwrap_or_default();
     let limits = server.table("limits", problems).map(|table| read_limits(table, problems));
     let limits = limits.unwrap_or_default();
-    let hashing = server.table("hashing", problems).map(|table| read_hashing(table, &limits, problems));
+    let are_limits_known = is_whole && !problems.iter().any(|problem| problem.key == "server.limits");
+    let hashing = server
+        .table("hashing", problems)
+        .map(|table| read_hashing(table, &limits, are_limits_known, problems));
     let data_dir = data_dir.map(|located| directory.join(located.value)).unwrap_or_default();
     let backup = BackupSettings::of_data_dir(&data_dir);
     let backup = match server.table("backup", problems) {
@@ -148,13 +151,21 @@ fn report_repeated(lists: &[(&str, &Vec<Located<ListenAddress>>)], problems: &mu
     }
 }
 
-fn read_tls(mut table: TableReader<'_>, directory: &Path, problems: &mut Problems) -> Option<TlsSettings> {
+/// `is_whole`: what is not there is not meant to be.
+fn read_tls(
+    mut table: TableReader<'_>,
+    directory: &Path,
+    is_whole: bool,
+    problems: &mut Problems,
+) -> Option<TlsSettings> {
+    let before = problems.len();
     let certificate = table.located("certificate", problems, value::filled_text);
     let key = table.located("key", problems, value::filled_text);
     let client_ca = table.located("client_ca", problems, value::filled_text);
     let client_accounts = read_client_accounts(&mut table, problems);
     let development = table.located("development", problems, value::filled_text);
-    if client_ca.is_none() && !client_accounts.is_empty() && development.is_none() {
+    let is_whole = is_whole && problems.len() == before;
+    if is_whole && client_ca.is_none() && !client_accounts.is_empty() && development.is_none() {
         let message = "`client_accounts` needs `client_ca` beside it, which signs their certificates";
         problems.report(&table.said_at("client_accounts"), "server.tls.client_accounts", message);
     }
@@ -165,7 +176,7 @@ fn read_tls(mut table: TableReader<'_>, directory: &Path, problems: &mut Problem
     };
     let settings = match (certificate, key, development) {
         (None, None, None) => {
-            if let Some(client_ca) = &client_ca {
+            if let Some(client_ca) = client_ca.as_ref().filter(|_| is_whole) {
                 complain(client_ca, "client_ca", "`client_ca` needs `certificate` and `key` beside it");
             }
             None
@@ -189,6 +200,7 @@ fn read_tls(mut table: TableReader<'_>, directory: &Path, problems: &mut Problem
             complain(&development, "development", DEVELOPMENT_ALONE);
             None
         }
+        (Some(_), None, None) | (None, Some(_), None) if !is_whole => None,
         (Some(certificate), None, None) => {
             complain(&certificate, "certificate", "`certificate` needs `key` beside it");
             None
@@ -292,7 +304,13 @@ fn read_limits(mut table: TableReader<'_>, problems: &mut Problems) -> Limits {
     limits
 }
 
-fn read_hashing(mut table: TableReader<'_>, limits: &Limits, problems: &mut Problems) -> HashingSettings {
+/// `are_limits_known`: what is not there is not meant to be.
+fn read_hashing(
+    mut table: TableReader<'_>,
+    limits: &Limits,
+    are_limits_known: bool,
+    problems: &mut Problems,
+) -> HashingSettings {
     let default = HashingSettings::default();
     let hashing = HashingSettings {
         memory: within(&mut table, "memory", default.memory, 8 * KIB..=4 * GIB, problems),
@@ -301,21 +319,28 @@ fn read_hashing(mut table: TableReader<'_>, limits: &Limits, problems: &mut Prob
         threads: table.value("threads", problems, threads),
         memory_budget: within(&mut table, "memory_budget", default.memory_budget, MIB..=1024 * GIB, problems),
     };
+    let bounds = [
+        ("memory", hashing.memory > limits.argon2_memory_max, "argon2_memory_max"),
+        ("time_cost", hashing.time_cost > limits.argon2_time_cost_max, "argon2_time_cost_max"),
+        ("parallelism", hashing.parallelism > limits.argon2_parallelism_max, "argon2_parallelism_max"),
+    ];
+    // What is wrong is told by itself, and a default in its place says nothing.
+    let is_right = |key: &str| !problems.are_about(&table.key_path(key));
+    let is_limit_right =
+        |limit: &str| are_limits_known && !problems.are_about(&format!("server.limits.{limit}"));
+    let are_lanes_right = are_limits_known && is_right("memory") && is_right("parallelism");
+    let are_above = bounds.map(|(key, is_above, limit)| is_above && is_right(key) && is_limit_right(limit));
+    let is_budget_right = is_right("memory_budget") && is_limit_right("argon2_memory_max");
     let mut complain = |key: &str, message: String| {
         problems.report(&table.said_at(key), &table.key_path(key), message);
     };
     // RFC 9106, 3.1: memory is counted in KiB, at least 8 for each lane.
     if !hashing.memory.is_multiple_of(KIB) {
         complain("memory", "expected a whole number of KiB".to_owned());
-    } else if hashing.memory < 8 * KIB * u64::from(hashing.parallelism) {
+    } else if are_lanes_right && hashing.memory < 8 * KIB * u64::from(hashing.parallelism) {
         complain("memory", format!("expected at least 8 KiB for each of {} lanes", hashing.parallelism));
     }
-    let bounds = [
-        ("memory", hashing.memory > limits.argon2_memory_max, "argon2_memory_max"),
-        ("time_cost", hashing.time_cost > limits.argon2_time_cost_max, "argon2_time_cost_max"),
-        ("parallelism", hashing.parallelism > limits.argon2_parallelism_max, "argon2_parallelism_max"),
-    ];
-    for (key, is_above, limit) in bounds {
+    for ((key, _, limit), is_above) in bounds.into_iter().zip(are_above) {
         if is_above {
             complain(
                 key,
@@ -323,7 +348,7 @@ fn read_hashing(mut table: TableReader<'_>, limits: &Limits, problems: &mut Prob
             );
         }
     }
-    if hashing.memory_budget < limits.argon2_memory_max {
+    if is_budget_right && hashing.memory_budget < limits.argon2_memory_max {
         let least = value::show_size(limits.argon2_memory_max);
         let message =
             format!("expected at least server.limits.argon2_memory_max ({least}), for one hash to fit");

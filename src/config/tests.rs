@@ -352,6 +352,21 @@ fn problems_of_the_server_are_told_with_their_place() {
             "4:7: server.tls.key: `key` needs `certificate`",
         ),
         (
+            "[server]\ndata_dir = \"x\"\n[server.tls]\nkey = \"x\"\ncertificate = 5",
+            "5:15: server.tls.certificate: expected",
+        ),
+        ("[server]\ndata_dir = \"x\"\n[server.tls]\ncertificate = \"x\"\nkey = \"x", "5:1: this is not TOML"),
+        ("[server]\ndata_dir = \"x\"\n[server.tls]\nclient_ca = \"x\"\ncertificate = \"x\"\nkey = x\"", "6:"),
+        (
+            "[server]\ndata_dir = \"x\"\n[server.hashing]\nmemory = \"200 MiB\"\nmemory_budget = \"100 MiB\"\n\
+             [server.limits]\nargon2_memory_max = 256 MiB",
+            "7:",
+        ),
+        (
+            "[server]\ndata_dir = \"x\"\n[server.hashing]\nmemory = \"200 MiB\"\n[server.limits]\nargon2_memory_max = 256",
+            "6:21: server.limits.argon2_memory_max: expected",
+        ),
+        (
             "[server]\ndata_dir = \"x\"\n[server.tls]\nkey = \"x\"\ncertificate = \"x\"\ndevelopment = \"x\"",
             "6:15: server.tls.development: `development` stands alone",
         ),

@@ -33,6 +33,8 @@ pub struct Config {
     pub(super) server: Spans,
     /// Whether all of `[server]` could be read.
     pub has_server: bool,
+    /// Whether the settings that a plan goes by could be read: else it finds wrong what is right.
+    pub can_be_planned: bool,
 }
 
 /// What becomes of an object that the config names and does not describe.

@@ -231,6 +231,28 @@ fn what_is_wrong_elsewhere_is_told_beside_a_mistake_of_form() {
         let problems = place.run(&["check", "--json"]).exits(3).json()["problems"].clone();
         assert_eq!(problems.as_array().unwrap().len(), 1, "{to}: {problems:#}");
     }
+    // What the settings allow is not known where they cannot be read: a secret is sealed with a key of theirs, and they have
+    // the bounds of what an object may be.
+    let kept = "[[token]]\nidentifier = \"kept\"\naccount = \"alice\"\nretrievable = true\n\
+         [[group]]\nname = \"low\"\nattributes = { gidNumber = [\"500\"] }\n";
+    for broken in [
+        "token_key_file = \"keys/tokens.key\n",
+        "token_key_file = 5\n",
+        "[server.limits]\nposix_number_min = 100 and more\n",
+        "[server.limits]\ngroups_above_max = 0\n",
+        "[server.tls]\ncertificate = \"c\"\nkey = \"k\n",
+        "[server.limits]\nargon2_memory_max = 16 MiB\n",
+    ] {
+        // A table stands behind the keys of another one.
+        let before = if broken.starts_with('[') { "[[provider]]" } else { "data_dir" };
+        let with_broken = text.replacen(before, &format!("{broken}{before}"), 1);
+        place.write("bindery.toml", &format!("{with_broken}{kept}"));
+        let problems = place.run(&["check", "--json"]).exits(3).json()["problems"].clone();
+        assert_eq!(problems.as_array().unwrap().len(), 1, "{broken}: {problems:#}");
+        // A name that stands for nothing is told beside it.
+        place.edit("members = [\"alice\"]", "members = [\"alice\", \"nobody\"]");
+        place.run(&["check"]).exits(3).says(&["nobody", "2 problems"]);
+    }
     // A file that cannot be read may hold what is named.
     place.write("bindery.toml", &format!("include = [\"not-there.toml\"]\n{text}"));
     place.edit("members = [\"alice\"]", "members = [\"alice\", \"nobody\"]");
