@@ -28,17 +28,18 @@ impl Snapshot {
     /// By what failures of a name in RFC 4518 caseIgnore form are counted, which is no DN: by that form, but for spaces before
     /// a domain. Like that of a DN it follows from the text and the configuration, never from whether there is such an account:
     /// else a pause would tell it.
-    pub fn counted_name(&self, form: Vec<u8>) -> Vec<u8> {
-        match self.before_domain(&form) {
+    pub fn counted_name(&self, form: &[u8]) -> Vec<u8> {
+        match self.before_domain(form) {
             Some((tree, name)) => [name, tree.domain_ending()].concat(),
-            None => form,
+            None => form.to_vec(),
         }
     }
 
-    /// By what failures of a DN below the suffix of `tree` are counted: as those of the name that it is made of, or else by
-    /// its normal form.
-    pub fn counted_dn(&self, tree: &Tree, dn: &[u8], normal: Vec<u8>) -> Vec<u8> {
-        tree.name_in(dn, self.schema()).map_or(normal, |form| self.counted_name(form))
+    /// By what failures of a DN are counted, which is below a suffix of ours, given in its normal form too: as those of the
+    /// name that it is made of, or else by that form.
+    pub fn counted_dn(&self, dn: &[u8], normal: &[u8]) -> Vec<u8> {
+        let name = self.tree_of_normal(normal).and_then(|tree| tree.name_in(dn, self.schema()));
+        name.map_or_else(|| normal.to_vec(), |form| self.counted_name(&form))
     }
 
     /// By what failures of an account are counted, but for what is another's name: its username, that with each domain by
@@ -47,12 +48,12 @@ impl Snapshot {
         let Some(state) = self.accounts().account(account) else { return BTreeSet::new() };
         let domains = self.trees().iter().filter_map(|tree| tree.bind_domain());
         let addresses = domains.map(|domain| name_key(&format!("{}@{domain}", state.username)));
-        let names = addresses.chain([name_key(&state.username)]).map(|form| self.counted_name(form));
+        let names = addresses.chain([name_key(&state.username)]).map(|form| self.counted_name(&form));
         let dns = self.trees().iter().filter_map(|tree| {
             let entry = tree.entry(EntryId::of_account(account))?;
             let mut normal = Vec::with_capacity(entry.dn().len() + 16);
             normalize_dn(entry.dn(), self.schema(), &mut normal).ok()?;
-            Some(self.counted_dn(tree, entry.dn(), normal))
+            Some(self.counted_dn(entry.dn(), &normal))
         });
         names.chain(dns).filter(|form| self.is_no_name_of_others(form, account)).collect()
     }

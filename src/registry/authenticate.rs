@@ -97,8 +97,17 @@ struct Name {
     provider: Option<ProviderNumber>,
     /// The account, if there is one.
     account: Option<Arc<AccountState>>,
-    /// The form by which its failures are counted.
-    counted: Vec<u8>,
+    spelled: Spelled,
+}
+
+/// How the name was written: what its failures are counted by is made of it, which is not asked for where a proof is known.
+enum Spelled {
+    /// In RFC 4518 caseIgnore form; or as it is, where it has none.
+    Name(Vec<u8>),
+    Dn {
+        text: Box<str>,
+        normal: Vec<u8>,
+    },
 }
 
 impl Registry {
@@ -155,7 +164,8 @@ impl Registry {
             return Authentication::Done(self.accept(&name, credential, &snapshot, trial, entitlements));
         }
         let since = self.since_start(instant);
-        let is_paused = selected.is_none() && self.throttle.is_paused(&name.counted, source, since);
+        let is_paused =
+            selected.is_none() && self.throttle.is_paused(&name.counted(&snapshot), source, since);
         let trying = self.trying(name.provider, &snapshot, trial, entitlements);
         let class = match selected {
             // It is not counted, so that the pause ends by itself.
@@ -165,7 +175,7 @@ impl Registry {
             None => HashClass::Other,
         };
         let secret = Secret::from(secret);
-        let candidate = match self.candidate(stored, &name.shown()) {
+        let candidate = match self.candidate(stored, &name.shown(&snapshot)) {
             Candidate::Stored(stored) if is_paused => Candidate::Withheld(stored),
             candidate => candidate,
         };
@@ -291,7 +301,7 @@ impl Registry {
                 return self.note_invalid_credentials(name, token, &snapshot, trial, WRONG);
             }
             Tried::Selected(..) | Tried::Selectorless(..) | Tried::Nothing => {
-                self.throttle.failed(&name.counted, source, since);
+                self.throttle.failed(&name.counted(&snapshot), source, since);
                 return self.note_invalid_credentials(name, None, &snapshot, trial, WRONG);
             }
         };
@@ -302,12 +312,14 @@ impl Registry {
         }
         let verdict = self.accept(name, credential, &snapshot, trial, entitlements);
         let is_somebody = !matches!(verdict, Verdict::Refused(AuthenticationRefusal::InvalidCredentials));
-        let is_own = |account: &Arc<AccountState>| snapshot.is_counted_for_one(&name.counted, account.number);
         if is_somebody
             && matches!(tried, Tried::Selectorless(..))
-            && name.account.as_ref().is_some_and(is_own)
+            && let Some(account) = &name.account
         {
-            self.throttle.succeeded(&name.counted, source);
+            let counted = name.counted(&snapshot);
+            if snapshot.is_counted_for_one(&counted, account.number) {
+                self.throttle.succeeded(&counted, source);
+            }
         }
         verdict
     }
@@ -420,7 +432,7 @@ impl Registry {
         reason: &str,
     ) {
         let failure = Failure {
-            account: &name.shown(),
+            account: &name.shown(snapshot),
             number: name.account.as_ref().map(|account| account.number),
             token: token.map(|token| token.identifier.as_str()),
             provider: name.provider_name(snapshot),
@@ -480,7 +492,7 @@ impl Name {
         Self {
             provider: tree.map(|tree| tree.provider().number),
             account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
-            counted: snapshot.counted_name(form),
+            spelled: Spelled::Name(form),
         }
     }
 
@@ -491,7 +503,7 @@ impl Name {
         Self {
             provider: snapshot.default_tree().map(|tree| tree.provider().number),
             account: account.filter(|account| account.kind != AccountKind::InternalServiceAccount),
-            counted: snapshot.counted_name(form),
+            spelled: Spelled::Name(form),
         }
     }
 
@@ -506,19 +518,30 @@ impl Name {
         let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
         let id = reader.find_target(text.as_bytes(), &normal);
         let account = id.and_then(|id| snapshot.accounts().account_of_entry(id)).cloned();
-        let counted = snapshot.counted_dn(tree, text.as_bytes(), normal);
-        Some(Self { provider: Some(tree.provider().number), account, counted })
+        let spelled = Spelled::Dn { text: text.into(), normal };
+        Some(Self { provider: Some(tree.provider().number), account, spelled })
     }
 
     fn nobody(text: &str) -> Self {
-        Self { provider: None, account: None, counted: text.as_bytes().to_vec() }
+        Self { provider: None, account: None, spelled: Spelled::Name(text.as_bytes().to_vec()) }
+    }
+
+    /// The form by which its failures are counted.
+    fn counted(&self, snapshot: &Snapshot) -> Vec<u8> {
+        match &self.spelled {
+            Spelled::Name(form) => snapshot.counted_name(form),
+            Spelled::Dn { text, normal } => snapshot.counted_dn(text.as_bytes(), normal),
+        }
     }
 
     /// The name as it stands in the log: what a stranger made up does not fill it.
-    fn shown(&self) -> String {
+    fn shown(&self, snapshot: &Snapshot) -> String {
         match &self.account {
             Some(account) => account.username.to_string(),
-            None => String::from_utf8_lossy(&self.counted).chars().take(SHOWN_CHARACTERS_MAX).collect(),
+            None => {
+                let counted = self.counted(snapshot);
+                String::from_utf8_lossy(&counted).chars().take(SHOWN_CHARACTERS_MAX).collect()
+            }
         }
     }
 

@@ -177,7 +177,7 @@ impl Registry {
         let number = identity.holder.account;
         let snapshot = self.snapshot();
         let form = snapshot.accounts().account(number).map(|account| name_key(&account.username));
-        let name = snapshot.counted_name(form.unwrap_or_default());
+        let name = snapshot.counted_name(&form.unwrap_or_default());
         let is_paused = self.throttle.is_paused(&name, source, since);
         let mut entitlements = Entitlements::default();
         let trying = self.trying(Some(identity.provider), &snapshot, trial, &mut entitlements);
