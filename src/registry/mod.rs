@@ -18,6 +18,7 @@ mod fresh_secrets;
 mod logins;
 mod origins;
 mod rules;
+mod search_words;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
@@ -53,6 +54,7 @@ pub use commands::{
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;
+pub use search_words::SearchWords;
 pub use token_key::TokenKeyState;
 pub use trail::{CustomEventBounds, EventQuery};
 pub use transaction::Transaction;

@@ -3,6 +3,7 @@
 //! A walk through them may take long and be asked for by anybody who may read events. So few walk at a time, the others
 //! wait their turn, and a walk ends soon after whoever asked for it has gone away.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::search_words::SearchWords;
 use super::{Caller, ChangeError, Registry};
 use crate::audit::{AuditReport, EventObject, ExpectedEvent, TrailReport, TrailVerifier};
 use crate::config::Limit;
@@ -299,7 +301,7 @@ impl EventQuery {
         Self { limit, ..Self::default() }
     }
 
-    fn asks_for(&self, event: &Event, words: &BTreeSet<String>) -> bool {
+    fn asks_for(&self, event: &Event, words: &SearchWords) -> bool {
         let is = |asked: &Option<String>, value: &str| asked.as_deref().is_none_or(|asked| asked == value);
         (self.trails.is_empty() || self.trails.contains(&event.trail))
             && (self.actions.is_empty() || self.actions.contains(&event.action))
@@ -323,7 +325,7 @@ impl EventQuery {
             && is(&self.application, event.application.as_deref().unwrap_or_default())
             && self.since.is_none_or(|since| event.time >= since)
             && self.until.is_none_or(|until| event.since.unwrap_or(event.time) <= until)
-            && words.iter().all(|word| stands_in(word, event))
+            && words.stand_in(texts_of(event))
     }
 }
 
@@ -337,24 +339,19 @@ fn same_name(one: &str, other: &str) -> bool {
     one == other || one.to_lowercase() == other.to_lowercase()
 }
 
-/// Whether a word in lower case stands anywhere in an event.
-fn stands_in(word: &str, event: &Event) -> bool {
-    let has = |value: &str| value.to_lowercase().contains(word);
-    let has_optional = |value: &Option<String>| value.as_deref().is_some_and(has);
+/// All that an event says, which is searched.
+fn texts_of(event: &Event) -> impl Iterator<Item = Cow<'_, str>> {
     let Actor { account, token, source, request, .. } = &event.actor;
-    has(event.action.as_str())
-        || has(account)
-        || has_optional(token)
-        || source.is_some_and(|source| has(&source.to_string()))
-        || request.is_some_and(|request| has(&request.to_string()))
-        || has_optional(&event.application)
-        || has(&event.object_kind)
-        || has(&event.object_name)
-        || event
-            .changes
-            .iter()
-            .any(|change| has(&change.field) || has_optional(&change.before) || has_optional(&change.after))
-        || event.details.iter().any(|detail| has(&detail.name) || has(&detail.value))
+    let of_actor = [Some(account), token.as_ref()].into_iter().flatten();
+    let names = of_actor.chain(&event.application).chain([&event.object_kind, &event.object_name]);
+    let changes = event.changes.iter().flat_map(|change| {
+        [Some(&change.field), change.before.as_ref(), change.after.as_ref()].into_iter().flatten()
+    });
+    let details = event.details.iter().flat_map(|detail| [&detail.name, &detail.value]);
+    let kept = names.chain(changes).chain(details).map(|text| Cow::Borrowed(text.as_str()));
+    let made = [source.map(|source| source.to_string()), request.map(|request| request.to_string())];
+    let made = made.into_iter().flatten().map(Cow::Owned);
+    kept.chain(made).chain([Cow::Borrowed(event.action.as_str())])
 }
 
 /// Hands all events that are asked for to `take`, in the order in which they happened, until it says that it has enough,
@@ -365,7 +362,7 @@ fn scan(
     left: &CancellationToken,
     take: &mut dyn FnMut(Event) -> bool,
 ) -> Result<(), StoreError> {
-    let words = query.text.as_deref().unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
+    let words = SearchWords::of(query.text.as_deref().unwrap_or_default());
     let mut walk = Walk::new(store, query);
     while let Some(event) = walk.next(left)? {
         if query.asks_for(&event, &words) && !take(event) {

@@ -168,10 +168,9 @@ pub struct TypeCreate {
 
 pub(super) async fn list(call: Call, query: EventQuery) -> Result<Page<Event>, CallRefusal> {
     require(&call)?;
-    let Some(mut trail) = query.trail()? else {
+    let Some(mut trail) = query.trail(call.page.search.as_deref())? else {
         return call.page.cut(&[] as &[model::Event], |_| Err(CallRefusal::internal()));
     };
-    trail.text = call.page.search.clone().filter(|search| !search.is_empty());
     trail.oldest_first = call.page.ordering_keys().next() == Some(("created", false));
     let page = call.page.clone();
     let (first, size) = page.span();
@@ -274,12 +273,10 @@ pub(super) async fn volume(call: Call, query: CountQuery) -> Result<Vec<EventVol
     require(&call)?;
     let days = query.history_days.unwrap_or(VOLUME_DAYS);
     let span: i64 = if days <= HOURLY_DAYS_MAX { 60 * 60 } else { 24 * 60 * 60 };
-    let search = query.search;
-    let Some(mut trail) = query.which.trail()? else { return Ok(Vec::new()) };
+    let Some(mut trail) = query.which.trail(query.search.as_deref())? else { return Ok(Vec::new()) };
     let seconds = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
     let back = i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX);
     trail.since = Some(Timestamp::from_unix_seconds(call.registry.now().unix_seconds().saturating_sub(back)));
-    trail.text = search.filter(|search| !search.is_empty());
     call.registry.flush_logins_sometimes().await;
     let counted = call.registry.fold_events(trail, BTreeMap::new(), move |counts, event| {
         let begin = event.time.unix_seconds().div_euclid(span) * span;
@@ -316,11 +313,9 @@ pub(super) async fn stats(call: Call, query: StatsQuery) -> Result<EventStats, C
         let since = Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(span));
         steps.push((step.chars().filter(char::is_ascii_alphanumeric).collect(), since));
     }
-    let search = query.search;
     let mut stats =
         EventStats { unique_users: 0, count_step: steps.iter().map(|(name, _)| (name.clone(), 0)).collect() };
-    let Some(mut trail) = query.which.trail()? else { return Ok(stats) };
-    trail.text = search.filter(|search| !search.is_empty());
+    let Some(trail) = query.which.trail(query.search.as_deref())? else { return Ok(stats) };
     call.registry.flush_logins_sometimes().await;
     let begin = (vec![0_u64; steps.len()], BTreeSet::<AccountNumber>::new());
     let spans: Vec<Timestamp> = steps.iter().map(|(_, since)| *since).collect();
@@ -357,14 +352,12 @@ fn span(text: &str) -> Option<i64> {
 pub(super) async fn top_per_user(call: Call, query: CountQuery) -> Result<Vec<EventTopPerUser>, CallRefusal> {
     require(&call)?;
     let top = query.top_n.unwrap_or(TOP);
-    let search = query.search;
     let mut filters = query.which;
     // What authentik calls so is a login here that has an application.
     let is_login = |action: &str| action == AUTHORIZE_APPLICATION;
     let logins = filters.action.iter_mut().chain(&mut filters.actions).filter(|action| is_login(action));
     logins.for_each(|action| *action = Action::Login.as_str().to_owned());
-    let Some(mut trail) = filters.trail()? else { return Ok(Vec::new()) };
-    trail.text = search.filter(|search| !search.is_empty());
+    let Some(trail) = filters.trail(query.search.as_deref())? else { return Ok(Vec::new()) };
     // By number: names that strangers have made up are of no account, and could be without number themselves.
     type Counts = BTreeMap<String, (u64, BTreeSet<AccountNumber>)>;
     call.registry.flush_logins_sometimes().await;
@@ -503,8 +496,8 @@ fn model_of(kind: &str) -> (&'static str, &str) {
 }
 
 impl EventQuery {
-    /// As the trail takes it; `None`: nothing can be found.
-    fn trail(self) -> Result<Option<TrailQuery>, CallRefusal> {
+    /// As the trail takes it, with what is searched for; `None`: nothing can be found.
+    fn trail(self, search: Option<&str>) -> Result<Option<TrailQuery>, CallRefusal> {
         let given = |value: Option<String>| value.filter(|value| !value.is_empty());
         if given(self.brand_name).is_some() || given(self.context_device).is_some() {
             return Ok(None);
@@ -553,6 +546,7 @@ impl EventQuery {
         Ok(Some(TrailQuery {
             actions,
             concerning: given(self.username),
+            text: search.map(str::to_owned),
             object_kinds,
             object_key,
             object_uuid,

@@ -1,7 +1,6 @@
 //! Lists, a page at a time: how they are asked for, and the envelope around them.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fields::{ORDERING, ordering_keys};
 use super::refusal::CallRefusal;
 use super::value::Empty;
+use crate::registry::SearchWords;
 
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,12 +53,12 @@ pub(super) struct PageQuery {
     /// The fields that the list is ordered by, the first first; a `-` in front turns one round.
     #[serde(default)]
     pub(super) ordering: Option<String>,
-    /// Words, twelve at most, each of which stands in one of the fields that are searched, whatever its case; of events, a text.
+    /// Words, twelve at most but of events, each of which stands in one of the fields that are searched, whatever its case.
     #[serde(default)]
     pub(super) search: Option<String>,
     /// The words of it, each once and in lower case, see [`PageQuery::with_words`].
     #[serde(skip)]
-    pub(super) words: Vec<String>,
+    pub(super) words: SearchWords,
 }
 
 impl PageQuery {
@@ -158,23 +158,18 @@ impl PageQuery {
     /// # Errors
     /// There are too many: each is looked for in each item.
     pub(super) fn with_words(mut self) -> Result<Self, CallRefusal> {
-        let search = self.search.as_deref().unwrap_or_default();
-        let words: BTreeSet<String> = search.split_whitespace().map(str::to_lowercase).collect();
-        if words.len() > SEARCH_WORDS_MAX {
-            let message = format!("there are {} words: give it {SEARCH_WORDS_MAX} at most", words.len());
+        self.words = SearchWords::of(self.search.as_deref().unwrap_or_default());
+        let count = self.words.count();
+        if count > SEARCH_WORDS_MAX {
+            let message = format!("there are {count} words: give it {SEARCH_WORDS_MAX} at most");
             return Err(CallRefusal::field("search", message));
         }
-        self.words = words.into_iter().collect();
         Ok(self)
     }
 
     /// Whether the text that is searched for stands in one of these. As in authentik: every word must be found somewhere.
     pub(super) fn finds<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
-        if self.words.is_empty() {
-            return true;
-        }
-        let texts: Vec<String> = texts.into_iter().map(str::to_lowercase).collect();
-        self.words.iter().all(|word| texts.iter().any(|text| text.contains(word)))
+        self.words.stand_in(texts)
     }
 
     /// Whether a search is asked for at all.
