@@ -11,15 +11,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::commands::testing::{
-    account, actor, apply, group, new_token, provider, registry_with, role, wait,
+    account, actor, apply, group, new_token, provider, registry_with, role, verdict_of, wait,
 };
-use super::{
-    Authentication, ChangeError, Registry, RegistrySettings, TokenCareSettings, Transaction, Verdict,
-    commands,
-};
+use super::{ChangeError, Registry, RegistrySettings, TokenCareSettings, Transaction, Verdict, commands};
 use crate::access::decide;
 use crate::auth::{ThrottleSettings, TokenKeys};
 use crate::clock::Clock;
@@ -575,29 +572,7 @@ fn is_behind(error: i64) -> bool {
 }
 
 fn binds(registry: &Registry, secret: &[u8], now: Timestamp) -> bool {
-    match registry.authenticate(
-        "robot",
-        secret,
-        None,
-        now,
-        Instant::now(),
-        &mut crate::access::Entitlements::default(),
-    ) {
-        Authentication::Done(verdict) => matches!(verdict, Verdict::Accepted(_)),
-        Authentication::Pending(mut attempt) => {
-            let outcome = wait(async { (&mut attempt.outcome).await.ok() });
-            matches!(
-                registry.conclude(
-                    &attempt,
-                    outcome,
-                    now,
-                    Instant::now(),
-                    &mut crate::access::Entitlements::default()
-                ),
-                Verdict::Accepted(_)
-            )
-        }
-    }
+    matches!(wait(verdict_of(registry, "robot", secret, None, now)), Verdict::Accepted(_))
 }
 
 fn open(store: Arc<FaultyStore>, said: &Arc<Mutex<(Timestamp, Duration)>>) -> Arc<Registry> {

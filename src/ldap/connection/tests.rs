@@ -69,6 +69,27 @@ fn connect_session(
     (client, serve_over(world, session, server, shutdown))
 }
 
+/// One that is run where it stands.
+fn connection<'a>(
+    world: &'a World,
+    permit: Permit,
+    shutdown: &'a CancellationToken,
+    peer: &'a Peer,
+) -> Connection<'a> {
+    Connection {
+        session: session(world, true),
+        input: Input::new(input_memory(world)),
+        output: Vec::new(),
+        permit,
+        turns: turns(),
+        registry: &world.registry,
+        limits: &world.settings.limits,
+        shutdown,
+        peer,
+        is_begun: false,
+    }
+}
+
 fn serve_over(
     world: &World,
     session: Session,
@@ -351,18 +372,8 @@ async fn an_idle_connection_keeps_no_large_buffers() {
     let world = World::with(Wishes { people: 2_000, ..Wishes::default() });
     let shutdown = CancellationToken::new();
     let (mut client, server) = duplex(1 << 16);
-    let mut connection = Connection {
-        session: session(&world, true),
-        input: Input::new(input_memory(&world)),
-        output: Vec::new(),
-        permit: permit(),
-        turns: turns(),
-        registry: &world.registry,
-        limits: &world.settings.limits,
-        shutdown: &shutdown,
-        peer: &peer(),
-        is_begun: false,
-    };
+    let peer = peer();
+    let mut connection = connection(&world, permit(), &shutdown, &peer);
     let talk = async {
         client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
         answers(&mut client, 1).await;
@@ -388,18 +399,8 @@ async fn a_large_buffer_does_not_stay_for_a_small_rest() {
     let world = World::new();
     let shutdown = CancellationToken::new();
     let (mut client, server) = duplex(1 << 16);
-    let mut connection = Connection {
-        session: session(&world, true),
-        input: Input::new(input_memory(&world)),
-        output: Vec::new(),
-        permit: permit(),
-        turns: turns(),
-        registry: &world.registry,
-        limits: &world.settings.limits,
-        shutdown: &shutdown,
-        peer: &peer(),
-        is_begun: false,
-    };
+    let peer = peer();
+    let mut connection = connection(&world, permit(), &shutdown, &peer);
     let used = || world.settings.memory.used();
     let talk = async {
         client.write_all(&bind(1, "reader", world.secrets.reader.as_bytes())).await.unwrap();
@@ -508,26 +509,8 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
     for round in 0..2 {
         let permit = limits.admit(&address).unwrap();
         let (mut client, server) = duplex(1 << 16);
-        let input_memory = input_memory(&world);
-        let registry = Arc::clone(&world.registry);
-        let (session, settings) = (session(&world, true), world.settings.limits.clone());
-        let task = tokio::spawn(async move {
-            let shutdown = CancellationToken::new();
-            let output = Vec::new();
-            let mut connection = Connection {
-                session,
-                input: Input::new(input_memory),
-                output,
-                permit,
-                turns: turns(),
-                registry: &registry,
-                limits: &settings,
-                shutdown: &shutdown,
-                peer: &peer(),
-                is_begun: false,
-            };
-            connection.run(server).await.map(|stream| stream.is_some())
-        });
+        let session = session(&world, true);
+        let task = serve_with(&world, session, server, &CancellationToken::new(), (permit, turns()));
         assert_eq!(limits.counts().before_bind, 1);
         client.write_all(&bind(1, APP, world.secrets.app.as_bytes())).await.unwrap();
         answers(&mut client, 1).await;
@@ -552,20 +535,8 @@ async fn a_silent_client_makes_room_and_one_with_half_a_message_does_not() {
     let admit = |address: &str| limits.admit(&PeerAddress::from_socket(address.parse().unwrap()));
     let shutdown = CancellationToken::new();
     let (server, mut client) = duplex(1 << 16);
-    let (settings, input_memory, session) =
-        (world.settings.limits.clone(), input_memory(&world), session(&world, true));
-    let mut connection = Connection {
-        session,
-        input: Input::new(input_memory),
-        output: Vec::new(),
-        permit: admit("192.0.2.7:1").unwrap(),
-        turns: turns(),
-        registry: &world.registry,
-        limits: &settings,
-        shutdown: &shutdown,
-        peer: &peer(),
-        is_begun: false,
-    };
+    let peer = peer();
+    let mut connection = connection(&world, admit("192.0.2.7:1").unwrap(), &shutdown, &peer);
     let talk = async {
         let request = root_dse(1);
         client.write_all(&request[..10]).await.unwrap();

@@ -23,9 +23,7 @@ use oracle::{Actor, Done, Fault, Known, Oracle, Proof, Rule, Trusted};
 use world::{Plan, Step};
 
 use super::commands::testing;
-use super::{
-    ApiRefusal, Authentication, AuthenticationRefusal, Registry, RegistrySettings, TokenCareSettings, Verdict,
-};
+use super::{ApiRefusal, AuthenticationRefusal, Registry, RegistrySettings, TokenCareSettings, Verdict};
 use crate::auth::{ThrottleSettings, TokenKeys};
 use crate::model::{Intent, Record, Timestamp, Token};
 use crate::store::MemoryStore;
@@ -418,7 +416,7 @@ async fn check_secrets(registry: &Registry, oracle: &Oracle) -> Option<Fault> {
             } else if snapshot.default_tree().is_some() {
                 let name =
                     snapshot.accounts().account(account).map(|account| account.username.to_string())?;
-                match verdict(registry, &name, known.secret.expose(), now).await {
+                match testing::verdict_of(registry, &name, known.secret.expose(), None, now).await {
                     Verdict::Refused(AuthenticationRefusal::InvalidCredentials) => {
                         return Some(wrong(principal, &format!("does not bind as {name}")));
                     }
@@ -428,29 +426,6 @@ async fn check_secrets(registry: &Registry, oracle: &Oracle) -> Option<Fault> {
         }
     }
     None
-}
-
-async fn verdict(registry: &Registry, name: &str, secret: &[u8], now: Timestamp) -> Verdict {
-    match registry.authenticate(
-        name,
-        secret,
-        None,
-        now,
-        Instant::now(),
-        &mut crate::access::Entitlements::default(),
-    ) {
-        Authentication::Done(verdict) => verdict,
-        Authentication::Pending(mut attempt) => {
-            let outcome = (&mut attempt.outcome).await.ok();
-            registry.conclude(
-                &attempt,
-                outcome,
-                now,
-                Instant::now(),
-                &mut crate::access::Entitlements::default(),
-            )
-        }
-    }
 }
 
 fn wrong(principal: &oracle::Principal, what: &str) -> Fault {

@@ -2,17 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{AccountChanges, NewSecret, ProviderChanges, SeedOptions, SeedPlan, update_account};
+use crate::access::Entitlements;
 use crate::auth::{Argon2Parameters, HashBounds, HashPoolSettings, TokenKeys, TokenSecret};
 use crate::config::{
     Seed, SeedAccount, SeedBinding, SeedGrant, SeedGroup, SeedProvider, SeedRole, SeedSubject, SeedToken,
 };
 use crate::directory::{EntryId, Snapshot, Tree};
-use crate::model::{AccountKind, AccountNumber, Actor, Intent, InternalAccount};
+use crate::model::{AccountKind, AccountNumber, Actor, Intent, InternalAccount, Timestamp};
 use crate::registry::{
     Authentication, ChangeError, EventQuery, NewToken, Registry, RegistrySettings, Transaction, Verdict,
 };
@@ -185,25 +187,23 @@ pub(crate) fn holders(snapshot: &Snapshot, tree: &Tree, attribute: &str, value: 
 
 /// What becomes of a name and a secret.
 pub(crate) fn verdict(registry: &Registry, name: &str, secret: &[u8]) -> Verdict {
-    let now = crate::model::Timestamp::now();
-    match registry.authenticate(
-        name,
-        secret,
-        None,
-        now,
-        Instant::now(),
-        &mut crate::access::Entitlements::default(),
-    ) {
+    wait(verdict_of(registry, name, secret, None, Timestamp::now()))
+}
+
+/// The same of a client at `source`, at `now`.
+pub(crate) async fn verdict_of(
+    registry: &Registry,
+    name: &str,
+    secret: &[u8],
+    source: Option<IpAddr>,
+    now: Timestamp,
+) -> Verdict {
+    let mut entitlements = Entitlements::default();
+    match registry.authenticate(name, secret, source, now, Instant::now(), &mut entitlements) {
         Authentication::Done(verdict) => verdict,
         Authentication::Pending(mut attempt) => {
-            let outcome = wait(async { (&mut attempt.outcome).await.ok() });
-            registry.conclude(
-                &attempt,
-                outcome,
-                now,
-                Instant::now(),
-                &mut crate::access::Entitlements::default(),
-            )
+            let outcome = (&mut attempt.outcome).await.ok();
+            registry.conclude(&attempt, outcome, now, Instant::now(), &mut entitlements)
         }
     }
 }

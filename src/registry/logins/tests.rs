@@ -2,15 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::*;
 use crate::config::Seed;
 use crate::model::{AccountKind, Key};
+use crate::registry::EventQuery;
 use crate::registry::commands::testing::{
-    account, actor, apply, binds, count_events, provider, registry, registry_over, token, wait,
+    account, actor, apply, binds, count_events, provider, registry, registry_over, token, verdict_of, wait,
 };
-use crate::registry::{Authentication, EventQuery};
 use crate::secret::Secret;
 use crate::store::{MemoryStore, Store};
 
@@ -32,26 +31,7 @@ fn portal(store: Arc<dyn Store>) -> (Arc<Registry>, TokenNumber, Secret) {
 /// Binds from an address with a secret that is remembered.
 fn bind_from(registry: &Registry, secret: &[u8], last: u8) {
     let source = Some(IpAddr::from([192, 0, 2, last]));
-    match registry.authenticate(
-        "portal",
-        secret,
-        source,
-        Timestamp::now(),
-        Instant::now(),
-        &mut crate::access::Entitlements::default(),
-    ) {
-        Authentication::Done(_) => {}
-        Authentication::Pending(mut attempt) => {
-            let outcome = wait(async { (&mut attempt.outcome).await.ok() });
-            registry.conclude(
-                &attempt,
-                outcome,
-                Timestamp::now(),
-                Instant::now(),
-                &mut crate::access::Entitlements::default(),
-            );
-        }
-    }
+    wait(verdict_of(registry, "portal", secret, source, Timestamp::now()));
 }
 
 fn events(registry: &Arc<Registry>, action: Action) -> Vec<Event> {
@@ -217,7 +197,7 @@ fn flushes_at_the_same_time_lose_and_double_nothing() {
     let (registry, number, secret) = portal(Arc::new(MemoryStore::new()));
     wait(async {
         for round in 0..50 {
-            bind_from_async(&registry, secret.expose()).await;
+            verdict_of(&registry, "portal", secret.expose(), None, Timestamp::now()).await;
             let flush = registry.flush_logins();
             if round % 3 == 0 {
                 // Dropped at once.
@@ -233,29 +213,6 @@ fn flushes_at_the_same_time_lose_and_double_nothing() {
     let logins = events(&registry, Action::Login);
     assert_eq!(logins.iter().map(|event| event.count).sum::<u64>(), 50);
     assert_eq!(registry.last_used_token(number).unwrap().count, 50);
-}
-
-async fn bind_from_async(registry: &Registry, secret: &[u8]) {
-    match registry.authenticate(
-        "portal",
-        secret,
-        None,
-        Timestamp::now(),
-        Instant::now(),
-        &mut crate::access::Entitlements::default(),
-    ) {
-        Authentication::Done(_) => {}
-        Authentication::Pending(mut attempt) => {
-            let outcome = (&mut attempt.outcome).await.ok();
-            registry.conclude(
-                &attempt,
-                outcome,
-                Timestamp::now(),
-                Instant::now(),
-                &mut crate::access::Entitlements::default(),
-            );
-        }
-    }
 }
 
 #[test]
