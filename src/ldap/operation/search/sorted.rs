@@ -411,11 +411,11 @@ impl Sending {
     /// or not be among the results any more.
     fn behind(&self, before: &Place, keys: &SortKeys, reader: &TreeReader<'_>) -> usize {
         let ids = &self.order.ids;
-        let mut own = Vec::new();
-        let mut order_of = |id: u32| {
-            append_key(keys, reader, EntryId::from_raw(id), &mut own);
-            shorten(&mut own);
-            own.clone()
+        let order_of = |id: u32| {
+            let mut order = Vec::new();
+            append_key(keys, reader, EntryId::from_raw(id), &mut order);
+            shorten(&mut order);
+            order
         };
         let place = ids.iter().position(|id| *id == before.last.raw());
         if let Some(place) = place
@@ -426,14 +426,17 @@ impl Sending {
         // Those that are alike stand in the order of their ids, if that was all of what they are sorted by; else some of
         // them may come twice, but none is left out.
         let is_whole = before.order.len() <= ORDER_OCTETS_MAX;
-        let beginning = |order: &[u8]| order.get(..ORDER_OCTETS_MAX).unwrap_or(order).to_vec();
-        let wanted = beginning(&before.order);
-        ids.partition_point(|id| match beginning(&order_of(*id)).cmp(&wanted) {
+        ids.partition_point(|id| match beginning(&order_of(*id)).cmp(beginning(&before.order)) {
             Ordering::Less => true,
             Ordering::Equal => is_whole && *id <= before.last.raw(),
             Ordering::Greater => false,
         })
     }
+}
+
+/// What of it orders by itself, and is no digest.
+fn beginning(order: &[u8]) -> &[u8] {
+    order.get(..ORDER_OCTETS_MAX).unwrap_or(order)
 }
 
 /// Leaves of what an entry is sorted by the first [`ORDER_OCTETS_MAX`] octets, and where there were more a digest of all of
