@@ -20,7 +20,7 @@ use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
 use crate::net::{
     AuthoritiesDigest, ClientCertificate, ConnectionRefused, Peer, Permit, Presence, Secured, SourceTurns,
-    Stream, Tls, Turn, Turns, linger,
+    Stream, Tls, Turn, Turns, let_others_first, linger,
 };
 use crate::registry::Registry;
 use crate::seldom::{self, Seldom};
@@ -221,7 +221,7 @@ impl Connection<'_> {
             match self.session.next() {
                 // Its turn is over, or what was full is empty again: there may be whole messages left.
                 Next::Read if (taken > 0 || was_full) && !self.input.is_empty() => {
-                    tokio::task::yield_now().await;
+                    let_others_first().await;
                 }
                 // All that was received is answered.
                 Next::Read if self.input.has_ended() => {
@@ -231,7 +231,7 @@ impl Connection<'_> {
                 Next::Read => self.read(&mut stream).await?,
                 Next::Work => {
                     // Others have their turn first.
-                    tokio::task::yield_now().await;
+                    let_others_first().await;
                     self.read_what_is_there(&mut stream).await?;
                     let worked = self.turn(|session, _, output, moment| session.work(output, moment)).await;
                     if let Err(limit) = worked {

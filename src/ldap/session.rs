@@ -190,7 +190,7 @@ impl Session {
         // nothing more may come that would have it looked at.
         let mut is_begun = finding.is_some();
         while self.takes_requests(output)
-            && (std::mem::take(&mut is_begun) || self.evaluator.work() - begun < self.turn_work())
+            && (std::mem::take(&mut is_begun) || self.evaluator.work() - begun < TURN_WORK)
         {
             // Taken anew for each: a bind is decided by the newest snapshot, and the search behind it
             // must not be answered from an older one that does not know its token.
@@ -379,11 +379,6 @@ impl Session {
     /// The same with what was done apart from that, of which nothing but the turns of others depends.
     pub fn cost(&self) -> u64 {
         self.work_done() + self.entitlements.cost_apart()
-    }
-
-    /// What one turn may cost.
-    fn turn_work(&self) -> u64 {
-        if self.is_bound() { TURN_WORK } else { TURN_WORK_BEFORE_BIND }
     }
 
     /// Whether so much waits to be written that no more is done before it has left.
@@ -661,7 +656,7 @@ impl Session {
     fn abandon_ahead(&mut self, mut input: &[u8]) {
         let limits = self.decode_limits();
         let begun = self.evaluator.work();
-        while self.evaluator.work() - begun < self.turn_work()
+        while self.evaluator.work() - begun < TURN_WORK
             && let Ok(Some(frame)) = frame::next(input, self.message_size_max())
             && let Ok(message) = message::decode(&frame, &limits)
             && let Request::Abandon { message_id } = message.request
@@ -686,11 +681,9 @@ fn octets(limit: u64) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// What one turn of a connection may cost, in elements of filters and values of entries that are looked at: less than
-/// half a millisecond. Then others have their turn.
-const TURN_WORK: u64 = 10_000;
-/// The same before a successful bind: less than half a millisecond.
-const TURN_WORK_BEFORE_BIND: u64 = 5_000;
+/// What one turn of a connection may cost, in elements of filters and values of entries that are looked at: some 250
+/// microseconds. Then others have their turn.
+const TURN_WORK: u64 = 5_000;
 /// What a request costs beside that.
 const WORK_OF_A_REQUEST: u64 = 100;
 /// The tag octet of a BindRequest.

@@ -47,7 +47,7 @@ pub use server_certificate::{KeyKind, ServerCertificate};
 pub use source::ClientSource;
 pub use tls::{Tls, TlsFiles};
 pub use tls_fault::{TlsError, TlsFile, TlsWarning};
-pub use turns::{SourceTurns, Turn, Turns};
+pub use turns::{SourceTurns, Turn, Turns, let_others_first};
 pub use watched::{Answering, Requests, Watched};
 pub use write_deadline::WriteDeadline;
 

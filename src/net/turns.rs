@@ -1,7 +1,7 @@
 //! Turns go by source first, then by connection: a source of which a turn was long has no more turns at a time than
 //! there are network threads, however many connections it has, so that everybody else waits for as many at most.
-//! Behind one that could not be cut short, such as the decoding of a large filter, it rests for as long as that took: then
-//! half of the time nobody has to wait for it at all.
+//! Behind one that could not be cut short, such as the decoding of a large filter, it rests for twice as long as that took:
+//! then most of the time nobody has to wait for it at all.
 //!
 //! The networks of IPv6 that a source lies in are held up with it, with some more turns at a time: whoever has a /48 has
 //! 65,536 sources.
@@ -9,8 +9,10 @@
 //! A source whose turns are all short is not held up, and asks a number or three that others may write.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -94,10 +96,22 @@ impl SourceTurns {
     pub async fn take(&self, now: Instant) -> Option<Turn<'_>> {
         let widest = self.lines.iter().rposition(|line| line.is_paced(now))?;
         let mut permits = Vec::with_capacity(widest + 1);
+        let mut has_waited = false;
         // Of a network's turns each source waits for as many at most as it would have alone.
         for line in self.lines.iter().take(widest + 1) {
-            // It is never closed.
-            permits.extend(line.permits.acquire().await.ok());
+            let permit = match line.permits.try_acquire() {
+                Ok(permit) => Some(permit),
+                Err(_) => {
+                    has_waited = true;
+                    // It is never closed.
+                    line.permits.acquire().await.ok()
+                }
+            };
+            permits.extend(permit);
+        }
+        // Otherwise all connections of a source would hand the turn on before anybody looks for what has come from others.
+        if has_waited {
+            let_others_first().await;
         }
         let rest = self.rest(Instant::now());
         if !rest.is_zero() {
@@ -141,10 +155,27 @@ impl SourceTurns {
         let taken = ended.saturating_duration_since(begun);
         if taken > TURN_TIME {
             let rest_max = REST_MAX.max(Duration::from_micros(work.saturating_mul(TIME_OF_WORK)));
-            let rest = taken.min(rest_max);
+            let rest = 2 * taken.min(rest_max);
             self.lines.iter().for_each(|line| line.rest_until(ended, rest / line.allowance));
         }
     }
+}
+
+/// Goes on when everybody has had a turn who waits for one by now, also those of whom nobody has heard yet because nobody
+/// has looked for what has come.
+pub async fn let_others_first() {
+    // Runs out of what is ready, then looks for what has come.
+    tokio::task::yield_now().await;
+    // Who has yielded is woken behind those, but the runtime runs first whom it woke last: once more, to its queue's end.
+    let mut is_behind = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut is_behind, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Line {
@@ -204,7 +235,7 @@ const WORK_IN_A_MICROSECOND: u64 = 20;
 pub(super) const WORK_OF_A_HANDSHAKE: u64 = 10_000;
 /// What is counted is cut into turns that are over by then.
 const TURN_TIME: Duration = Duration::from_millis(1);
-/// No rest is longer behind a turn whose work does not explain it: it may have taken so long because the machine did
+/// No turn counts for longer whose work does not explain it: it may have taken so long because the machine did
 /// something else.
 /// No limit of the config: it is there to be short for who rests, however large the machine.
 const REST_MAX: Duration = Duration::from_millis(20);
@@ -252,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_rests_for_as_long_as_a_turn_took_that_was_not_cut_short() {
+    fn a_source_rests_for_twice_as_long_as_a_turn_took_that_was_not_cut_short() {
         let turns = Turns::new(1);
         let (one, other) = (turns.of(&from("192.0.2.1")), turns.of(&from("192.0.2.2")));
         let begun = Instant::now();
@@ -260,14 +291,14 @@ mod tests {
         one.rest_behind(LONG_TURN, begun, after(1));
         assert!(one.rest(after(1)).is_zero());
         one.rest_behind(LONG_TURN, begun, after(7));
-        assert_eq!(one.rest(after(7)).as_micros().div_ceil(1_000), 7);
-        assert_eq!(one.rest(after(10)).as_micros().div_ceil(1_000), 4);
-        assert!(one.rest(after(14)).is_zero() && other.rest(after(7)).is_zero());
+        assert_eq!(one.rest(after(7)).as_micros().div_ceil(1_000), 14);
+        assert_eq!(one.rest(after(10)).as_micros().div_ceil(1_000), 11);
+        assert!(one.rest(after(21)).is_zero() && other.rest(after(7)).is_zero());
         one.rest_behind(LONG_TURN, begun, after(1_000));
-        assert_eq!(one.rest(after(1_000)).as_micros().div_ceil(1_000), 20);
+        assert_eq!(one.rest(after(1_000)).as_micros().div_ceil(1_000), 40);
         // As much was done, and could not be cut.
         one.rest_behind(2_000_000, begun, after(1_000));
-        assert_eq!(one.rest(after(1_000)).as_micros().div_ceil(1_000), 1_000);
+        assert_eq!(one.rest(after(1_000)).as_micros().div_ceil(1_000), 2_000);
     }
 
     #[test]
@@ -307,7 +338,7 @@ mod tests {
         let after = now + Duration::from_millis(8);
         hosts[0].rest_behind(LONG_TURN, now, after);
         let rests = [&hosts[0], &near[0], &hosts[1]].map(|host| host.rest(after).as_micros().div_ceil(1_000));
-        assert_eq!(rests, [8, 4, 2]);
+        assert_eq!(rests, [16, 8, 4]);
     }
 
     #[test]
@@ -321,5 +352,36 @@ mod tests {
             drop(turns.of(&from(&format!("10.0.{}.{}", number / 250, number % 250))));
         }
         assert!(turns.sources.lock().unwrap().len() < 500);
+    }
+
+    #[test]
+    fn who_was_not_heard_of_yet_comes_first_too() {
+        use std::io::Write;
+        use std::sync::atomic::AtomicUsize;
+        use tokio::io::AsyncReadExt;
+
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build().unwrap();
+        let heard = Arc::new(AtomicUsize::new(0));
+        let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        there.set_nonblocking(true).unwrap();
+        let counted = Arc::clone(&heard);
+        let turns = async move {
+            let mut there = tokio::net::UnixStream::from_std(there).unwrap();
+            let other = tokio::spawn(async move {
+                while there.read_u8().await.is_ok() {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let_others_first().await;
+            for turn in 1..=100 {
+                here.write_all(b"x").unwrap();
+                let_others_first().await;
+                assert_eq!(heard.load(Ordering::Relaxed), turn);
+            }
+            drop(here);
+            other.await.unwrap();
+        };
+        runtime.block_on(async { tokio::spawn(turns).await.unwrap() });
     }
 }
