@@ -2,8 +2,10 @@
 
 use super::entry::Entry;
 use super::entry_id::EntryId;
+use super::evaluator::Evaluator;
 use super::prepared::FilterBounds;
 use super::reader::TreeReader;
+use super::value_cursor::{Met, ValueCursor};
 use crate::schema::{AttributeId, MatchingRule, RuleKind, Schema};
 
 /// One key of an order: an attribute by an ordering rule.
@@ -17,6 +19,17 @@ pub struct SortKey {
 /// An order of entries: by the first key, then by the others, then by id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SortKeys(Vec<SortKey>);
+
+/// How far it is found what an entry is sorted by: it may have more values than are looked at in one turn.
+#[derive(Debug, Default)]
+pub struct OrderOfEntry {
+    /// Which key is next.
+    key: usize,
+    is_begun: bool,
+    cursor: ValueCursor,
+    /// Of the values so far.
+    least: Option<Vec<u8>>,
+}
 
 /// Why results cannot be sorted so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,29 +76,39 @@ impl SortKey {
         Ok(Self { attribute: id, rule: rule.ok_or(SortFault::Rule)?, reverse })
     }
 
-    /// Appends what the entry has for this key: the least of its values, or, without one, more than any value (RFC
-    /// 2891 section 2.2). Says what that was in work.
-    fn append(&self, reader: &TreeReader<'_>, id: EntryId, entry: &Entry, out: &mut Vec<u8>) -> u64 {
-        let mut least: Option<Vec<u8>> = None;
+    /// Finds the least of the values that the entry has for this key, until so much is done in all; says whether all were
+    /// looked at.
+    fn find_least(
+        &self,
+        found: &mut OrderOfEntry,
+        reader: &TreeReader<'_>,
+        (id, entry): (EntryId, &Entry),
+        evaluator: &mut Evaluator,
+        enough: u64,
+    ) -> bool {
+        let types = reader.subtypes(self.attribute);
+        if !std::mem::replace(&mut found.is_begun, true) {
+            let cost = |attribute: &AttributeId| reader.cost_of_values(id, entry, *attribute);
+            evaluator.add_work(WORK_OF_A_KEY + types.iter().map(cost).sum::<u64>());
+        }
+        let (cursor, least) = (&mut found.cursor, &mut found.least);
         let mut form = Vec::new();
-        let mut work = 0;
-        for &attribute in reader.subtypes(self.attribute) {
-            work += reader.cost_of_values(id, entry, attribute);
-            reader.values(id, entry, attribute, &mut |value| {
+        cursor.go_on(reader, (id, entry), types, &[], &mut |met| {
+            let mut work = 1;
+            if let Met::Value(value) = met {
                 form.clear();
                 let is_valid = self.rule.normalize(value, &mut form).is_ok();
-                work += 1 + self.rule.cost_of_preparing(value, form.len());
-                match &mut least {
+                work += self.rule.cost_of_preparing(value, form.len());
+                match least {
                     _ if !is_valid => {}
-                    None => least = Some(std::mem::take(&mut form)),
+                    None => *least = Some(std::mem::take(&mut form)),
                     Some(least) if form < *least => std::mem::swap(least, &mut form),
                     Some(_) => {}
                 }
-                true
-            });
-        }
-        self.append_form(least.as_deref(), out);
-        work
+            }
+            evaluator.add_work(work);
+            evaluator.work() < enough
+        })
     }
 
     /// Octets that compare as the forms do, whatever stands behind them.
@@ -126,10 +149,27 @@ impl SortKeys {
         }
     }
 
-    /// Appends octets that compare among entries as the order says; entries with the same octets are ordered by id.
-    /// Says what that was in work.
-    pub fn append(&self, reader: &TreeReader<'_>, id: EntryId, entry: &Entry, out: &mut Vec<u8>) -> u64 {
-        self.0.iter().map(|key| key.append(reader, id, entry, out)).sum()
+    /// Appends octets that compare among entries as the order says; entries with the same octets are ordered by id. Of each
+    /// key that is the least of the entry's values, or, without one, more than any value (RFC 2891 section 2.2). Goes on
+    /// from where `found` is until all of it is appended (`true`) or so much work is done in all; something is done in any
+    /// case.
+    pub fn append(
+        &self,
+        found: &mut OrderOfEntry,
+        reader: &TreeReader<'_>,
+        (id, entry): (EntryId, &Entry),
+        out: &mut Vec<u8>,
+        evaluator: &mut Evaluator,
+        enough: u64,
+    ) -> bool {
+        while let Some(key) = self.0.get(found.key) {
+            if !key.find_least(found, reader, (id, entry), evaluator, enough) {
+                return false;
+            }
+            key.append_form(found.least.as_deref(), out);
+            *found = OrderOfEntry { key: found.key + 1, ..OrderOfEntry::default() };
+        }
+        true
     }
 
     /// Where an assertion value stands in the order, as octets that compare with [`SortKeys::append`]'s: behind all
@@ -151,6 +191,8 @@ impl SortKeys {
     }
 }
 
+/// What a key costs beside the values that are looked at.
+const WORK_OF_A_KEY: u64 = 4;
 const HAS_VALUE: u8 = 1;
 const HAS_NONE: u8 = 2;
 

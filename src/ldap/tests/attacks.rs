@@ -6,6 +6,8 @@ use std::time::Duration;
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope};
 
 use super::client::{Client, element, encode, search, with_controls};
+use super::orders::{Controls, list_view, order};
+use super::paging::{PAGED, page_value};
 use super::world::{APP, APP_TOKEN, BASE, MAIN, STAFF, Wishes, World};
 use crate::config::{Limit, Limits};
 use crate::directory::filter::FilterItem;
@@ -484,6 +486,41 @@ fn turns_of_values(client: &mut Client, base: &str, attribute: &str, about: &[Ve
         if let Some(result) = messages.iter().find_map(|message| super::client::result_of(&message.op)) {
             return (result.code.clone() as i64, turns, most);
         }
+    }
+}
+
+#[test]
+fn what_many_values_are_sorted_by_is_found_in_turns() {
+    let world = crowd(20_000, Limits::default());
+    let mut reader = Client::reader(&world);
+    let request = search(STAFF_DN, LdapSearchScope::Base, "(objectClass=*)", &["1.1"]);
+    // The most that one turn did, and what all of it was.
+    let mut ask = |controls: &Controls<'_>| {
+        let message = encode(reader.id(), LdapOp::SearchRequest(request.clone()));
+        reader.push(&with_controls(&message, controls));
+        let (mut all, mut most) = (0, 0);
+        loop {
+            let before = reader.session.work_done();
+            let (messages, _) = reader.step();
+            let work = reader.session.work_done() - before;
+            (all, most) = (all + work, most.max(work));
+            let result = messages.iter().find_map(|message| super::client::result_of(&message.op));
+            if let Some(result) = result {
+                assert_eq!(result.code.clone() as i64, 0);
+                return (all, most);
+            }
+        }
+    };
+    let by_members = order(true, &[("memberUid", None, false)]);
+    let window = || list_view(0, 1, element(0x81, b"user-1"), None);
+    for (name, controls) in [
+        ("sorted", vec![by_members.clone()]),
+        ("a view", vec![by_members.clone(), window()]),
+        ("the view again, whose order is kept", vec![by_members.clone(), window()]),
+        ("a page", vec![by_members, (PAGED, true, Some(page_value(1, b"")))]),
+    ] {
+        let (all, most) = ask(&controls);
+        assert!(all > 20_000 && most < 12_000, "{name}: {all}, in one turn {most}");
     }
 }
 

@@ -7,14 +7,12 @@ use ldap3_proto::proto::LdapSearchScope::Subtree;
 
 use super::client::{Client, Reply, search};
 use super::orders::{Controls, VIEWED, ask, context_id, list_view, offset, order};
-use super::paging::page_value;
+use super::paging::{PAGED, page_value};
 use super::world::{APP, BASE, BOB, HIDDEN, LEGACY_TOKEN, MAIN, STAFF, Wishes, World, group};
 use crate::config::Limits;
 use crate::directory::{EntryId, TreeReader, Visibility};
 use crate::model::{AccountNumber, Membership, Record};
 use crate::plain::search_grant;
-
-const PAGED: &str = "1.2.840.113556.1.4.319";
 
 /// How a sequence goes on: pages or a list view, in an order or in none.
 #[derive(Clone, Copy, Debug)]

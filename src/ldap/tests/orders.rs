@@ -3,14 +3,13 @@
 use ldap3_proto::proto::{LdapOp, LdapSearchRequest, LdapSearchScope};
 
 use super::client::{Client, Reply, element, encode, search, with_controls};
-use super::paging::page_value;
+use super::paging::{PAGED, page_value};
 use super::world::{BASE, MAIN, OTHER_BASE, VAULT, Wishes, World};
 use crate::config::Limits;
 use crate::ldap::session::Next;
 use crate::model::{AccountNumber, Attribute, Key, Record};
 use crate::plain::search_grant;
 
-const PAGED: &str = "1.2.840.113556.1.4.319";
 pub(super) const SORT: &str = "1.2.840.113556.1.4.473";
 const SORTED: &str = "1.2.840.113556.1.4.474";
 pub(super) const VIEW: &str = "2.16.840.1.113730.3.4.9";

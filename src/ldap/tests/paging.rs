@@ -10,7 +10,7 @@ use crate::config::Limits;
 use crate::model::{AccountNumber, Timestamp};
 use crate::plain::search_grant;
 
-const PAGED: &str = "1.2.840.113556.1.4.319";
+pub(super) const PAGED: &str = "1.2.840.113556.1.4.319";
 const PEOPLE: u32 = 250;
 
 fn world(limits: Limits) -> World {

@@ -319,6 +319,17 @@ pub const ALL: &[Attack] = &[
         ..AFTER_BIND
     },
     Attack {
+        name: "everything again and again, by one address",
+        whom: Whom::Reader,
+        rate: 1_000,
+        way: Way::Ask {
+            before: 0,
+            differs: false,
+            ask: |_, _| vec![(search_all(2, BASE, 2, &element(0x87, b"objectClass")), &[0])],
+        },
+        ..AFTER_BIND
+    },
+    Attack {
         name: "a large group, not read",
         whom: Whom::Reader,
         connections: 200,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::SearchLimits;
-use super::sorted::{Progress, Sorted, WORK_OF_A_MERGE};
+use super::sorted::{Progress, Sorted, Taken, WORK_OF_A_RUN};
 use crate::access::{Denied, Entitlements, Identity, authorise};
 use crate::config::Limit;
 use crate::directory::{
@@ -375,26 +375,36 @@ impl Search {
         moment: Moment,
     ) -> Batch {
         let output_enough = output.len() + BATCH_OCTETS;
-        let work_enough = evaluator.work() + WORK_AT_ONCE;
+        // What was collected is sorted in the same turn.
+        let work_enough = evaluator.work() + WORK_AT_ONCE - WORK_OF_A_RUN;
         let mut allowance = BATCH_ENTRIES;
         while sorted.is_collecting() {
-            match self.next(evaluator, reader, &mut allowance) {
-                Found::Nothing => {}
+            let found = match sorted.unfinished() {
+                None => self.next(evaluator, reader, &mut allowance),
+                Some(id) => reader.entry(id).map_or(Found::Nothing, |entry| Found::Entry(id, entry)),
+            };
+            match found {
+                Found::Nothing => sorted.forget_unfinished(),
                 Found::Rest => return Batch::More,
                 Found::End(End::Complete) => evaluator.add_work(sorted.all_collected()),
                 Found::End(end) => return Batch::Done(end),
-                Found::Entry(id, entry) => match sorted.collect(reader, id, &entry) {
-                    Some(work) => evaluator.add_work(work),
-                    None => return self.without_memory(sorted),
-                },
+                Found::Entry(id, entry) => {
+                    match sorted.collect(reader, (id, &entry), evaluator, work_enough) {
+                        Taken::Whole => {}
+                        Taken::Part => return Batch::More,
+                        Taken::NoMemory => return self.without_memory(sorted),
+                    }
+                }
             }
             if evaluator.work() >= work_enough {
                 evaluator.add_work(sorted.end_run());
                 return Batch::More;
             }
         }
-        if let Progress::More = sorted.merge(reader, moment) {
-            evaluator.add_work(WORK_OF_A_MERGE);
+        if let Progress::More = sorted.merge(reader, moment, evaluator, work_enough) {
+            return Batch::More;
+        }
+        if let Progress::More = sorted.end_page(reader, evaluator, work_enough) {
             return Batch::More;
         }
         while let Some((id, entry)) = sorted.peek(reader) {
@@ -404,7 +414,10 @@ impl Search {
             sorted.advance(id);
             self.send(id, &entry, reader, output, evaluator);
             if self.page.as_ref().is_some_and(|page| page.size == self.sent) {
-                evaluator.add_work(sorted.end_page(reader, id, &entry));
+                sorted.begin_end_of_page();
+                if let Progress::More = sorted.end_page(reader, evaluator, work_enough) {
+                    return Batch::More;
+                }
             }
             if output.len() >= output_enough || evaluator.work() >= work_enough || self.large.is_some() {
                 return Batch::More;
@@ -526,6 +539,9 @@ impl Search {
         // What was found so far may be what is hidden now.
         if let Some((_, begun)) = &mut self.looking {
             **begun = LongLook::default();
+        }
+        if let Some(sorted) = &mut self.sorted {
+            sorted.narrow();
         }
         if let Some(large) = self.large.take() {
             self.again = Some(large.id);

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::directory::{Entry, EntryId, Shown, Snapshot, SortKeys, TreeReader};
+use crate::directory::{Entry, EntryId, Evaluator, OrderOfEntry, Shown, Snapshot, SortKeys, TreeReader};
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::memory::Holders;
 use crate::ldap::pages::{
@@ -29,6 +29,8 @@ pub(super) struct Sorted {
     is_shared: bool,
     /// What the last entry of the page is sorted by.
     last_order: Vec<u8>,
+    /// As long as that is not found.
+    ending: Option<OrderOfEntry>,
     phase: Phase,
 }
 
@@ -49,8 +51,18 @@ pub(super) enum ListViewTarget {
 
 /// Whether a phase is at its end.
 pub(super) enum Progress {
+    /// Others have their turn first.
     More,
     Done,
+}
+
+/// What became of an entry that was found.
+pub(super) enum Taken {
+    Whole,
+    /// Others have their turn first: it is still the one in [`Sorted::unfinished`].
+    Part,
+    /// There is no memory for it.
+    NoMemory,
 }
 
 enum Phase {
@@ -66,6 +78,8 @@ struct Collected {
     /// The sort keys, one behind the other.
     octets: Vec<u8>,
     items: Vec<Item>,
+    /// The entry of which only a part of the key stands behind those of the items.
+    unfinished: Option<(EntryId, OrderOfEntry)>,
     /// Places of items, each run sorted.
     runs: VecDeque<Vec<u32>>,
     /// Items from here on are in no run yet.
@@ -93,9 +107,29 @@ struct Sending {
     order: Arc<Order>,
     next: usize,
     end: usize,
+    placing: Placing,
     /// The place of a view's target from 1, and the last entry that was sent.
     target: u32,
     last: EntryId,
+}
+
+/// How far it is found where to begin.
+#[derive(Default)]
+struct Placing {
+    /// Between which places of the order it is, once the last entry of the page before is known not to be where it was.
+    between: Option<(usize, usize)>,
+    /// Of the entry that is compared with.
+    found: OrderOfEntry,
+    octets: Vec<u8>,
+}
+
+/// What is there to find an order with, for one turn.
+struct Finding<'t, 'a> {
+    keys: &'t SortKeys,
+    reader: &'t TreeReader<'a>,
+    evaluator: &'t mut Evaluator,
+    /// When so much is done in all, others have their turn.
+    enough: u64,
 }
 
 /// What of the order is asked for.
@@ -124,13 +158,15 @@ impl Sorted {
             None => Phase::Collecting(Collected {
                 octets: Vec::new(),
                 items: Vec::new(),
+                unfinished: None,
                 runs: VecDeque::new(),
                 run_start: 0,
                 merge: None,
                 memory: pages.sort_memory(holders),
             }),
         };
-        Self { keys, key, pages, holders, before, list_view, is_shared, last_order: Vec::new(), phase }
+        let (last_order, ending) = (Vec::new(), None);
+        Self { keys, key, pages, holders, before, list_view, is_shared, last_order, ending, phase }
     }
 
     pub(super) fn is_list_view(&self) -> bool {
@@ -163,20 +199,57 @@ impl Sorted {
         }
     }
 
-    /// Takes an entry; says what that was in work, or that there is no memory for it.
-    pub(super) fn collect(&mut self, reader: &TreeReader<'_>, id: EntryId, entry: &Entry) -> Option<u64> {
-        let Phase::Collecting(collected) = &mut self.phase else { return Some(0) };
-        let start = collected.octets.len();
-        let mut work = self.keys.append(reader, id, entry, &mut collected.octets);
-        let key_end = collected.octets.len();
+    /// The entry of which a part was taken.
+    pub(super) fn unfinished(&self) -> Option<EntryId> {
+        match &self.phase {
+            Phase::Collecting(collected) => collected.unfinished.as_ref().map(|(id, _)| *id),
+            _ => None,
+        }
+    }
+
+    /// Forgets what depends on values that may be hidden now, as far as it is not whole.
+    pub(super) fn narrow(&mut self) {
+        match &mut self.phase {
+            Phase::Collecting(collected) => collected.begin_again(),
+            Phase::Sending(sending) => sending.placing = Placing::default(),
+            Phase::Merging(_) | Phase::GivenUp => {}
+        }
+        if self.ending.is_some() {
+            self.begin_end_of_page();
+        }
+    }
+
+    /// Forgets the entry of which a part was taken: it is not there any more.
+    pub(super) fn forget_unfinished(&mut self) {
+        if let Phase::Collecting(collected) = &mut self.phase {
+            collected.begin_again();
+            collected.unfinished = None;
+        }
+    }
+
+    /// Takes an entry, until so much work is done in all.
+    pub(super) fn collect(
+        &mut self,
+        reader: &TreeReader<'_>,
+        (id, entry): (EntryId, &Entry),
+        evaluator: &mut Evaluator,
+        enough: u64,
+    ) -> Taken {
+        let Phase::Collecting(collected) = &mut self.phase else { return Taken::Whole };
+        let (_, found) = collected.unfinished.get_or_insert_with(|| (id, OrderOfEntry::default()));
+        if !self.keys.append(found, reader, (id, entry), &mut collected.octets, evaluator, enough) {
+            return Taken::Part;
+        }
+        collected.unfinished = None;
+        let (start, key_end) = (collected.whole_octets(), collected.octets.len());
         if !collected.memory.grow((key_end - start + OCTETS_OF_AN_ITEM) as u64) {
-            return None;
+            return Taken::NoMemory;
         }
         collected.items.push(Item { id: id.raw(), key_end });
         if collected.items.len() - collected.run_start >= RUN_ITEMS {
-            work += collected.end_run();
+            evaluator.add_work(collected.end_run());
         }
-        Some(work)
+        Taken::Whole
     }
 
     /// Sorts what was collected since the last time; says what that was in work.
@@ -199,14 +272,22 @@ impl Sorted {
     }
 
     /// Merges runs for a while; when one is left, finds where to begin.
-    pub(super) fn merge(&mut self, reader: &TreeReader<'_>, moment: Moment) -> Progress {
+    pub(super) fn merge(
+        &mut self,
+        reader: &TreeReader<'_>,
+        moment: Moment,
+        evaluator: &mut Evaluator,
+        enough: u64,
+    ) -> Progress {
         if let Phase::Merging(collected) = &mut self.phase {
             if let Progress::More = collected.merge_some() {
+                evaluator.add_work(WORK_OF_A_MERGE);
                 return Progress::More;
             }
             let Phase::Merging(collected) = std::mem::replace(&mut self.phase, Phase::GivenUp) else {
                 return Progress::Done;
             };
+            evaluator.add_work(collected.items.len() as u64 / ITEMS_OF_ONE_WORK);
             let order = collected.into_order();
             // Whose rights have become fewer meanwhile has found too little for who has them again.
             if self.is_shared && visibility_digest(reader.visibility()) == self.key.visibility {
@@ -217,7 +298,8 @@ impl Sorted {
         if let Phase::Sending(sending) = &mut self.phase
             && sending.is_unplaced()
         {
-            sending.place(&self.keys, self.before.as_ref(), self.list_view.as_ref(), reader);
+            let finding = Finding { keys: &self.keys, reader, evaluator, enough };
+            return sending.place(self.before.as_ref(), self.list_view.as_ref(), finding);
         }
         Progress::Done
     }
@@ -243,12 +325,31 @@ impl Sorted {
         }
     }
 
-    /// Takes down what the last entry of a page is sorted by; says what that was in work.
-    pub(super) fn end_page(&mut self, reader: &TreeReader<'_>, id: EntryId, entry: &Entry) -> u64 {
+    /// The last entry of a page was sent.
+    pub(super) fn begin_end_of_page(&mut self) {
         self.last_order.clear();
-        let work = self.keys.append(reader, id, entry, &mut self.last_order);
+        self.ending = Some(OrderOfEntry::default());
+    }
+
+    /// Takes down what the last entry of a page is sorted by, if it was sent.
+    pub(super) fn end_page(
+        &mut self,
+        reader: &TreeReader<'_>,
+        evaluator: &mut Evaluator,
+        enough: u64,
+    ) -> Progress {
+        let Some(found) = &mut self.ending else { return Progress::Done };
+        if let Phase::Sending(sending) = &self.phase
+            && let Some(entry) = reader.entry(sending.last)
+        {
+            let own = (sending.last, &*entry);
+            if !self.keys.append(found, reader, own, &mut self.last_order, evaluator, enough) {
+                return Progress::More;
+            }
+        }
+        self.ending = None;
         shorten(&mut self.last_order);
-        work
+        Progress::Done
     }
 
     /// What the last entry of the page is sorted by, as [`shorten`] leaves it.
@@ -276,6 +377,19 @@ impl Sorted {
 }
 
 impl Collected {
+    /// How many octets are those of whole keys.
+    fn whole_octets(&self) -> usize {
+        self.items.last().map_or(0, |item| item.key_end)
+    }
+
+    /// Begins the key again of which a part stands there.
+    fn begin_again(&mut self) {
+        self.octets.truncate(self.whole_octets());
+        if let Some((_, found)) = &mut self.unfinished {
+            *found = OrderOfEntry::default();
+        }
+    }
+
     fn key(&self, place: u32) -> (&[u8], u32) {
         let place = place as usize;
         let start =
@@ -350,7 +464,8 @@ impl Collected {
 
 impl Sending {
     fn unplaced(order: Arc<Order>) -> Self {
-        Self { order, next: UNPLACED, end: 0, target: 0, last: EntryId::SUFFIX }
+        let placing = Placing::default();
+        Self { order, next: UNPLACED, end: 0, placing, target: 0, last: EntryId::SUFFIX }
     }
 
     fn is_unplaced(&self) -> bool {
@@ -360,77 +475,121 @@ impl Sending {
     /// Finds where to begin and to end.
     fn place(
         &mut self,
-        keys: &SortKeys,
         before: Option<&Place>,
         list_view: Option<&ListView>,
-        reader: &TreeReader<'_>,
-    ) {
+        finding: Finding<'_, '_>,
+    ) -> Progress {
         let count = self.order.ids.len();
         match (list_view, before) {
             (None, None) => (self.next, self.end) = (0, count),
-            (None, Some(before)) => (self.next, self.end) = (self.behind(before, keys, reader), count),
+            (None, Some(before)) => match self.placing.behind(&self.order.ids, before, finding) {
+                Some(next) => (self.next, self.end) = (next, count),
+                None => return Progress::More,
+            },
             (Some(list_view), _) => {
-                let target = self.target(&list_view.target, keys, reader);
+                let target = match &list_view.target {
+                    ListViewTarget::AtLeast(octets) => {
+                        match self.placing.at_least(&self.order.ids, octets, finding) {
+                            Some(before) => before + 1,
+                            None => return Progress::More,
+                        }
+                    }
+                    ListViewTarget::Offset { offset, content_count } => {
+                        place_of(*offset, *content_count, count)
+                    }
+                };
                 self.target = u32::try_from(target).unwrap_or(u32::MAX);
                 let place = target.saturating_sub(1);
                 self.next = place.saturating_sub(list_view.before as usize);
                 self.end = place.saturating_add(list_view.after as usize).saturating_add(1).min(count);
             }
         }
+        Progress::Done
     }
+}
 
-    /// The place of a view's target from 1; one more than there are when no entry is it.
-    fn target(&self, target: &ListViewTarget, keys: &SortKeys, reader: &TreeReader<'_>) -> usize {
-        let count = self.order.ids.len();
-        match target {
-            ListViewTarget::AtLeast(octets) => {
-                let mut own = Vec::new();
-                let before = self.order.ids.partition_point(|id| {
-                    append_key(keys, reader, EntryId::from_raw(*id), &mut own);
-                    own < *octets
-                });
-                before + 1
-            }
-            // The client's offset and count are a ratio; where it knows no count it takes ours.
-            ListViewTarget::Offset { offset, content_count } => {
-                let (offset, of) = (u64::from(*offset), u64::from(*content_count));
-                let ours = count as u64;
-                let place = match of {
-                    0 => offset,
-                    of if of == ours => offset,
-                    of if offset >= of => ours,
-                    _ if offset == 1 => 1,
-                    of => (offset * ours + of / 2) / of,
-                };
-                usize::try_from(place.clamp(u64::from(count > 0), ours)).unwrap_or(count)
-            }
-        }
+/// The place from 1 that a view's offset and count mean: they are a ratio, and where the client knows no count it takes
+/// ours.
+fn place_of(offset: u32, content_count: u32, count: usize) -> usize {
+    let (offset, of) = (u64::from(offset), u64::from(content_count));
+    let ours = count as u64;
+    let place = match of {
+        0 => offset,
+        of if of == ours => offset,
+        of if offset >= of => ours,
+        _ if offset == 1 => 1,
+        of => (offset * ours + of / 2) / of,
+    };
+    usize::try_from(place.clamp(u64::from(count > 0), ours)).unwrap_or(count)
+}
+
+/// `None`: others have their turn first.
+impl Placing {
+    /// How many entries come before these octets of the order.
+    fn at_least(&mut self, ids: &[u32], octets: &[u8], mut finding: Finding<'_, '_>) -> Option<usize> {
+        self.partition_point(ids, &mut finding, |_, order| order.as_slice() < octets)
     }
 
     /// The place behind the last entry of the page before, as it was sorted then: it may be sorted by something else now,
     /// or not be among the results any more.
-    fn behind(&self, before: &Place, keys: &SortKeys, reader: &TreeReader<'_>) -> usize {
-        let ids = &self.order.ids;
-        let order_of = |id: u32| {
-            let mut order = Vec::new();
-            append_key(keys, reader, EntryId::from_raw(id), &mut order);
-            shorten(&mut order);
-            order
-        };
-        let place = ids.iter().position(|id| *id == before.last.raw());
-        if let Some(place) = place
-            && order_of(before.last.raw()) == before.order
-        {
-            return place + 1;
+    fn behind(&mut self, ids: &[u32], before: &Place, mut finding: Finding<'_, '_>) -> Option<usize> {
+        let last = before.last.raw();
+        if self.between.is_none() {
+            finding.evaluator.add_work(ids.len() as u64 / ITEMS_OF_ONE_WORK);
+            if let Some(place) = ids.iter().position(|id| *id == last) {
+                let mut order = self.order_of(last, &mut finding)?;
+                shorten(&mut order);
+                if order == before.order {
+                    return Some(place + 1);
+                }
+            }
         }
         // Those that are alike stand in the order of their ids, if that was all of what they are sorted by; else some of
         // them may come twice, but none is left out.
         let is_whole = before.order.len() <= ORDER_OCTETS_MAX;
-        ids.partition_point(|id| match beginning(&order_of(*id)).cmp(beginning(&before.order)) {
-            Ordering::Less => true,
-            Ordering::Equal => is_whole && *id <= before.last.raw(),
-            Ordering::Greater => false,
+        self.partition_point(ids, &mut finding, |id, mut order| {
+            shorten(&mut order);
+            match beginning(&order).cmp(beginning(&before.order)) {
+                Ordering::Less => true,
+                Ordering::Equal => is_whole && id <= last,
+                Ordering::Greater => false,
+            }
         })
+    }
+
+    /// How many entries are before: all of those stand before all others.
+    fn partition_point(
+        &mut self,
+        ids: &[u32],
+        finding: &mut Finding<'_, '_>,
+        is_before: impl Fn(u32, Vec<u8>) -> bool,
+    ) -> Option<usize> {
+        let (mut low, mut high) = *self.between.get_or_insert((0, ids.len()));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            // It is within the order.
+            let id = *ids.get(middle)?;
+            if is_before(id, self.order_of(id, finding)?) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+            self.between = Some((low, high));
+        }
+        Some(low)
+    }
+
+    /// What an entry is sorted by now; nothing when it is not there any more.
+    fn order_of(&mut self, id: u32, finding: &mut Finding<'_, '_>) -> Option<Vec<u8>> {
+        let Finding { keys, reader, evaluator, enough } = finding;
+        if let Some(entry) = reader.entry(EntryId::from_raw(id)) {
+            let own = (EntryId::from_raw(id), &*entry);
+            if !keys.append(&mut self.found, reader, own, &mut self.octets, evaluator, *enough) {
+                return None;
+            }
+        }
+        self.found = OrderOfEntry::default();
+        Some(std::mem::take(&mut self.octets))
     }
 }
 
@@ -449,20 +608,17 @@ fn shorten(order: &mut Vec<u8>) {
     }
 }
 
-fn append_key(keys: &SortKeys, reader: &TreeReader<'_>, id: EntryId, out: &mut Vec<u8>) {
-    out.clear();
-    if let Some(entry) = reader.entry(id) {
-        keys.append(reader, id, &entry, out);
-    }
-}
-
 /// Of `Sending::next`: where to begin is not known yet.
 const UNPLACED: usize = usize::MAX;
 /// Entries that are sorted at once.
-const RUN_ITEMS: usize = 1_024;
+const RUN_ITEMS: usize = 256;
+/// What that is in work, at most.
+pub(super) const WORK_OF_A_RUN: u64 = RUN_ITEMS as u64 * RUN_ITEMS.ilog2() as u64;
 /// Entries that are merged in one turn: some hundred microseconds.
-const MERGED_ITEMS: u32 = 2_048;
+const MERGED_ITEMS: u32 = 1_024;
 /// What that is in work.
-pub(super) const WORK_OF_A_MERGE: u64 = 2 * MERGED_ITEMS as u64;
+const WORK_OF_A_MERGE: u64 = 2 * MERGED_ITEMS as u64;
+/// So many items are gone through, without what they are sorted by, for one unit of work.
+const ITEMS_OF_ONE_WORK: u64 = 16;
 /// Octets of an item beside its key, its places in two runs included.
 const OCTETS_OF_AN_ITEM: usize = size_of::<Item>() + 2 * size_of::<u32>();
