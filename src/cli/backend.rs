@@ -144,7 +144,7 @@ impl Backend {
                     Some(error) => error,
                 },
             };
-            let patience = patience.get_or_insert_with(|| Patience::new(settings));
+            let patience = patience.get_or_insert_with(|| Patience::new(&settings.limits));
             if patience.lasts(&error, tell) {
                 tokio::time::sleep(Patience::PAUSE).await;
                 continue;
@@ -366,6 +366,23 @@ impl Backend {
         if let Self::Own { registry, .. } = self {
             // It can only fail by a panic of the writer, whose caller has noticed.
             let _ = tokio::task::spawn_blocking(move || registry.close()).await;
+        }
+    }
+}
+
+/// Tries what needs the store for itself until no other process holds it, but not for long.
+///
+/// # Errors
+/// What it says last.
+pub(super) async fn in_turn<T>(
+    limits: &Limits,
+    mut attempt: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut patience = Patience::new(limits);
+    loop {
+        match attempt() {
+            Err(error) if patience.lasts(&error, tell) => tokio::time::sleep(Patience::PAUSE).await,
+            done => return done,
         }
     }
 }

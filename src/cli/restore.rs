@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::arguments::{PlaceArguments, load_settings};
-use super::backend::Backend;
+use super::backend::{Backend, in_turn};
 use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
 use crate::auth::{FINDING_KEY_NAME, TokenKeys, is_finding_file};
@@ -64,7 +64,7 @@ pub(super) async fn run(
     let mut settings = load_settings(&place.config()?)?;
     settings.data_dir = data_dir.unwrap_or(settings.data_dir);
     let examined = examine(&file)?;
-    let restoration = Restoration::begin(&settings.data_dir)?;
+    let restoration = in_turn(&settings.limits, || Restoration::begin(&settings.data_dir)).await?;
 
     let existing = restoration.existing();
     let again = match &existing {

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::arguments::{PlaceArguments, load_settings};
+use super::backend::in_turn;
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use crate::audit;
+use crate::config::Limits;
 use crate::directory::{SnapshotBuilder, name_key};
 use crate::model::{CustomAttribute, LdapProvider, Record, visible};
 use crate::store::{Missing, NewFile, SalvageRules, Salvaged, has_store, salvage, verify};
@@ -56,12 +58,15 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<(), Failure> {
     let SalvageArguments { output: file, force, data_dir } = arguments;
-    let data_dir = match data_dir {
+    let (data_dir, limits) = match data_dir {
         Some(data_dir) => {
             place.unused()?;
-            data_dir
+            (data_dir, Limits::default())
         }
-        None => load_settings(&place.config()?)?.data_dir,
+        None => {
+            let settings = load_settings(&place.config()?)?;
+            (settings.data_dir, settings.limits)
+        }
     };
     if !has_store(&data_dir) {
         return Err(Failure::new(Exit::Failed, format!("there is no store in {}", data_dir.display())));
@@ -69,7 +74,8 @@ pub(super) async fn run(
     let mut written = NewFile::create(&file, force)?;
     let scratch = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let rules = SalvageRules { digest: &audit::digest, misfit: &misfit, name_key: &name_key };
-    let salvaged = salvage(&data_dir, scratch, &rules, &mut written)?;
+    // Nothing is written before nobody else holds the store.
+    let salvaged = in_turn(&limits, || salvage(&data_dir, scratch, &rules, &mut written)).await?;
     let verified = written.finish(verify)?;
     let document = Document {
         output: &file,

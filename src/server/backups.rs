@@ -123,7 +123,7 @@ fn tidy(directory: &Path) -> io::Result<Vec<PathBuf>> {
         if name.ends_with(NAME_END) {
             files.push(entry.path());
         } else if name.ends_with(".partial") {
-            fs::remove_file(entry.path())?;
+            NewFile::remove_partial(&entry.path())?;
         }
     }
     // The time stands in front, and has one length.

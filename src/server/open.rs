@@ -35,7 +35,7 @@ pub fn open_in_turn(
     clock: &Arc<Clock>,
     opening: Opening,
 ) -> Result<Arc<Registry>, OpenError> {
-    let mut patience = Patience::new(settings);
+    let mut patience = Patience::new(&settings.limits);
     loop {
         match open_registry(settings, clock.clone(), opening) {
             Err(OpenError::Store(error))
@@ -101,9 +101,9 @@ pub struct Patience {
 
 impl Patience {
     /// From now on, for `store_wait_time`.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         let now = Instant::now();
-        Self { end: now.checked_add(settings.limits.store_wait_time).unwrap_or(now), is_told: false }
+        Self { end: now.checked_add(limits.store_wait_time).unwrap_or(now), is_told: false }
     }
 
     /// Whether to try again after [`Patience::PAUSE`], as another process holds the store. The first time `tell` is told

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::archive::{ArchiveError, ArchiveReader, Head, Summary};
 use super::contents::{Contents, Counts};
 use super::error::StoreError;
-use super::new_file::FileError;
+use super::new_file::{FileError, check_file};
 use crate::model::{Record, Timestamp};
 use crate::secret::Secret;
 
@@ -88,11 +88,12 @@ pub struct Verified {
     pub has_keys: bool,
 }
 
-/// Reads a backup to its end, and checks all of it.
+/// Reads a backup to its end, and checks all of it. It can be read again: a pipe is refused.
 ///
 /// # Errors
-/// [`BackupError::Unusable`], or it cannot be read.
+/// [`BackupError::Unusable`], [`FileError::NoFile`], or it cannot be read.
 pub fn examine(path: &Path) -> Result<Examined, BackupError> {
+    check_file(path)?;
     let mut contents = Contents::default();
     let (summary, _) = read(path, &mut |record| contents.take(record))?;
     contents.counts.meta = summary.head.meta;

@@ -3,11 +3,12 @@
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, renameat_with};
+use rustix::io::{Errno, retry_on_intr};
+use uuid::Uuid;
 
 use super::archive::READ_OCTETS;
 
@@ -94,17 +95,28 @@ impl NewFile {
             return Err(FileError::Exists { path: named.to_owned() });
         }
         let path = place.path;
+        remove_left(&path);
         let mut partial = path.as_os_str().to_owned();
-        partial.push(format!(".{}{PARTIAL_END}", std::process::id()));
+        partial.push(format!(".{}{PARTIAL_END}", Uuid::new_v4()));
         let partial = PathBuf::from(partial);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&partial)
-            .map_err(FileError::of_io(&partial, "make"))?;
+        let file = begin_partial(&partial).map_err(FileError::of_io(&partial, "make"))?;
         Ok(Self { out: Some(buffered(file)), path, partial: Some(partial), may_replace })
+    }
+
+    /// Removes a file that was not finished, unless somebody is writing it.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove_partial(path: &Path) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            // It is finished or gone, or is none.
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let is_left = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if is_left && is_at(&file, path)? { fs::remove_file(path) } else { Ok(()) }
     }
 
     /// Makes it durable, lets `read_back` read it, and gives it its name.
@@ -245,12 +257,67 @@ impl Place {
     }
 }
 
+/// Refuses what is there and no file that can be read more than once.
+///
+/// # Errors
+/// [`FileError::NoFile`], or it cannot be looked at.
+pub(super) fn check_file(path: &Path) -> Result<(), FileError> {
+    match Place::of(path)?.no_file() {
+        Some((_, what)) => Err(FileError::NoFile { path: path.to_owned(), what }),
+        None => Ok(()),
+    }
+}
+
+/// Makes a file that is locked as long as it is open: by that it is told from what a crash has left.
+fn begin_partial(path: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        // Not every file system can: there nothing is ever taken for left.
+        let locked = retry_on_intr(|| flock(&file, FlockOperation::LockExclusive));
+        // Somebody may have taken it for left before it was locked.
+        if locked.is_err() || is_at(&file, path)? {
+            return Ok(file);
+        }
+    }
+}
+
+/// Whether this file has this name.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(there) => {
+            let file = file.metadata()?;
+            Ok(there.is_file() && (there.dev(), there.ino()) == (file.dev(), file.ino()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes what a crash has left of earlier files for the same place; what cannot be removed stays.
+fn remove_left(path: &Path) {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let found = entry.file_name();
+        let middle = found.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
+        let middle = middle.and_then(|rest| rest.strip_prefix(b".")?.strip_suffix(PARTIAL_END.as_bytes()));
+        // A version before called it by a process.
+        let is_partial = middle.is_some_and(|middle| {
+            Uuid::try_parse_ascii(middle).is_ok()
+                || (!middle.is_empty() && middle.iter().all(u8::is_ascii_digit))
+        });
+        if is_partial {
+            let _ = NewFile::remove_partial(&entry.path());
+        }
+    }
+}
+
 fn buffered(file: File) -> BufWriter<File> {
     BufWriter::with_capacity(READ_OCTETS, file)
 }
 
-/// What a file is called that is not finished.
-pub(super) const PARTIAL_END: &str = ".partial";
+/// What a file is called that is not finished, behind its name and a random UUID.
+const PARTIAL_END: &str = ".partial";
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -260,7 +327,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
-    use rustix::fs::{FileType, Mode, mknodat};
+    use rustix::fs::{FileType, mknodat};
 
     use super::*;
 
@@ -272,6 +339,35 @@ mod tests {
         let mut file = NewFile::create_or_write_into(path, may_replace)?;
         file.write_all(b"new").unwrap();
         file.finish(done)
+    }
+
+    #[test]
+    fn what_a_crash_has_left_goes_and_what_somebody_writes_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let left = ["file.77.partial", "file.7b1b9a3e-6f0f-4c0e-9d1e-5a3f8f1f2a55.partial"];
+        // Somebody's, of another file, and none.
+        let others = ["file.mine.partial", "file.partial", "other.77.partial", "file.77.partial.bak"];
+        for name in left.iter().chain(&others) {
+            fs::write(path(name), "half").unwrap();
+        }
+        symlink("file.partial", path("file.78.partial")).unwrap();
+        let writing = NewFile::create(&path("file"), false).unwrap();
+        let partial = writing.partial.clone().unwrap();
+        for name in left {
+            assert!(!path(name).exists(), "{name}");
+        }
+        // As the server does in its directory, and another command for the same file.
+        NewFile::remove_partial(&partial).unwrap();
+        let second = NewFile::create(&path("file"), true).unwrap();
+        assert!(partial.exists() && second.partial.as_ref().unwrap().exists());
+        writing.finish(done).unwrap();
+        second.finish(done).unwrap();
+        NewFile::remove_partial(&partial).unwrap();
+        for name in others.iter().chain(&["file", "file.78.partial"]) {
+            assert!(path(name).exists(), "{name}");
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), others.len() + 2);
     }
 
     #[test]

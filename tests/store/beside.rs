@@ -149,6 +149,21 @@ fn who_wants_a_store_waits_for_its_holder() {
 }
 
 #[test]
+fn who_replaces_or_salvages_a_store_waits_for_its_holder() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    place.run(&["backup", "a.backup"]).exits(0);
+    for arguments in [&["salvage"][..], &["restore", "a.backup", "--replace"]] {
+        let held = Held::new(&place);
+        let mut waiting = Waiting::start(&place, arguments);
+        assert!(waiting.first_line().contains("waiting for process"), "{arguments:?}");
+        drop(held);
+        let (code, said) = waiting.end();
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn a_signal_ends_the_wait_for_a_holder() {
     let place = Place::new(SEED);
     place.run(&["apply", "--json"]).exits(0);
@@ -173,6 +188,9 @@ fn the_wait_for_a_holder_has_an_end() {
     let process = std::process::id().to_string();
     place.run(&["apply"]).exits(4).says(&["is held by process", &process, "nobody answers on its socket"]);
     place.run(&["serve"]).exits(4).says(&["is held by process", &process]);
+    std::fs::copy(place.path("data/journal/checkpoint"), place.path("a.backup")).unwrap();
+    place.run(&["restore", "a.backup", "--replace"]).exits(4).says(&["is held by process", &process]);
+    place.run(&["salvage"]).exits(4).says(&["is held by process", &process]);
     // Who only reads does without the holder.
     let listed = place.run(&["token", "list"]).exits(0);
     assert!(listed.stderr.contains("is held by process"), "{}", listed.stderr);
