@@ -83,16 +83,13 @@ pub(super) async fn run(
 
     let ended: Vec<&str> =
         if new_token_key { examined.contents.chosen_tokens().collect() } else { Vec::new() };
-    let (meta, set_aside) = restoration.restore(&file, FINDING_KEY_NAME, key.as_ref())?;
+    let drafted = restoration.draft(&file, FINDING_KEY_NAME, key.as_ref())?;
     if !ended.is_empty() {
-        end_tokens(&settings, &ended).await.map_err(|mut failure| {
-            failure.messages.push(format!(
-                "the store was restored, but these API tokens were not revoked; no secret leads to them any more: {}",
-                list(&ended)
-            ));
-            failure
-        })?;
+        // Before it is the store, which no start takes with another key.
+        let there = Settings { data_dir: drafted.directory().to_owned(), ..settings.clone() };
+        end_tokens(&there, &ended).await?;
     }
+    let (meta, set_aside) = restoration.finish(drafted)?;
     let document = Document {
         data_dir: &settings.data_dir,
         made: examined.made,
@@ -162,7 +159,7 @@ fn key_of(
     ))
 }
 
-/// Revokes tokens in the store that was just made, as the operator.
+/// Revokes tokens in the store that is being made, as the operator.
 async fn end_tokens(settings: &Settings, identifiers: &[&str]) -> Result<(), Failure> {
     let opening = Opening { makes_new_token_key: true, ..Opening::default() };
     let registry = open_registry(settings, Arc::new(Clock::of_system()), opening)?;

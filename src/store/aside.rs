@@ -1,8 +1,6 @@
 //! What a start cannot use is put aside, never deleted: `set-aside/` in the data directory.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
@@ -28,13 +26,7 @@ pub fn put(directory: &Path, path: &Path) -> Result<Option<PathBuf>, StoreError>
 /// It cannot be made durable; nothing of it is left.
 pub(super) fn put_octets(directory: &Path, path: &Path, octets: &[u8]) -> Result<PathBuf, StoreError> {
     let place = place_for(directory, &path.file_name().unwrap_or_default().to_string_lossy())?;
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&place)
-        .and_then(|mut file| file.write_all(octets).and_then(|()| file.sync_all()))
-        .map_err(|error| StoreError::from_io(&place, "write", error))
+    let written = super::directories::write_file(&place, octets)
         .and_then(|()| place.parent().map_or(Ok(()), super::directories::sync_directory));
     if let Err(error) = written {
         let _ = fs::remove_file(&place);

@@ -1,7 +1,8 @@
-//! Directories of the store: made for their owner alone, and durable.
+//! Directories and whole files of the store: made for their owner alone, and durable.
 
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::error::StoreError;
@@ -17,6 +18,17 @@ pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
         .create(path)
         .map_err(|error| StoreError::from_io(path, "create the directory", error))?;
     path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Makes a file that is not there, but for the name that its directory has of it.
+pub(super) fn write_file(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(octets).and_then(|()| file.sync_all()))
+        .map_err(|error| StoreError::from_io(path, "write", error))
 }
 
 /// Makes durable which files a directory has.

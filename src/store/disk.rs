@@ -25,9 +25,8 @@ use std::sync::{
 use std::thread::JoinHandle;
 
 use self::database::Database;
-pub(super) use self::database::database_in;
+pub(super) use self::database::{DATABASE, DATABASE_OLD, database_in, remove_database};
 use self::opening::Begun;
-pub(super) use self::opening::OLD as DATABASE_OLD;
 pub(super) use self::remains::Remains;
 use super::acknowledged::Acknowledged;
 use super::commit::{self, Prepared};

@@ -221,55 +221,22 @@ impl Ledger {
         Ok(Self { directory, checkpoint, head, segments: kept, meta })
     }
 
-    /// Makes a ledger in the place of the one that there may be, which is put to `aside`: empty, or with a checkpoint of the
-    /// items that `fill` hands over.
+    /// Writes a ledger into a data directory that has none: empty, or with a checkpoint of the items that `fill` hands over.
     ///
     /// # Errors
     /// It cannot be made durable, or what `fill` says.
-    pub(super) fn create(
-        directory: &Path,
-        meta: &Meta,
-        fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>,
-    ) -> Result<Option<PathBuf>, StoreError> {
-        Self::draft(directory, meta, fill)?;
-        let aside = super::aside::put(directory, &path_in(directory))?;
-        Self::finish_creating(directory)?;
-        Ok(aside)
-    }
-
-    /// Makes a ledger that [`Ledger::finish_creating`] puts into its place once there is none.
-    ///
-    /// # Errors
-    /// It cannot be made durable, or what `fill` says.
-    pub(super) fn draft(
+    pub(super) fn write(
         directory: &Path,
         meta: &Meta,
         fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let new = directory.join(DIRECTORY_NEW);
-        if new.exists() {
-            fs::remove_dir_all(&new).map_err(|error| StoreError::from_io(&new, "remove", error))?;
-        }
-        super::directories::make_directory(&new)?;
+        let path = path_in(directory);
+        super::directories::make_directory(&path)?;
         // One that nothing was committed to has its incarnation in its files already, and gets it with the first batch.
         let random = || (meta.revision == 0).then(|| Incarnation::random().ok()).flatten();
         let incarnation = meta.incarnation.or_else(random);
-        // The batches first: with its checkpoint it is whole.
-        Journal::create(&new, incarnation, meta.revision.saturating_add(1))?;
-        write_checkpoint(&new, meta, incarnation, fill).map(drop)
-    }
-
-    /// Puts a ledger into its place that was made as a whole when the process ended.
-    ///
-    /// # Errors
-    /// It cannot be moved.
-    pub(super) fn finish_creating(directory: &Path) -> Result<(), StoreError> {
-        let (new, path) = (directory.join(DIRECTORY_NEW), path_in(directory));
-        if path.exists() || !new.join(CHECKPOINT).exists() {
-            return Ok(());
-        }
-        fs::rename(&new, &path).map_err(|error| StoreError::from_io(&path, "make", error))?;
-        super::directories::sync_directory(directory)
+        Journal::create(&path, incarnation, meta.revision.saturating_add(1))?;
+        write_checkpoint(&path, meta, incarnation, fill).map(drop)
     }
 
     /// The store as of the last batch.
@@ -528,8 +495,7 @@ fn write_checkpoint(
     written
 }
 
-const DIRECTORY: &str = "journal";
-const DIRECTORY_NEW: &str = "journal.new";
+pub(super) const DIRECTORY: &str = "journal";
 pub(super) const CHECKPOINT: &str = "checkpoint";
 const CHECKPOINT_NEW: &str = "checkpoint.new";
 const BEGINNING: &str = "its beginning is damaged";

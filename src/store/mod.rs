@@ -28,6 +28,7 @@ mod record;
 mod restore;
 mod salvage;
 mod stored;
+mod successor;
 #[cfg(test)]
 mod tests;
 mod verify;

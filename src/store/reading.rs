@@ -12,7 +12,7 @@ use super::archive::{ArchiveError, ArchiveReader};
 use super::error::StoreError;
 use super::ledger::{Files, Ledger, Trouble};
 use super::lock::Lock;
-use super::{MemoryStore, Meta};
+use super::{MemoryStore, Meta, successor};
 
 /// Who works on the store in a data directory, if anybody does, as the error of who wants to work on it too.
 ///
@@ -22,11 +22,15 @@ pub fn holder(directory: &Path) -> Result<Option<StoreError>, StoreError> {
     Lock::holder(directory)
 }
 
-/// The store in a data directory, as of its last commit. `None`: it has no ledger, which only a start can make.
+/// The store in a data directory, as of its last commit. `None`: it has no ledger, or not the one that is decided on: only a
+/// start can put that there.
 ///
 /// # Errors
 /// The ledger is damaged, or cannot be read.
 pub fn read_directory(directory: &Path) -> Result<Option<MemoryStore>, StoreError> {
+    if successor::is_decided(directory) {
+        return Ok(None);
+    }
     let mut attempt = 1;
     loop {
         // Before the journal, which may grow meanwhile.

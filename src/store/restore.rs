@@ -1,20 +1,20 @@
 //! A store made of a backup, under a new incarnation: whoever has noted something of the one before notices.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::archive::{ArchiveError, ArchiveReader};
 use super::backup::BackupError;
 use super::contents::Contents;
-use super::directories::{make_directory, sync_directory};
-use super::disk::DATABASE_OLD;
+use super::directories::{make_directory, sync_directory, write_file};
+use super::disk::remove_database;
 use super::error::{Damage, StoreError};
-use super::ledger::Ledger;
+use super::ledger::{self, Ledger};
 use super::lock::Lock;
+use super::successor::{self, Draft, PARTS};
 use super::verify::Verifier;
-use super::{Meta, aside, record};
+use super::{Meta, record};
 use crate::model::Incarnation;
 use crate::secret::Secret;
 
@@ -23,6 +23,25 @@ use crate::secret::Secret;
 pub struct Restoration {
     directory: PathBuf,
     _lock: Lock,
+}
+
+/// The store of a backup, in a data directory of its own: whoever holds it may work there before it takes its place. It is gone
+/// with this.
+#[derive(Debug)]
+pub struct Drafted {
+    draft: Draft,
+    meta: Meta,
+    key_name: &'static str,
+    /// The content of the file of the key that is there.
+    key_there: Option<Secret>,
+    sets_aside: bool,
+}
+
+impl Drafted {
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        self.draft.path()
+    }
 }
 
 /// The store that a data directory has already.
@@ -38,17 +57,19 @@ pub enum Existing {
 
 /// Whether a data directory has a store, or what is left of one.
 pub fn has_store(directory: &Path) -> bool {
-    PARTS.iter().any(|part| fs::symlink_metadata(directory.join(part)).is_ok())
+    successor::is_decided(directory)
+        || PARTS.iter().any(|part| fs::symlink_metadata(directory.join(part)).is_ok())
 }
 
 impl Restoration {
-    /// Makes the data directory where there is none, and holds it.
+    /// Makes the data directory where there is none, and holds it. A restore that was killed when it was decided on is finished.
     ///
     /// # Errors
-    /// [`StoreError::Held`], or it cannot be made.
+    /// [`StoreError::Held`], or the system refuses something.
     pub fn begin(directory: &Path) -> Result<Self, StoreError> {
         make_directory(directory)?;
         let lock = Lock::take(directory)?;
+        successor::go_on(directory)?;
         Ok(Self { directory: directory.to_owned(), _lock: lock })
     }
 
@@ -76,49 +97,62 @@ impl Restoration {
         Ok(contents)
     }
 
-    /// Puts the store of a backup into the directory. One that is there is set aside as a whole, with a copy of the file
-    /// `key_name`; that file gets the content `key`, where there is one. Answers with where the store before is now: in a data
-    /// directory of its own, on which a server can be started.
+    /// Makes the store of a backup beside the place where it is to be. The file `key_name` of the data directory is to get
+    /// the content `key`, where there is one. Nothing of what is there is changed, and a crash leaves nothing that counts.
+    ///
+    /// # Errors
+    /// The backup cannot be used, or the system refuses something.
+    pub fn draft(
+        &self,
+        backup: &Path,
+        key_name: &'static str,
+        key: Option<&Secret>,
+    ) -> Result<Drafted, BackupError> {
+        let path = self.directory.join(key_name);
+        let there = match fs::read(&path) {
+            Ok(there) => Some(Secret::new(there)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(StoreError::from_io(path, "read", error).into()),
+        };
+        let (draft, meta) = self.draft_ledger(backup)?;
+        let other = key.filter(|key| there.as_ref().is_none_or(|there| there.expose() != key.expose()));
+        if let Some(key) = other {
+            write_file(&draft.path().join(key_name), key.expose())?;
+        }
+        let sets_aside = has_store(&self.directory) || (other.is_some() && there.is_some());
+        Ok(Drafted { draft, meta, key_name, key_there: there, sets_aside })
+    }
+
+    /// Puts a draft into its place. A store that is there is set aside as a whole, with a copy of the file of its key.
+    /// Answers with where it is now: in a data directory of its own, on which a server can be started.
     ///
     /// What a crash leaves is the store before, or the new one, which the next start puts into its place.
     ///
     /// # Errors
-    /// The backup cannot be used, or the system refuses something: what was there is there still, in its place or aside.
-    pub fn restore(
-        self,
-        backup: &Path,
-        key_name: &str,
-        key: Option<&Secret>,
-    ) -> Result<(Meta, Option<PathBuf>), BackupError> {
-        let meta = self.draft(backup)?;
-        let key_path = self.directory.join(key_name);
-        let loses_key = key.is_some_and(|key| fs::read(&key_path).is_ok_and(|there| there != key.expose()));
-        let aside = if has_store(&self.directory) || loses_key { Some(self.make_aside()?) } else { None };
-        if let Some(aside) = &aside
-            && key_path.exists()
-        {
-            let copied = aside.join(key_name);
-            fs::copy(&key_path, &copied).map_err(|error| StoreError::from_io(&copied, "write", error))?;
+    /// The system refuses something: what was there is there still, unless it was put aside and cannot come back. Then the
+    /// new store takes its place with the next start.
+    pub fn finish(self, drafted: Drafted) -> Result<(Meta, Option<PathBuf>), StoreError> {
+        let Drafted { draft, meta, key_name, key_there, sets_aside } = drafted;
+        keep_only(draft.path(), &[ledger::DIRECTORY, key_name])?;
+        if !sets_aside {
+            draft.take_place()?;
+            return Ok((meta, None));
         }
-        if let Some(key) = key {
-            self.place_key(&key_path, key)?;
+        let aside = draft.set_all_aside(REPLACED)?;
+        let copied = aside.join(key_name);
+        let placed = key_there
+            .map_or(Ok(()), |key| write_file(&copied, key.expose()))
+            .and_then(|()| sync_directory(&aside))
+            .and_then(|()| draft.take_place());
+        if placed.is_err() && !successor::is_decided(&self.directory) {
+            let _ = fs::remove_file(copied);
+            let _ = fs::remove_dir(aside);
         }
-        if let Some(aside) = &aside {
-            for part in PARTS {
-                let (from, to) = (self.directory.join(part), aside.join(part));
-                if fs::symlink_metadata(&from).is_ok() {
-                    fs::rename(&from, &to).map_err(|error| StoreError::from_io(&from, "set aside", error))?;
-                }
-            }
-            sync_directory(aside)?;
-            sync_directory(&self.directory)?;
-        }
-        Ledger::finish_creating(&self.directory)?;
-        Ok((meta, aside))
+        placed.map(|aside| (meta, aside))
     }
 
-    /// Makes the ledger of the items of the backup, beside the place where it belongs.
-    fn draft(&self, backup: &Path) -> Result<Meta, BackupError> {
+    /// Makes the ledger of the items of the backup.
+    fn draft_ledger(&self, backup: &Path) -> Result<(Draft, Meta), BackupError> {
         let unusable = |fault| BackupError::of_archive(backup, fault);
         let file = File::open(backup).map_err(|error| unusable(error.into()))?;
         let reader = ArchiveReader::new(file).map_err(unusable)?;
@@ -131,7 +165,7 @@ impl Restoration {
             Some(record::encode_meta(&meta)?)
         };
         let mut fault = None;
-        let drafted = Ledger::draft(&self.directory, &meta, |put| {
+        let drafted = Draft::make(&self.directory, &meta, |put| {
             let read = reader.read::<ArchiveError>(|key, value| match &described {
                 Some((meta_key, meta_value)) if meta_key == key => Ok(put(key, meta_value)?),
                 _ => Ok(put(key, value)?),
@@ -144,7 +178,7 @@ impl Restoration {
             })
         });
         match (drafted, fault) {
-            (Ok(()), _) => Ok(meta),
+            (Ok(draft), _) => Ok((draft, meta)),
             (Err(_), Some(ArchiveError::Io(error))) => {
                 Err(StoreError::from_io(&self.directory, "write the store in", error).into())
             }
@@ -152,27 +186,21 @@ impl Restoration {
             (Err(error), None) => Err(error.into()),
         }
     }
-
-    fn make_aside(&self) -> Result<PathBuf, StoreError> {
-        let place = aside::place_for(&self.directory, REPLACED)?;
-        make_directory(&place)?;
-        Ok(place)
-    }
-
-    fn place_key(&self, path: &Path, key: &Secret) -> Result<(), StoreError> {
-        let failed = |error| StoreError::from_io(path, "write", error);
-        let draft = path.with_extension("key.restored");
-        // What a crash has left behind.
-        let _ = fs::remove_file(&draft);
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
-        file.write_all(key.expose()).and_then(|()| file.sync_all()).map_err(failed)?;
-        fs::rename(&draft, path).map_err(failed)?;
-        sync_directory(&self.directory)
-    }
 }
 
-/// What a store is made of in a data directory, in the order in which it is set aside: without the first a start makes it
-/// of the draft, whatever the others are.
-const PARTS: [&str; 4] = ["journal", "store", DATABASE_OLD, "acknowledged"];
+/// Removes what working on a store that is to be moved has made in its data directory, but for these.
+fn keep_only(directory: &Path, names: &[&str]) -> Result<(), StoreError> {
+    remove_database(directory)?;
+    let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    for entry in entries.map_err(|error| StoreError::from_io(directory, "list", error))? {
+        let path = entry.path();
+        if names.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(|error| StoreError::from_io(path, "remove", error))?;
+    }
+    Ok(())
+}
+
 const REPLACED: &str = "replaced";

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::small_disk::SmallDisk;
 use crate::support::octets::{bind, connect};
 use crate::support::rounds::rounds;
 use crate::support::{BASE, Place, SEED, SERVER, Server, secret_of};
@@ -106,6 +107,7 @@ fn a_backup_is_made_of_a_store_without_a_server_and_to_standard_output() {
 #[test]
 fn nothing_takes_the_place_of_a_file_or_a_store_unless_told() {
     let place = Place::new(SEED);
+    place.edit("[server.hashing]", "[server.limits]\nstore_wait_time = \"0s\"\n\n[server.hashing]");
     let (server, secrets) = place.serve_first();
     let secret = secret_of(&secrets, "ldapservice-app-password");
     place.write("there", "something else");
@@ -244,6 +246,109 @@ fn chosen_secrets_need_the_key_of_their_time() {
     let left = tokens(&place, &["--config", &config]);
     assert!(!left.contains("chosen") && left.contains("portal-app-password"), "{left:?}");
     place.run(&["event", "verify", "--config", &config]).exits(0);
+}
+
+/// A place with an API token whose secret was chosen, and with a token that it alone has.
+fn with_chosen(own: &str) -> Place {
+    let token = "[[token]]\nidentifier = \"chosen\"\naccount = \"portal\"\nintent = \"api\"\n\
+                 secret_file = \"chosen.secret\"\n";
+    let place = Place::new(&format!("{SEED}\n{token}"));
+    place.write("chosen.secret", "a-secret-that-somebody-has-chosen-for-the-api");
+    std::fs::set_permissions(place.path("chosen.secret"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    place.serve(&[]).stop();
+    place.run(&["token", "create", own, "--account", "portal", "--no-expiry"]).exits(0);
+    place
+}
+
+/// A start takes the store that is there, with its key; answers with its tokens.
+fn started(place: &Place) -> BTreeSet<String> {
+    place.serve(&[]).stop();
+    tokens(place, &[])
+}
+
+#[test]
+fn a_restore_that_fails_leaves_nothing_that_a_later_start_takes() {
+    let place = with_chosen("leaked");
+    place.run(&["backup", "old.backup"]).exits(0);
+    place.write("data/set-aside", "in its way");
+    for more in [&[][..], &["--new-token-key"]] {
+        let key = std::fs::read(place.path("data/token.key")).unwrap();
+        let restore = [&["restore", "old.backup", "--replace"][..], more].concat();
+        place.run(&restore).exits(1).says(&["set-aside"]);
+        assert_eq!(std::fs::read(place.path("data/token.key")).unwrap(), key);
+        assert_eq!(names_in(&place.path("data"), "successor"), Vec::<String>::new());
+    }
+    std::fs::remove_file(place.path("data/set-aside")).unwrap();
+    let server = place.serve(&[]);
+    place.run(&["token", "revoke", "leaked"]).exits(0);
+    place.run(&["token", "create", "new", "--account", "portal", "--no-expiry"]).exits(0);
+    server.stop();
+    std::fs::remove_dir_all(place.path("data/journal")).unwrap();
+    let found = started(&place);
+    assert!(found.contains("new") && !found.contains("leaked"), "{found:?}");
+}
+
+/// Where a part of the store cannot be moved, or not to `set-aside`, those that were come back.
+#[test]
+fn a_restore_that_cannot_set_aside_puts_back_what_it_has_moved() {
+    let (place, other) = (with_chosen("own"), with_chosen("others"));
+    other.run(&["backup", "with.backup", "--with-keys"]).exits(0);
+    let backup = other.path("with.backup");
+    let restore = ["restore", backup.to_str().unwrap(), "--replace"];
+    let before = content_of(&place.path("data"));
+    for at in ["data/store", "elsewhere"] {
+        let Some(mounted) = SmallDisk::mount(&place.path(at)) else {
+            eprintln!("skipped: no right to mount a small file system");
+            return;
+        };
+        if at == "elsewhere" {
+            let _ = std::fs::remove_dir_all(place.path("data/set-aside"));
+            std::os::unix::fs::symlink(mounted.path(), place.path("data/set-aside")).unwrap();
+        }
+        place.run(&restore).exits(1).says(&["aside"]);
+        drop(mounted);
+        assert!(content_of(&place.path("data")) == before, "{at}");
+    }
+    std::fs::remove_file(place.path("data/set-aside")).unwrap();
+    assert!(started(&place).contains("own"));
+    place.run(&restore).exits(0);
+    assert!(started(&place).contains("others"));
+}
+
+#[test]
+fn a_restore_that_is_killed_leaves_a_store_that_starts() {
+    let (place, other) = (with_chosen("own"), with_chosen("others"));
+    other.run(&["backup", "with.backup", "--with-keys"]).exits(0);
+    let backup = other.path("with.backup");
+    place.run(&["backup", "without.backup"]).exits(0);
+    let restores = [
+        &["restore", backup.to_str().unwrap(), "--replace"][..],
+        &["restore", "without.backup", "--replace", "--new-token-key"],
+    ];
+    for round in 0..rounds(8) {
+        let mut command = place.command(restores[(round % 2) as usize]);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(u64::from(round) * 23 % 211));
+        let _ = child.kill();
+        child.wait().unwrap();
+        let found = started(&place);
+        assert!(found.contains("own") != found.contains("others"), "round {round}: {found:?}");
+        assert_eq!(names_in(&place.path("data"), "successor"), Vec::<String>::new(), "round {round}");
+    }
+}
+
+#[test]
+fn a_backup_is_restored_from_a_file() {
+    let place = Place::new(SEED);
+    place.serve(&[]).stop();
+    place.run(&["backup", "one.backup"]).exits(0);
+    let pipe = place.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Before anybody writes to it.
+    place.run(&["restore", "pipe", "--data-dir", "new"]).exits(1).says(&["is a pipe", "name a file"]);
+    place.run(&["restore", "data", "--data-dir", "new"]).exits(1).says(&["is a directory", "name a file"]);
+    assert!(!place.path("new").exists());
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub(super) struct Database {
 impl Database {
     /// Where the database is in a data directory.
     pub(super) fn path_in(directory: &Path) -> PathBuf {
-        directory.join(DATABASE_DIRECTORY)
+        directory.join(DATABASE)
     }
 
     /// Opens the database at `path` for the store in the data directory `directory`, or makes an empty one.
@@ -374,6 +374,19 @@ pub(in crate::store) fn database_in(directory: &Path) -> PathBuf {
     Database::path_in(directory)
 }
 
+/// Removes the database in a data directory that was closed.
+///
+/// # Errors
+/// It is not closed, or cannot be removed.
+pub(in crate::store) fn remove_database(directory: &Path) -> Result<(), StoreError> {
+    let path = Database::path_in(directory);
+    if !path.exists() {
+        return Ok(());
+    }
+    wait_until_closed(&path)?;
+    fs::remove_dir_all(&path).map_err(|error| StoreError::from_io(&path, "remove", error))
+}
+
 fn close_to_others(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -420,7 +433,9 @@ fn is_locked_io(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Other && error.to_string().starts_with("could not acquire lock")
 }
 
-const DATABASE_DIRECTORY: &str = "store";
+pub(in crate::store) const DATABASE: &str = "store";
+/// What stood in the place of a new database until it came there by two renames.
+pub(in crate::store) const DATABASE_OLD: &str = "store.old";
 /// The one file that holds sled's data.
 const DATABASE_FILE: &str = "db";
 const CONFIGURATION_FILE: &str = "conf";

@@ -7,6 +7,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use rustix::io::Errno;
 use uuid::Uuid;
 
-use super::database::{self, Database};
+use super::database::{self, DATABASE_OLD, Database};
 use super::{Settings, check_space, octets_in, verify};
 use crate::model::{Incarnation, Revision};
 use crate::store::acknowledged::Said;
@@ -24,6 +25,7 @@ use crate::store::directories::sync_directory;
 use crate::store::error::{Damage, StoreError, check_ending};
 use crate::store::journal::{End, Segment};
 use crate::store::ledger::{self, Changed, Ledger, Trouble};
+use crate::store::successor::{self, Draft};
 use crate::store::{Meta, aside, record};
 
 /// The ledger of a store, made where there is none, and repaired from the database where it is damaged.
@@ -31,7 +33,7 @@ use crate::store::{Meta, aside, record};
 /// # Errors
 /// Neither copy is whole, or the system refuses something.
 pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, StoreError> {
-    Ledger::finish_creating(directory)?;
+    successor::go_on(directory)?;
     finish_exchanging(directory)?;
     let said = Said::read(directory);
     let has_database = Database::path_in(directory).exists();
@@ -47,7 +49,7 @@ pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, St
         Err(Trouble::Other(error)) => return Err(error),
         // A start that was killed when it had begun to make a store.
         Err(Trouble::Damaged { at_least: 0, .. }) if is_empty => {
-            Ledger::create(directory, &Meta::default(), |_| Ok(()))?;
+            create(directory, &Meta::default(), |_| Ok(()))?;
         }
         Err(Trouble::Damaged { damage, at_least }) => {
             let left = Left::Journal { at_least, incarnation: None };
@@ -55,7 +57,7 @@ pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, St
         }
         Err(Trouble::Absent) => match &said {
             Said::Nothing | Said::Acknowledged(_) if is_empty => {
-                Ledger::create(directory, &Meta::default(), |_| Ok(()))?;
+                create(directory, &Meta::default(), |_| Ok(()))?;
             }
             Said::Unreadable { path } => {
                 let damage = Damage::AcknowledgedUnreadable { path: path.clone() };
@@ -183,7 +185,7 @@ fn open_old(
     settings: &Settings,
     at_least: Revision,
 ) -> Result<Option<(Copy, Database, Meta)>, StoreError> {
-    let path = directory.join(OLD);
+    let path = directory.join(DATABASE_OLD);
     if !path.exists() {
         return Ok(None);
     }
@@ -206,7 +208,7 @@ fn open_old(
 
 /// Makes a ledger of all items of a database that was found whole.
 fn fill(directory: &Path, meta: &Meta, database: &Database) -> Result<Option<PathBuf>, StoreError> {
-    Ledger::create(directory, meta, |put| {
+    create(directory, meta, |put| {
         database.scan(|key, value| {
             put(key, value).map_err(|error| {
                 StoreError::from_io(ledger::path_in(directory), "write a checkpoint in", error)
@@ -214,6 +216,15 @@ fn fill(directory: &Path, meta: &Meta, database: &Database) -> Result<Option<Pat
             Ok(ControlFlow::Continue(()))
         })
     })
+}
+
+/// Makes a ledger in the place of the one that there may be, which is put aside: empty, or of the items that `fill` hands over.
+fn create(
+    directory: &Path,
+    meta: &Meta,
+    fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>,
+) -> Result<Option<PathBuf>, StoreError> {
+    Draft::make(directory, meta, fill)?.take_place()
 }
 
 /// What a start found of the database beside a ledger.
@@ -251,6 +262,7 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
             tell_end(directory, ledger, torn, &compare(directory, settings, ledger, &copy.path)?)?;
         }
     }
+    successor::remove_draft(directory)?;
     check_space(directory, settings, database::octets_to_open(&path))?;
     database::tidy(directory, &path)?;
     // What was not finished when it was to take the place of this one.
@@ -605,7 +617,7 @@ fn take_away(path: &Path) {
 /// It cannot be moved.
 pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Beside) -> Result<(), StoreError> {
     let (path, new) = (Database::path_in(directory), new.path.as_path());
-    let failed = |error: std::io::Error| StoreError::from_io(&path, "exchange", error);
+    let failed = |error: io::Error| StoreError::from_io(&path, "exchange", error);
     // sled knows its files by their names: what it still writes of one must not come to the other.
     database::wait_until_closed(&path)?;
     database::wait_until_closed(new)?;
@@ -621,7 +633,7 @@ pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Beside) -> R
             remove(new)
         }
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            let old = directory.join(OLD);
+            let old = directory.join(DATABASE_OLD);
             remove(&old)?;
             (settings.rename)(&path, &old).map_err(failed)?;
             if let Err(error) = (settings.rename)(new, &path) {
@@ -639,7 +651,7 @@ pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Beside) -> R
 /// What is left of an exchange by two names: the old database comes back where no other took its place. Where one did, it stays
 /// until that one was verified.
 fn finish_exchanging(directory: &Path) -> Result<(), StoreError> {
-    let (path, old) = (Database::path_in(directory), directory.join(OLD));
+    let (path, old) = (Database::path_in(directory), directory.join(DATABASE_OLD));
     if path.exists() || !old.exists() {
         return Ok(());
     }
@@ -682,7 +694,7 @@ impl Drop for Copy {
 /// killed, and what stood in its place before.
 fn remove_leftovers(directory: &Path) {
     remove_copies(directory);
-    tell_left(remove(&directory.join(OLD)));
+    tell_left(remove(&directory.join(DATABASE_OLD)));
 }
 
 /// Takes away the copies in a directory that processes have left behind when they were killed.
@@ -737,8 +749,6 @@ fn behind(is: Revision, should_be: Revision) -> String {
 }
 
 const NEW: &str = "store.new";
-/// What stood in the place of a new database until it came there by two renames.
-pub(in crate::store) const OLD: &str = "store.old";
 /// A random UUID follows.
 const COPY_PREFIX: &str = "store.copy-";
 /// Items are handed to the database in batches of about so many octets. sled writes the items of a batch in no order, and can

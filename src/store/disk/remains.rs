@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::database::{self, Database};
-use super::opening::{self, Copy, OLD, said};
+use super::database::{self, DATABASE_OLD, Database};
+use super::opening::{self, Copy, said};
 use super::{Settings, record};
 use crate::store::Meta;
 use crate::store::error::StoreError;
@@ -44,7 +44,7 @@ impl Remains {
         }
         let mut found: Option<Self> = None;
         // An exchange of databases may have left the one before beside the one that took its place, or instead of it.
-        for (path, is_old) in [(Database::path_in(directory), false), (directory.join(OLD), true)] {
+        for (path, is_old) in [(Database::path_in(directory), false), (directory.join(DATABASE_OLD), true)] {
             if !path.exists() || found.as_ref().is_some_and(|found| found.is_whole) {
                 continue;
             }

@@ -39,7 +39,9 @@ fn back_up(store: &dyn Store, path: &Path) -> Examined {
 
 fn restore(backup: &Path, directory: &Path) -> Result<(Meta, Option<PathBuf>), BackupError> {
     let key = Secret::from("another key".to_owned());
-    Restoration::begin(directory)?.restore(backup, "token.key", Some(&key))
+    let restoration = Restoration::begin(directory)?;
+    let drafted = restoration.draft(backup, "token.key", Some(&key))?;
+    Ok(restoration.finish(drafted)?)
 }
 
 fn rescue(directory: &Path, output: &Path) -> Result<Salvaged, BackupError> {
@@ -129,31 +131,108 @@ fn a_store_of_a_backup_is_another_life_and_the_one_before_is_set_aside() {
     assert!(Content::of(&store).unwrap() == Content::after_batches(21, sound));
 }
 
+/// A store at revision 6 with a key, and a backup of its revision 5.
+fn with_backup(place: &Path) -> (PathBuf, PathBuf) {
+    let (data, backup) = (place.join("data"), place.join("one.backup"));
+    filled(&data, 5);
+    back_up(&open(&data).unwrap(), &backup);
+    open(&data).unwrap().commit(&sound(6)).unwrap();
+    std::fs::write(data.join("token.key"), "the key").unwrap();
+    (data, backup)
+}
+
+/// Opened again and again, it is the store before, or the one of the backup, with the key of the same.
+fn is_one_of_two(data: &Path, is_new: bool, context: &str) {
+    let (revision, key) = if is_new { (5, "another key") } else { (6, "the key") };
+    for _ in 0..2 {
+        let store = open(data).unwrap();
+        assert!(Content::of(&store).unwrap() == Content::after_batches(revision, sound), "{context}");
+        assert_eq!(std::fs::read_to_string(data.join("token.key")).unwrap(), key, "{context}");
+    }
+    for name in ["successor.new", "successor", "journal.new"] {
+        assert!(!data.join(name).exists(), "{context}: {name}");
+    }
+}
+
 /// Killed at any point of its work, a restore leaves the store before or the new one.
 #[test]
 fn a_restore_that_is_killed_leaves_one_of_the_two() {
     let place = tempfile::tempdir().unwrap();
-    let (data, backup) = (place.path().join("data"), place.path().join("one.backup"));
-    filled(&data, 5);
-    back_up(&open(&data).unwrap(), &backup);
-    let store = open(&data).unwrap();
-    store.commit(&sound(6)).unwrap();
-    drop(store);
-    let restored = place.path().join("restored");
-    restore(&backup, &restored).unwrap();
-    for moved in 0..=2 {
-        let killed = place.path().join(format!("killed-{moved}"));
-        copy(&data, &killed);
-        copy(&restored.join("journal"), &killed.join("journal.new"));
-        for part in ["journal", "store"].into_iter().take(moved) {
-            std::fs::remove_dir_all(killed.join(part)).unwrap();
-        }
-        let expected = if moved == 0 { 6 } else { 5 };
-        for _ in 0..2 {
-            let store = open(&killed).unwrap();
-            assert!(Content::of(&store).unwrap() == Content::after_batches(expected, sound), "{moved}");
+    let (data, backup) = with_backup(place.path());
+    let drafted = place.path().join("drafted");
+    let restoration = Restoration::begin(&data).unwrap();
+    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())));
+    copy(&data, &drafted);
+    drop((draft, restoration));
+    is_one_of_two(&data, false, "given up");
+
+    // What is not decided on is nothing, whatever else is lost; what a version before has left is neither.
+    for lost in ["nothing", "journal", "store"] {
+        for name in ["successor.new", "journal.new"] {
+            let killed = tempfile::tempdir().unwrap();
+            copy(&drafted, killed.path());
+            if name == "journal.new" {
+                std::fs::rename(killed.path().join("successor.new/journal"), killed.path().join(name))
+                    .unwrap();
+            }
+            let _ = std::fs::remove_dir_all(killed.path().join(lost));
+            is_one_of_two(killed.path(), false, &format!("{name} without {lost}"));
         }
     }
+    // What is decided on is put into its place, from wherever that was left.
+    let moves = [
+        ("journal", "set-aside/replaced.1/journal"),
+        ("store", "set-aside/replaced.1/store"),
+        ("acknowledged", "set-aside/replaced.1/acknowledged"),
+        ("successor/token.key", "token.key"),
+        ("successor/journal", "journal"),
+    ];
+    for moved in 0..=moves.len() {
+        let killed = tempfile::tempdir().unwrap();
+        copy(&drafted, killed.path());
+        let at = |name: &str| killed.path().join(name);
+        std::fs::write(at("successor.new/aside"), "set-aside/replaced.1").unwrap();
+        std::fs::create_dir_all(at("set-aside/replaced.1")).unwrap();
+        std::fs::rename(at("successor.new"), at("successor")).unwrap();
+        for (from, to) in &moves[..moved] {
+            std::fs::rename(at(from), at(to)).unwrap();
+        }
+        assert!(has_store(killed.path()));
+        assert!(crate::store::read_directory(killed.path()).unwrap().is_none());
+        is_one_of_two(killed.path(), true, &format!("after {moved} moves"));
+        let before = open(&at("set-aside/replaced.1")).unwrap();
+        assert!(Content::of(&before).unwrap() == Content::after_batches(6, sound), "{moved}");
+        let names = std::fs::read_dir(at("set-aside")).unwrap().map(|entry| entry.unwrap().file_name());
+        let replaced = names.filter(|name| name.to_str().unwrap().starts_with("replaced"));
+        assert_eq!(replaced.count(), 1, "{moved}");
+    }
+}
+
+#[test]
+fn a_restore_that_fails_leaves_what_was_there() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, backup) = with_backup(place.path());
+    let aside = data.join("set-aside");
+    std::fs::write(&aside, "in its way").unwrap();
+    restore(&backup, &data).unwrap_err();
+    is_one_of_two(&data, false, "nothing can be set aside");
+    // Of a damaged store too: its database is whole.
+    std::fs::remove_dir_all(data.join("journal")).unwrap();
+    restore(&backup, &data).unwrap_err();
+    std::fs::remove_file(&aside).unwrap();
+    is_one_of_two(&data, false, "nothing can be set aside of a damaged store");
+
+    // `set-aside` is on another disk.
+    let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
+    if std::fs::rename(data.join("token.key"), other.path().join("token.key")).is_ok() {
+        eprintln!("skipped: there is no other file system");
+        return;
+    }
+    std::os::unix::fs::symlink(other.path(), &aside).unwrap();
+    let error = restore(&backup, &data).unwrap_err();
+    assert!(error.to_string().contains("set a store aside in"), "{error}");
+    is_one_of_two(&data, false, "what is set aside would go to another disk");
+    assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0);
 }
 
 #[test]

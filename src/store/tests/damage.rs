@@ -206,6 +206,8 @@ fn strays_are_put_aside() {
         "store.new/db",
         "store.copy/db",
         "journal.new/notes.txt",
+        "successor.new/notes.txt",
+        "successor/notes.txt",
     ] {
         let copied = tempfile::tempdir().unwrap();
         copy(victim.directory.path(), copied.path());

@@ -1,0 +1,218 @@
+//! A ledger that is to take the place of what is in a data directory: a draft first, then decided on, in one step, and then
+//! put there.
+//!
+//! ```text
+//! successor.new/    a draft, which is nothing to anybody: it goes when its maker fails, or when next somebody works there
+//! successor/        decided on: whoever holds the store puts it into its place before anything else
+//!     journal/      the ledger, whole
+//!     token.key     perhaps: a file that takes the place of the one of its name
+//!     aside         perhaps: the directory in which all of the store goes that is there; without it the journal goes alone
+//! ```
+//!
+//! So neither a draft nor what decides lies where the end of another file makes a store of it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Meta;
+use super::aside;
+use super::directories::{make_directory, sync_directory, write_file};
+use super::disk::{DATABASE, DATABASE_OLD};
+use super::error::StoreError;
+use super::ledger::{self, Ledger};
+
+/// A successor that is not decided on: gone with this.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// That of the store which it is to follow.
+    directory: PathBuf,
+    /// A data directory of its own.
+    path: PathBuf,
+}
+
+impl Draft {
+    /// Makes one with a ledger of the items that `fill` hands over.
+    ///
+    /// # Errors
+    /// It cannot be made durable, or what `fill` says.
+    pub(super) fn make(
+        directory: &Path,
+        meta: &Meta,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
+        remove_draft(directory)?;
+        let draft = Self { directory: directory.to_owned(), path: directory.join(DRAFT) };
+        make_directory(&draft.path)?;
+        Ledger::write(&draft.path, meta, fill)?;
+        Ok(draft)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Has all of the store set aside that is there, together, and answers with where that will be.
+    ///
+    /// # Errors
+    /// It cannot go there.
+    pub(super) fn set_all_aside(&self, name: &str) -> Result<PathBuf, StoreError> {
+        let place = aside::place_for(&self.directory, name)?;
+        // Moved there, as all else will be: that is on another disk, perhaps.
+        let made = self.path.join(ASIDE);
+        make_directory(&made)?;
+        fs::rename(&made, &place)
+            .map_err(|error| StoreError::from_io(&place, "set a store aside in", error))?;
+        place.parent().map_or(Ok(()), sync_directory)?;
+        let relative = place.strip_prefix(&self.directory).unwrap_or(&place);
+        if let Err(error) = write_file(&made, relative.as_os_str().as_encoded_bytes()) {
+            let _ = fs::remove_dir(place);
+            return Err(error);
+        }
+        Ok(place)
+    }
+
+    /// Decides on it, and puts it into its place. Answers with where what was there is now.
+    ///
+    /// # Errors
+    /// The system refuses something. Then all is as it was, unless that is refused too: then the next start goes on.
+    pub(super) fn take_place(self) -> Result<Option<PathBuf>, StoreError> {
+        sync_directory(&self.path)?;
+        let names = names_in(&self.path)?;
+        let decided = self.directory.join(DECIDED);
+        fs::rename(&self.path, &decided).map_err(|error| StoreError::from_io(&decided, "make", error))?;
+        let placed = sync_directory(&self.directory).and_then(|()| finish(&self.directory));
+        if placed.is_err() {
+            // What is left undone is done by the next start.
+            let _ = undo(&self.directory, &names);
+        }
+        placed
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Whether a successor is decided on that is not in its place.
+pub(super) fn is_decided(directory: &Path) -> bool {
+    directory.join(DECIDED).is_dir()
+}
+
+/// Puts a successor into its place that was decided on when the process ended.
+///
+/// # Errors
+/// The system refuses something.
+pub(super) fn go_on(directory: &Path) -> Result<(), StoreError> {
+    if !is_decided(directory) {
+        return Ok(());
+    }
+    match finish(directory)? {
+        Some(aside) => tracing::warn!(
+            set_aside = %aside.display(),
+            "what a process had decided on that was killed is in its place: the store of a backup, or a journal made anew"
+        ),
+        None => tracing::info!("what a process had decided on that was killed is in its place"),
+    }
+    Ok(())
+}
+
+/// Removes what was never decided on.
+///
+/// # Errors
+/// It cannot be removed.
+pub(super) fn remove_draft(directory: &Path) -> Result<(), StoreError> {
+    for name in [DRAFT, DRAFT_BEFORE] {
+        let path = directory.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(|error| StoreError::from_io(&path, "remove", error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ended in the middle, it goes on where it was.
+fn finish(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let decided = directory.join(DECIDED);
+    let mut names = names_in(&decided)?;
+    // The last that comes: until then what lies there is what was there before.
+    names.sort_by_key(|name| name == ledger::DIRECTORY);
+    let mut set_aside = aside_of(directory)?;
+    if names.last().is_some_and(|name| name == ledger::DIRECTORY) {
+        match &set_aside {
+            Some(place) => {
+                make_directory(place)?;
+                for part in PARTS {
+                    move_if_there(&directory.join(part), &place.join(part), "set aside")?;
+                }
+                sync_directory(place)?;
+            }
+            None => set_aside = aside::put(directory, &ledger::path_in(directory))?,
+        }
+    }
+    for name in names {
+        move_if_there(&decided.join(&name), &directory.join(&name), "put into its place")?;
+        sync_directory(directory)?;
+    }
+    // What stays is nothing that is put anywhere, and goes next time.
+    let _ = fs::remove_dir_all(&decided);
+    Ok(set_aside)
+}
+
+/// Takes the decision back, as long as nothing has come into its place.
+fn undo(directory: &Path, names: &[OsString]) -> Result<(), StoreError> {
+    let (decided, draft) = (directory.join(DECIDED), directory.join(DRAFT));
+    if !names.iter().all(|name| fs::symlink_metadata(decided.join(name)).is_ok()) {
+        return Ok(());
+    }
+    match aside_of(directory)? {
+        Some(place) => {
+            for part in PARTS {
+                move_if_there(&place.join(part), &directory.join(part), "put back")?;
+            }
+            sync_directory(directory)?;
+        }
+        None if ledger::path_in(directory).exists() => {}
+        // It is in `set-aside/`, or there never was one.
+        None => return Ok(()),
+    }
+    fs::rename(&decided, &draft).map_err(|error| StoreError::from_io(&decided, "remove", error))?;
+    sync_directory(directory)?;
+    remove_draft(directory)
+}
+
+fn aside_of(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let path = directory.join(DECIDED).join(ASIDE);
+    match fs::read_to_string(&path) {
+        Ok(relative) => Ok(Some(directory.join(relative))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::from_io(path, "read", error)),
+    }
+}
+
+/// What in a successor is to come into its place.
+fn names_in(path: &Path) -> Result<Vec<OsString>, StoreError> {
+    let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.map_err(|error| StoreError::from_io(path, "list", error))?;
+    Ok(entries.iter().map(fs::DirEntry::file_name).filter(|name| name != ASIDE).collect())
+}
+
+fn move_if_there(from: &Path, to: &Path, doing: &'static str) -> Result<(), StoreError> {
+    match fs::rename(from, to) {
+        Err(error) if fs::symlink_metadata(from).is_ok() => Err(StoreError::from_io(from, doing, error)),
+        _ => Ok(()),
+    }
+}
+
+/// What a store is made of in a data directory.
+pub(super) const PARTS: [&str; 4] =
+    [ledger::DIRECTORY, DATABASE, DATABASE_OLD, super::acknowledged::FILE_NAME];
+const DRAFT: &str = "successor.new";
+/// What versions before called it, which made it the store once the journal was gone.
+const DRAFT_BEFORE: &str = "journal.new";
+const DECIDED: &str = "successor";
+const ASIDE: &str = "aside";
