@@ -71,13 +71,24 @@ pub struct Attempt {
 
 /// What the secret is compared with.
 #[derive(Clone, Copy, Debug)]
-enum Tried {
+pub(super) enum Tried {
     /// The token with the secret's selector.
     Selected(CredentialKey, Credential),
     /// The account's credential without a selector.
     Selectorless(CredentialKey, Credential),
     /// Nothing: there is no such account, or it has no such credential.
     Nothing,
+}
+
+/// What came of a secret.
+enum Looked {
+    /// It is that of this credential.
+    Right(CredentialKey, Credential),
+    Wrong,
+    /// Right or wrong, it counts for nothing: there were too many wrong ones.
+    Paused,
+    /// It was not looked at.
+    NotLookedAt,
 }
 
 /// Where an attempt comes from, and when.
@@ -148,25 +159,78 @@ impl Registry {
             SecretShape::Other => None,
         };
         let name = Name::resolve(name, &snapshot);
-        let (tried, stored) = match selected {
-            Some(token) => {
-                let (key, credential) = of_token(token);
-                (Tried::Selected(key, credential), Some(&token.hash))
-            }
-            None => match selectorless(accounts, name.account.as_deref()) {
-                None => (Tried::Nothing, None),
-                Some((key, credential, hash)) => (Tried::Selectorless(key, credential), Some(hash)),
-            },
+        let tried = match selected {
+            Some(token) => Tried::of_token(token),
+            None => selectorless(accounts, name.account.as_deref()).unwrap_or(Tried::Nothing),
         };
         if let Tried::Selected(key, credential) | Tried::Selectorless(key, credential) = tried
             && self.proofs.check(key, secret)
         {
             return Authentication::Done(self.accept(&name, credential, &snapshot, trial, entitlements));
         }
-        let since = self.since_start(instant);
-        let is_paused =
-            selected.is_none() && self.throttle.is_paused(&name.counted(&snapshot), source, since);
-        let trying = self.trying(name.provider, &snapshot, trial, entitlements);
+        match self.try_secret(name, tried, secret, &snapshot, trial, entitlements) {
+            (attempt, None) => Authentication::Pending(Box::new(attempt)),
+            (attempt, Some(refusal)) => {
+                Authentication::Done(self.note_not_hashed(&attempt, &snapshot, trial, reason_of(refusal)))
+            }
+        }
+    }
+
+    /// Whether a secret is the one that an account is bound with: without a hash when it was right before, as it was at the
+    /// bind. It counts as the secret of a bind by the username does: who has come upon a bound connection does not know it.
+    /// `None`: it was not looked at.
+    pub(super) async fn is_present_secret(
+        &self,
+        account: &Arc<AccountState>,
+        provider: ProviderNumber,
+        tried: Tried,
+        secret: &Secret,
+        source: Option<IpAddr>,
+    ) -> Option<bool> {
+        if let Tried::Selected(key, _) | Tried::Selectorless(key, _) = tried
+            && self.proofs.check(key, secret.expose())
+        {
+            return Some(true);
+        }
+        let trial = Trial { source, now: self.now(), instant: Instant::now() };
+        let name = Name {
+            provider: Some(provider),
+            account: Some(Arc::clone(account)),
+            spelled: Spelled::Name(name_key(&account.username)),
+        };
+        let mut entitlements = Entitlements::default();
+        let snapshot = self.snapshot();
+        let (mut attempt, _) =
+            self.try_secret(name, tried, secret.expose(), &snapshot, trial, &mut entitlements);
+        // Not held while a hash is waited for.
+        drop(snapshot);
+        let outcome = (&mut attempt.outcome).await.ok();
+        let snapshot = self.snapshot();
+        match self.settle(&attempt, outcome, &snapshot, Instant::now()) {
+            Looked::Right(key, _) => {
+                self.forgive(&attempt.name, account.number, key, source, &snapshot);
+                Some(true)
+            }
+            Looked::Wrong | Looked::Paused => Some(false),
+            Looked::NotLookedAt => None,
+        }
+    }
+
+    /// Has a secret looked at, in the class that what was tried before puts it into. With the attempt comes why it is not.
+    fn try_secret(
+        &self,
+        name: Name,
+        tried: Tried,
+        secret: &[u8],
+        snapshot: &Snapshot,
+        trial: Trial,
+        entitlements: &mut Entitlements,
+    ) -> (Attempt, Option<HashRefusal>) {
+        let (accounts, source) = (snapshot.accounts(), trial.source);
+        let selected = tried.selected(accounts);
+        let since = self.since_start(trial.instant);
+        let is_paused = selected.is_none() && self.throttle.is_paused(&name.counted(snapshot), source, since);
+        let trying = self.trying(name.provider, snapshot, trial, entitlements);
         let class = match selected {
             // It is not counted, so that the pause ends by itself.
             _ if is_paused => HashClass::Paced,
@@ -174,25 +238,23 @@ impl Registry {
             Some(token) => self.class_of_token(token, Intent::AppPassword, accounts, trial),
             None => HashClass::Other,
         };
-        let secret = Secret::from(secret);
-        let candidate = match self.candidate(stored, &name.shown(&snapshot)) {
+        let stored = tried.hash(accounts, name.account.as_deref());
+        let candidate = match self.candidate(stored, &name.shown(snapshot)) {
             Candidate::Stored(stored) if is_paused => Candidate::Withheld(stored),
             candidate => candidate,
         };
+        let secret = Secret::from(secret);
         let unlooked = (!is_paused).then(|| self.throttle.unlooked(trying, since));
         let job = HashJob { class, source, secret: secret.clone(), candidate, unlooked };
-        let attempt = |outcome| Attempt { outcome, name, secret, trying, tried, is_paused };
-        match self.hash_pool.verify(job) {
-            Ok(outcome) => Authentication::Pending(Box::new(attempt(outcome))),
-            Err(refusal) => {
-                let attempt = attempt(oneshot::channel().1);
-                Authentication::Done(self.note_not_hashed(&attempt, &snapshot, trial, reason_of(refusal)))
-            }
-        }
+        let (outcome, refusal) = match self.hash_pool.verify(job) {
+            Ok(outcome) => (outcome, None),
+            Err(refusal) => (oneshot::channel().1, Some(refusal)),
+        };
+        (Attempt { outcome, name, secret, trying, tried, is_paused }, refusal)
     }
 
     /// Where a try comes from, as the throttle counts it.
-    pub(super) fn trying(
+    fn trying(
         &self,
         provider: Option<ProviderNumber>,
         snapshot: &Snapshot,
@@ -282,14 +344,42 @@ impl Registry {
         instant: Instant,
         entitlements: &mut Entitlements,
     ) -> Verdict {
-        let Attempt { name, secret, trying, tried, is_paused, .. } = attempt;
+        let Attempt { name, trying, tried, .. } = attempt;
         let source = trying.address;
         let snapshot = self.snapshot();
         let trial = Trial { source, now, instant };
-        let Some(outcome) = outcome else { return self.note_not_hashed(attempt, &snapshot, trial, NO_PLACE) };
-        if *is_paused {
-            return self.note_paused(name, &snapshot, trial);
+        let (key, credential) = match self.settle(attempt, outcome, &snapshot, instant) {
+            Looked::Right(key, credential) => (key, credential),
+            Looked::Wrong => {
+                let token = tried.selected(snapshot.accounts());
+                return self.note_invalid_credentials(name, token, &snapshot, trial, WRONG);
+            }
+            Looked::Paused => return self.note_paused(name, &snapshot, trial),
+            Looked::NotLookedAt => return self.note_not_hashed(attempt, &snapshot, trial, NO_PLACE),
+        };
+        let verdict = self.accept(name, credential, &snapshot, trial, entitlements);
+        let is_somebody = !matches!(verdict, Verdict::Refused(AuthenticationRefusal::InvalidCredentials));
+        if is_somebody && let Some(account) = &name.account {
+            self.forgive(name, account.number, key, source, &snapshot);
         }
+        verdict
+    }
+
+    /// What the outcome of a hash (`None`: there is none) says of the secret: one that is wrong is counted, of one that is right
+    /// a proof is kept.
+    fn settle(
+        &self,
+        attempt: &Attempt,
+        outcome: Option<HashOutcome>,
+        snapshot: &Snapshot,
+        instant: Instant,
+    ) -> Looked {
+        let Attempt { name, secret, trying, tried, is_paused, .. } = attempt;
+        let source = trying.address;
+        if *is_paused {
+            return Looked::Paused;
+        }
+        let Some(outcome) = outcome else { return Looked::NotLookedAt };
         let since = self.since_start(instant);
         let (key, credential) = match *tried {
             Tried::Selected(key, credential) | Tried::Selectorless(key, credential) if outcome.matches => {
@@ -297,31 +387,39 @@ impl Registry {
             }
             Tried::Selected(_, Credential::Token { number, .. }) => {
                 self.throttle.token_failed(number.get(), source, since);
-                let token = snapshot.accounts().token(number);
-                return self.note_invalid_credentials(name, token, &snapshot, trial, WRONG);
+                return Looked::Wrong;
             }
             Tried::Selected(..) | Tried::Selectorless(..) | Tried::Nothing => {
-                self.throttle.failed(&name.counted(&snapshot), source, since);
-                return self.note_invalid_credentials(name, None, &snapshot, trial, WRONG);
+                self.throttle.failed(&name.counted(snapshot), source, since);
+                return Looked::Wrong;
             }
         };
         self.throttle.take_back(*trying, since);
         self.proofs.remember(key, secret.expose());
         if let Some(hash) = outcome.rehashed {
-            self.rehash(credential, attempt.name.account.as_ref().map(|account| account.number), hash);
+            self.rehash(credential, name.account.as_ref().map(|account| account.number), hash);
         }
-        let verdict = self.accept(name, credential, &snapshot, trial, entitlements);
-        let is_somebody = !matches!(verdict, Verdict::Refused(AuthenticationRefusal::InvalidCredentials));
-        if is_somebody
-            && matches!(tried, Tried::Selectorless(..))
-            && let Some(account) = &name.account
-        {
-            let counted = name.counted(&snapshot);
-            if snapshot.is_counted_for_one(&counted, account.number) {
-                self.throttle.succeeded(&counted, source);
-            }
+        Looked::Right(key, credential)
+    }
+
+    /// Ends what was counted of a name, whose account has proved itself by it: only by what is guessed at by that name, which
+    /// a secret with a selector is not, and only where no other account is guessed at by it too. Nothing else tells the
+    /// throttle that somebody was right.
+    fn forgive(
+        &self,
+        name: &Name,
+        account: AccountNumber,
+        proved: CredentialKey,
+        source: Option<IpAddr>,
+        snapshot: &Snapshot,
+    ) {
+        let accounts = snapshot.accounts();
+        let guessed_at = selectorless(accounts, accounts.account(account).map(AsRef::as_ref));
+        let is_proved = matches!(guessed_at, Some(Tried::Selectorless(key, _)) if key == proved);
+        let counted = name.counted(snapshot);
+        if is_proved && snapshot.is_counted_for_one(&counted, account) {
+            self.throttle.succeeded(&counted, source);
         }
-        verdict
     }
 
     /// The secret is right: is it this account's, does the token hold, does the application admit it?
@@ -477,6 +575,40 @@ impl Registry {
     }
 }
 
+impl Tried {
+    pub(super) fn of_token(token: &Token) -> Self {
+        let (key, credential) = of_token(token);
+        if token.is_selectorless() {
+            Self::Selectorless(key, credential)
+        } else {
+            Self::Selected(key, credential)
+        }
+    }
+
+    pub(super) fn of_password(account: AccountNumber, password: &Password) -> Self {
+        let key = CredentialKey { id: PASSWORDS | u64::from(account.get()), generation: password.generation };
+        Self::Selectorless(key, Credential::Password { generation: password.generation })
+    }
+
+    /// The token that the secret has the selector of.
+    fn selected(self, accounts: &Accounts) -> Option<&Arc<Token>> {
+        match self {
+            Self::Selected(_, Credential::Token { number, .. }) => accounts.token(number),
+            Self::Selected(..) | Self::Selectorless(..) | Self::Nothing => None,
+        }
+    }
+
+    /// What is stored of it; `account`: whose password it may be.
+    fn hash<'a>(self, accounts: &'a Accounts, account: Option<&'a AccountState>) -> Option<&'a HashText> {
+        match self {
+            Self::Selected(_, Credential::Token { number, .. })
+            | Self::Selectorless(_, Credential::Token { number, .. }) => Some(&accounts.token(number)?.hash),
+            Self::Selectorless(_, Credential::Password { .. }) => Some(&account?.password.as_ref()?.hash),
+            Self::Selected(..) | Self::Selectorless(..) | Self::Nothing => None,
+        }
+    }
+}
+
 impl Name {
     /// Looks up a DN, `user@domain` or a bare username. A username may look like a DN, but none of ours.
     fn resolve(text: &str, snapshot: &Snapshot) -> Self {
@@ -553,33 +685,19 @@ impl Name {
 }
 
 pub(super) fn of_token(token: &Token) -> (CredentialKey, Credential) {
-    (key_of_token(token), Credential::Token { number: token.number, generation: token.generation })
-}
-
-/// What proofs of a token's secret are kept under.
-pub(super) fn key_of_token(token: &Token) -> CredentialKey {
-    CredentialKey { id: u64::from(token.number.get()), generation: token.generation }
-}
-
-/// What proofs of an account's password are kept under.
-pub(super) fn key_of_password(account: AccountNumber, password: &Password) -> CredentialKey {
-    CredentialKey { id: PASSWORDS | u64::from(account.get()), generation: password.generation }
+    let key = CredentialKey { id: u64::from(token.number.get()), generation: token.generation };
+    (key, Credential::Token { number: token.number, generation: token.generation })
 }
 
 /// The one credential of an active account that a secret without a selector is compared with.
-fn selectorless<'a>(
-    accounts: &'a Accounts,
-    account: Option<&'a AccountState>,
-) -> Option<(CredentialKey, Credential, &'a HashText)> {
+fn selectorless(accounts: &Accounts, account: Option<&AccountState>) -> Option<Tried> {
     let account = account.filter(|account| account.is_active)?;
     if let Some(password) = &account.password {
-        let key = key_of_password(account.number, password);
-        return Some((key, Credential::Password { generation: password.generation }, &password.hash));
+        return Some(Tried::of_password(account.number, password));
     }
     let tokens = account.tokens.iter().filter_map(|number| accounts.token(*number));
     let token = tokens.into_iter().find(|token| token.is_selectorless())?;
-    let (key, credential) = of_token(token);
-    Some((key, credential, &token.hash))
+    Some(Tried::of_token(token))
 }
 
 /// Keeps the proofs of passwords apart from those of tokens.

@@ -13,19 +13,19 @@ const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 const ALICE_DN: &str = "cn=alice,ou=users,dc=example,dc=org";
 const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
 
-fn value(user: Option<&str>, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<u8> {
+pub(super) fn value(user: Option<&str>, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<u8> {
     let part = |tag, octets: Option<&[u8]>| octets.map(|octets| element(tag, octets)).unwrap_or_default();
     element(0x30, &[part(0x80, user.map(str::as_bytes)), part(0x81, old), part(0x82, new)].concat())
 }
 
-fn modify(client: &mut Client, value: Option<Vec<u8>>) -> Reply {
+pub(super) fn modify(client: &mut Client, value: Option<Vec<u8>>) -> Reply {
     let request = LdapExtendedRequest { name: PASSWORD_MODIFY.to_owned(), value };
     let request = encode(client.id(), LdapOp::ExtendedRequest(request));
     client.send(&request)
 }
 
 /// A client whose clock is the writer's.
-fn nobody(world: &World) -> Client {
+pub(super) fn nobody(world: &World) -> Client {
     let mut client = Client::new(world);
     client.now = Timestamp::now();
     client

@@ -5,6 +5,7 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use super::client::{Client, bind, with_controls};
+use super::passwords;
 use super::world::{
     ALICE, ALICE_PASSWORD, APP, CAROL, CAROL_PASSWORD, LEGACY_SECRET, MAIN, NOW, ROOT_PASSWORD, Wishes,
     World, cheap, hash, peer, stranger, wait,
@@ -472,6 +473,35 @@ fn ones_own_secret_forgives_no_guesses_at_a_namesake() {
         Client::new(&world).bind("alice", ALICE_PASSWORD).is(49);
         assert_eq!(wait(world.registry.unlock_account(operator(), ALICE)).unwrap(), 1);
         Client::new(&world).bind("alice", ALICE_PASSWORD).is(0);
+    }
+}
+
+/// By a password that no bind has proved since it was set.
+#[test]
+fn the_old_one_in_a_password_modify_forgives_what_a_bind_would() {
+    for (rdn, is_namesake) in [("cn=carol", false), ("cn=alice", true)] {
+        let world = world_with_mail();
+        world.change_account(CAROL, |carol| {
+            carol.is_active = true;
+            let (container, rdn) = ("ou=users".to_owned(), rdn.to_owned());
+            carol.placements = vec![Placement { provider: MAIN, container, rdn }];
+        });
+        let carol = format!("{rdn},ou=users,dc=example,dc=org");
+        let mut alice = passwords::nobody(&world);
+        alice.bind("alice", ALICE_PASSWORD).is(0);
+        let new = b"another password of hers";
+        passwords::modify(&mut alice, Some(passwords::value(None, None, Some(new)))).is(0);
+        let guessed_at = if is_namesake { &carol } else { "alice" };
+        fail(&world, guessed_at, "wrong", "192.0.2.7", 2);
+        // What is refused afterwards has told that the old one is right.
+        let before = world.hashes();
+        for _ in 0..3 {
+            let asked = passwords::value(None, Some(new), Some(b"x"));
+            passwords::modify(&mut alice, Some(asked)).is(19);
+        }
+        assert_eq!(world.hashes() - before, 1, "a proof is kept");
+        fail(&world, guessed_at, "wrong", "192.0.2.7", 1);
+        assert_eq!(world.registry.pauses(ALICE).len(), usize::from(is_namesake), "{rdn}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,13 +10,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::account::{self, next_password};
 use super::token::{FIRST_GENERATION, NewUuid, check_present, replace};
 use super::validate;
-use crate::access::{Credential, Entitlements, Identity};
-use crate::auth::{Candidate, CredentialKey, HashClass, HashJob};
+use crate::access::{Credential, Identity};
 use crate::config::Limit;
-use crate::directory::name_key;
-use crate::model::{AccountChanges, AccountNumber, Actor, HashText, Token};
-use crate::registry::authenticate::{key_of_password, key_of_token};
-use crate::registry::{Caller, ChangeError, Registry, Trial};
+use crate::model::{AccountChanges, AccountNumber, Actor, Token};
+use crate::registry::authenticate::Tried;
+use crate::registry::{Caller, ChangeError, Registry};
 use crate::secret::Secret;
 
 /// What an account asks for its own credential.
@@ -98,18 +96,20 @@ impl Registry {
             Credential::Password { .. } => None,
             Credential::Certificate { .. } => return Err(OwnSecretError::NoSecret),
         };
-        let (key, stored) = match &token {
-            Some(token) => (key_of_token(token), &token.hash),
+        let tried = match &token {
+            Some(token) => Tried::of_token(token),
             None => {
                 let password = account.password.as_ref().ok_or(OwnSecretError::CredentialGone)?;
-                (key_of_password(account.number, password), &password.hash)
+                Tried::of_password(account.number, password)
             }
         };
         drop(snapshot);
-        if let Some(old) = old
-            && !self.is_present_secret(&identity, key, &old, stored, source).await?
-        {
-            return Err(OwnSecretError::OldIsWrong);
+        if let Some(old) = old {
+            match self.is_present_secret(&account, identity.provider, tried, &old, source).await {
+                Some(true) => {}
+                Some(false) => return Err(OwnSecretError::OldIsWrong),
+                None => return Err(ChangeError::Busy.into()),
+            }
         }
         self.admit_own_secret(account.number)?;
         let actor = Actor {
@@ -157,56 +157,6 @@ impl Registry {
             let what = format!("exchanged {limit} secrets of its own within an hour");
             ChangeError::TooOften { what, wait }
         })
-    }
-
-    /// Whether the secret is the present one: without a hash when it was verified before, as it was at the bind. Wrong
-    /// ones are counted as those of binds are: who has come upon a bound connection does not know it.
-    async fn is_present_secret(
-        &self,
-        identity: &Identity,
-        key: CredentialKey,
-        secret: &Secret,
-        stored: &HashText,
-        source: Option<IpAddr>,
-    ) -> Result<bool, ChangeError> {
-        if self.proofs.check(key, secret.expose()) {
-            return Ok(true);
-        }
-        let trial = Trial { source, now: self.now(), instant: Instant::now() };
-        let since = self.since_start(trial.instant);
-        let number = identity.holder.account;
-        let snapshot = self.snapshot();
-        let form = snapshot.accounts().account(number).map(|account| name_key(&account.username));
-        let name = snapshot.counted_name(&form.unwrap_or_default());
-        let is_paused = self.throttle.is_paused(&name, source, since);
-        let mut entitlements = Entitlements::default();
-        let trying = self.trying(Some(identity.provider), &snapshot, trial, &mut entitlements);
-        drop(snapshot);
-        let is_paced = is_paused || self.throttle.begin(trying, since);
-        let candidate = match self.candidate(Some(stored), &number.to_string()) {
-            Candidate::Stored(stored) if is_paused => Candidate::Withheld(stored),
-            candidate => candidate,
-        };
-        let class = if is_paced { HashClass::Paced } else { HashClass::Other };
-        let unlooked = (!is_paused).then(|| self.throttle.unlooked(trying, since));
-        let job = HashJob { class, source, secret: secret.clone(), candidate, unlooked };
-        let outcome = match self.hash_pool.verify(job) {
-            Ok(outcome) => outcome.await.ok(),
-            Err(_) => None,
-        };
-        match outcome {
-            _ if is_paused => Ok(false),
-            None => Err(ChangeError::Busy),
-            Some(outcome) if outcome.matches => {
-                self.throttle.take_back(trying, since);
-                self.throttle.succeeded(&name, source);
-                Ok(true)
-            }
-            Some(_) => {
-                self.throttle.failed(&name, source, self.since_start(Instant::now()));
-                Ok(false)
-            }
-        }
     }
 
     async fn rotate(
