@@ -279,6 +279,15 @@ impl Visibility {
         }
     }
 
+    /// Whether who sees this and who sees the other see the same entries of the tree, whatever each sees of other trees.
+    pub fn sees_the_entries_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Own(own), Self::Own(others)) => own.entries == others.entries,
+            (Self::Own(_), _) | (_, Self::Own(_)) => false,
+            (Self::Full | Self::Tree(_), Self::Full | Self::Tree(_)) => true,
+        }
+    }
+
     /// Keeps nothing large for a connection that is silent; says whether what is shown is to be found again.
     pub fn release(&mut self) -> bool {
         match self {

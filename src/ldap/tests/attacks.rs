@@ -8,7 +8,7 @@ use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope};
 use super::client::{Client, element, encode, search, with_controls};
 use super::orders::{Controls, list_view, order};
 use super::paging::{PAGED, page_value};
-use super::world::{APP, APP_TOKEN, BASE, MAIN, STAFF, Wishes, World};
+use super::world::{APP, APP_TOKEN, BASE, MAIN, OTHER_BASE, STAFF, VAULT, Wishes, World, vault};
 use crate::config::{Limit, Limits};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
@@ -780,21 +780,83 @@ fn what_was_asked_of_a_hidden_entry_is_forgotten_with_the_right() {
     assert!(reply.is(0).entries().is_empty(), "{:?}", reply.dns());
 }
 
-#[test]
-fn a_half_written_entry_ends_with_the_connection_when_the_right_is_gone() {
-    let world = crowd(5_000, Limits { output_buffer_max: 16 * 1024, ..Limits::default() });
-    let mut reader = Client::reader(&world);
-    let request = search(STAFF_DN, LdapSearchScope::Base, "(objectClass=*)", &["member"]);
+/// A reader that has got part of the staff, and what that is.
+fn half_written(world: &World) -> (Client, Vec<u8>) {
+    let mut reader = Client::reader(world);
+    let request = search(STAFF_DN, LdapSearchScope::Base, "(objectClass=*)", &["*", "+"]);
     let (mut output, moment) = (Vec::new(), reader.moment());
     reader.session.receive(&encode(70, LdapOp::SearchRequest(request)), &mut output, moment);
     while output.is_empty() {
         reader.session.work(&mut output, moment);
     }
-    world.grant_readers(Vec::new());
-    output.clear();
+    assert_eq!(reader.session.next(), Next::Work);
+    (reader, output)
+}
+
+/// Expects that it ends there.
+#[track_caller]
+fn ends_at_once(mut reader: Client) {
+    let (mut output, moment) = (Vec::new(), reader.moment());
     reader.session.work(&mut output, moment);
     assert!(output.is_empty());
     assert_eq!(reader.session.next(), Next::Close);
+}
+
+/// A staff of 5,000 with an entry elsewhere that it refers to, if any, and a reader who may be admitted there.
+fn crowd_that_refers_to(elsewhere: Option<&str>) -> World {
+    let world = crowd(5_000, Limits { output_buffer_max: 16 * 1024, ..Limits::default() });
+    let attributes = elsewhere.map(|dn| plain::attribute("seeAlso", &[dn])).into_iter().collect();
+    world.change(move |transaction| {
+        transaction.delete(Key::Application(VAULT))?;
+        transaction.put(Record::Group(Group { attributes, ..plain::group(STAFF.get(), "staff") }))
+    });
+    world.grant_readers(vec![search_grant(None)]);
+    world
+}
+
+#[test]
+fn a_half_written_entry_ends_with_the_connection_when_the_right_is_gone() {
+    let world = crowd_that_refers_to(None);
+    let (reader, _) = half_written(&world);
+    world.grant_readers(Vec::new());
+    ends_at_once(reader);
+    // The right to see what it names.
+    let there = format!("cn=alice,ou=users,{OTHER_BASE}");
+    let world = crowd_that_refers_to(Some(&there));
+    let (reader, _) = half_written(&world);
+    world.grant_readers(vec![search_grant(Some(MAIN))]);
+    ends_at_once(reader);
+}
+
+/// Another provider that does not admit the reader, or an entry there that nothing refers to, is nothing that it had been told.
+#[test]
+fn a_half_written_entry_goes_on_when_less_is_seen_elsewhere() {
+    for elsewhere in [None, Some("cn=hidden-bob,ou=users,dc=example,dc=org")] {
+        let world = crowd_that_refers_to(elsewhere);
+        let (mut reader, mut octets) = half_written(&world);
+        world.grant_readers(vec![search_grant(Some(MAIN))]);
+        let moment = reader.moment();
+        reader.session.work(&mut octets, moment);
+        world.change(|transaction| transaction.put(Record::Application(vault(Vec::new()))));
+        while reader.session.next() == Next::Work {
+            let mut output = Vec::new();
+            reader.session.work(&mut output, moment);
+            octets.append(&mut output);
+        }
+        assert_eq!(reader.session.next(), Next::Read);
+        let messages = super::client::decode(&octets);
+        assert_eq!(messages.len(), 2);
+        match &messages[0].op {
+            LdapOp::SearchResultEntry(entry) => {
+                assert_eq!(super::client::values_of(entry, "member").len(), 5_003);
+                assert_eq!(
+                    super::client::values_of(entry, "seeAlso").len(),
+                    usize::from(elsewhere.is_some())
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// An OR of so many assertions that no value passes, about names that are no index's.

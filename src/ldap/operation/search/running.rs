@@ -178,8 +178,9 @@ impl RunningSearch {
         let now_seen = authorise(newest, identity, provider, source, moment.now, entitlements)?;
         let visibility = self.visibility.narrowed(&now_seen);
         if visibility != self.visibility {
-            // What of an entry has left was measured with what may not be seen any more.
-            if self.is_within_entry() {
+            let [before, now] =
+                [&self.visibility, &visibility].map(|seen| TreeReader::new(&self.snapshot, &self.tree, seen));
+            if !self.search.may_go_on(&before, &now) {
                 return Err(Denied::OtherProvider);
             }
             self.visibility = visibility;
@@ -533,6 +534,18 @@ impl Search {
         self.large.as_ref().is_some_and(|large| large.is_begun())
     }
 
+    /// Whether the entry of which part has left, if there is one, is the same for a reader who sees less: it was measured with
+    /// what was seen before. Whoever sees the same entries of the tree sees the same computed values.
+    fn may_go_on(&self, before: &TreeReader<'_>, now: &TreeReader<'_>) -> bool {
+        let Some(large) = self.large.as_ref().filter(|large| large.is_begun()) else { return true };
+        let follows = self.projection.values.as_ref().is_some_and(|values| values.follows_values());
+        let is_same = || match (before.entry(large.id), now.entry(large.id)) {
+            (Some(before), Some(now)) => before.attribute_octets() == now.attribute_octets(),
+            _ => false,
+        };
+        !follows && before.visibility().sees_the_entries_of(now.visibility()) && is_same()
+    }
+
     /// Goes on for a reader who sees less: an entry that was only measured so far is looked at again.
     fn narrow(&mut self, reader: &TreeReader<'_>) {
         self.walk.narrow(reader);
@@ -543,7 +556,7 @@ impl Search {
         if let Some(sorted) = &mut self.sorted {
             sorted.narrow();
         }
-        if let Some(large) = self.large.take() {
+        if let Some(large) = self.large.take_if(|large| !large.is_begun()) {
             self.again = Some(large.id);
             self.sent = self.sent.saturating_sub(1);
         }
