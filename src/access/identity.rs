@@ -84,6 +84,18 @@ pub enum Invalid {
 }
 
 impl Identity {
+    /// Whether both are proved by the same credential, be it withdrawn meanwhile or not.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let proof = |credential| match credential {
+            Credential::Certificate { fingerprint, not_after, .. } => {
+                Credential::Certificate { fingerprint, not_after, withdrawn: None }
+            }
+            other @ (Credential::Token { .. } | Credential::Password { .. }) => other,
+        };
+        let of = |it: &Self| (it.holder.account, it.provider, proof(it.holder.credential));
+        of(self) == of(other)
+    }
+
     /// The account, if the identity still holds at `now` for a client at `source`.
     ///
     /// # Errors

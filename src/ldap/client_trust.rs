@@ -11,7 +11,8 @@ use crate::config::ClientAccount;
 use crate::directory::Snapshot;
 use crate::model::{Revision, Timestamp};
 use crate::net::{ClientAuthorities, ClientCertificate};
-use crate::registry::Registry;
+use crate::registry::account_of_certificate;
+use crate::schema::Schema;
 
 /// The present [`Trusted`]; reading it takes no lock.
 #[derive(Debug)]
@@ -33,17 +34,18 @@ pub struct Trusted {
 /// What a connection knows of its client's certificate.
 pub(super) struct Shown {
     pub(super) certificate: ClientCertificate,
-    /// The generation that it was looked at for last.
-    generation: Option<u64>,
+    /// The exchange and the revision that it was looked at for last.
+    reviewed: Option<(u64, Revision)>,
     /// Whom it stands for.
     holder: Option<NamedHolder>,
     /// What looking that up, and verifying the chain again, has cost.
     work: u64,
 }
 
-/// The username that a certificate stands for, by an exchange and by the schema of a revision.
+/// The username that a certificate stands for, by an exchange and by a schema.
 struct NamedHolder {
-    found_for: (u64, Revision),
+    generation: u64,
+    schema: Schema,
     username: Option<Arc<str>>,
 }
 
@@ -83,18 +85,19 @@ impl Trusted {
 impl Shown {
     /// A certificate that a handshake has just verified.
     pub(super) fn new(certificate: ClientCertificate) -> Self {
-        Self { certificate, generation: None, holder: None, work: 0 }
+        Self { certificate, reviewed: None, holder: None, work: 0 }
     }
 
-    /// The username that it stands for, looked up once for each exchange and each revision, however often it binds.
+    /// The username that it stands for, looked up once for each exchange and each schema, however often it binds.
     pub(super) fn username(&mut self, trusted: &Trusted, snapshot: &Snapshot) -> Option<Arc<str>> {
-        let found_for = (trusted.generation, snapshot.revision());
-        if let Some(holder) = self.holder.as_ref().filter(|holder| holder.found_for == found_for) {
+        let (generation, schema) = (trusted.generation, snapshot.schema());
+        let is_of_now = |holder: &&NamedHolder| holder.generation == generation && holder.schema.is(schema);
+        if let Some(holder) = self.holder.as_ref().filter(is_of_now) {
             return holder.username.clone();
         }
-        let username = account_of(&self.certificate, &trusted.accounts, snapshot.schema(), &mut self.work)
-            .map(Arc::from);
-        self.holder = Some(NamedHolder { found_for, username: username.clone() });
+        let username =
+            account_of(&self.certificate, &trusted.accounts, schema, &mut self.work).map(Arc::from);
+        self.holder = Some(NamedHolder { generation, schema: schema.clone(), username: username.clone() });
         username
     }
 
@@ -103,21 +106,22 @@ impl Shown {
         std::mem::take(&mut self.work)
     }
 
-    /// Looks at the certificate, and at an identity that it has proved, once for each exchange: the chain is verified
-    /// again when the authorities are others, and the account must be the one that it stands for now. What does not
-    /// hold is withdrawn; the next exchange may give it back.
+    /// Looks at the certificate, and at an identity that it has proved, once for each exchange and each revision: the chain is
+    /// verified again when the authorities are others, and the account must be the one that it stands for now, by the name
+    /// that it has. What does not hold is withdrawn; the next exchange or revision may give it back.
     pub(super) fn review(
         &mut self,
         identity: Option<&mut Identity>,
         trust: &ClientTrust,
-        registry: &Registry,
+        newest: &Snapshot,
         now: Timestamp,
     ) {
         let trusted = trust.present();
-        if self.generation == Some(trusted.generation) {
+        let asked = Some((trusted.generation, newest.revision()));
+        if self.reviewed == asked {
             return;
         }
-        self.generation = Some(trusted.generation);
+        self.reviewed = asked;
         if self.certificate.ask(trusted.authorities.as_deref(), now) {
             self.work += WORK_OF_A_CHAIN;
         }
@@ -126,8 +130,8 @@ impl Shown {
         *withdrawn = if !self.certificate.is_vouched_for() {
             Some(Invalid::AuthorityGone)
         } else {
-            let username = self.username(&trusted, &registry.current());
-            let account = username.and_then(|username| registry.account_of_certificate(&username));
+            let username = self.username(&trusted, newest);
+            let account = username.and_then(|username| account_of_certificate(newest, &username));
             (account != Some(holder.account)).then_some(Invalid::CertificateReassigned)
         };
     }

@@ -252,8 +252,11 @@ impl Session {
     fn look_at_identity(&mut self, newest: &Snapshot, moment: Moment) {
         if let Some(shown) = &mut self.certificate {
             let trust = &self.settings.client_trust;
-            shown.review(self.identity.as_mut(), trust, &self.registry, moment.now);
+            shown.review(self.identity.as_mut(), trust, newest, moment.now);
             self.evaluator.add_work(shown.take_work());
+            if let (Some(identity), Some(application)) = (&self.identity, &mut self.application) {
+                application.review(identity);
+            }
         }
         let Some(identity) = self.identity else { return };
         let asked = Some((identity, Asked::now(newest, moment)));

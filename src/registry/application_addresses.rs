@@ -49,8 +49,24 @@ impl Drop for BoundApplication {
     fn drop(&mut self) {
         let mut addresses = self.addresses.lock();
         let bound = addresses.get_mut(&self.address).into_iter().flatten();
-        if let Some(bound) = bound.into_iter().find(|bound| bound.identity == self.identity) {
+        if let Some(bound) = bound.into_iter().find(|bound| bound.identity.is_same(&self.identity)) {
             bound.connections = bound.connections.saturating_sub(1);
+        }
+    }
+}
+
+impl BoundApplication {
+    /// What has become of the identity of the connection: a certificate may have been withdrawn, or stand for the account
+    /// again. What else may end an identity is asked of the directory.
+    pub fn review(&mut self, identity: &Identity) {
+        if self.identity == *identity {
+            return;
+        }
+        self.identity = *identity;
+        let mut addresses = self.addresses.lock();
+        let bound = addresses.get_mut(&self.address).into_iter().flatten();
+        if let Some(bound) = bound.into_iter().find(|bound| bound.identity.is_same(identity)) {
+            bound.identity = *identity;
         }
     }
 }
@@ -78,9 +94,10 @@ impl ApplicationAddresses {
             }
         }
         let there = addresses.entry(address).or_default();
-        if let Some(bound) = there.iter_mut().find(|bound| bound.identity == identity) {
-            (bound.connections, bound.last, bound.source) =
-                (bound.connections.saturating_add(1), now, source);
+        if let Some(bound) = there.iter_mut().find(|bound| bound.identity.is_same(&identity)) {
+            let connections = bound.connections.saturating_add(1);
+            (bound.identity, bound.connections, bound.last, bound.source) =
+                (identity, connections, now, source);
             return true;
         }
         if there.len() >= ACCOUNTS_MAX {

@@ -121,15 +121,15 @@ enum Spelled {
     },
 }
 
+/// The account with this username, if a client certificate may stand for it.
+pub fn account_of_certificate(snapshot: &Snapshot, username: &str) -> Option<AccountNumber> {
+    Name::of_username(username, snapshot).account.map(|account| account.number)
+}
+
 impl Registry {
     /// The account that a name stands for, in any of the forms that a bind takes.
     pub fn account_of_name(&self, name: &str) -> Option<AccountNumber> {
         Name::resolve(name, &self.snapshot()).account.map(|account| account.number)
-    }
-
-    /// The account with this username, if a client certificate may stand for it.
-    pub fn account_of_certificate(&self, username: &str) -> Option<AccountNumber> {
-        Name::of_username(username, &self.current()).account.map(|account| account.number)
     }
 
     /// Looks a name and a secret up, as far as that goes without a hash. What is asked about rights is counted, and kept,

@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 pub use application_addresses::BoundApplication;
 pub use authenticate::{
     Attempt, Authentication, AuthenticationRefusal, NAME_FORM_OCTETS_MAX, Trial, Verdict,
+    account_of_certificate,
 };
 pub use authenticate_api::ApiRefusal;
 pub use backups::{BackupState, Backups, NewestBackup};

@@ -146,6 +146,11 @@ impl Schema {
         Self::core_table().clone()
     }
 
+    /// Whether it is this very schema: all that was found by one holds for the other.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// This schema with one more attribute type, which has no index. When its name is known already the schema is
     /// the same and the id is the known one. Ids of this schema stay valid.
     ///

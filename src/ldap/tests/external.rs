@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ldap3_proto::proto::{LdapOp, LdapSearchScope};
 use rcgen::{CertificateParams, DistinguishedName, DnType, Issuer, KeyPair};
@@ -10,12 +10,16 @@ use rustls::crypto::ring::default_provider;
 
 use super::client::{Client, Reply, element, encode, raw, result_of, search};
 use super::paging::page;
-use super::world::{APP, BASE, NOW, OTHER, OTHER_BASE, STAFF, VAULT, Wishes, World, vault};
+use super::world::{
+    ALICE, APP, BASE, MAIN, NOW, OTHER, OTHER_BASE, READER, STAFF, VAULT, Wishes, World, stranger, vault,
+};
+use crate::access::Entitlements;
 use crate::config::{ClientAccount, ClientName};
 use crate::ldap::client_trust::ClientTrust;
 use crate::ldap::session::Next;
 use crate::model::{Fingerprint, Record};
 use crate::net::{ClientAuthorities, ClientCertificate};
+use crate::registry::Trial;
 
 const APP_DN: &str = "cn=app,ou=users,dc=example,dc=org";
 
@@ -150,12 +154,15 @@ fn whom_a_certificate_stands_for_is_looked_up_once_and_counted() {
     assert!((2_000..50_000).contains(&first), "{first}");
     let next = bind(&mut client, None, 49);
     assert!((50..500).contains(&next), "{next}");
-    // An exchange of the list is another question, and so is a change of the directory.
+    // An exchange of the list is another question; a change of the directory is none, but of the schema.
     rows.push((subject("CN=cloud,O=Example"), "app"));
     assert!(trust.exchange(Some(AUTHORITY.alone.clone()), &accounts(rows)));
     assert!(bind(&mut client, None, 0) > 2_000);
     assert!(bind(&mut client, None, 0) < 500);
     world.change_account(APP, |account| account.email = "app@example.net".to_owned());
+    assert!(bind(&mut client, None, 0) < 500);
+    let custom = crate::plain::attribute("x-shoe-size", &["44"]);
+    world.change_account(APP, |account| account.attributes.push(custom));
     assert!(bind(&mut client, None, 0) > 2_000);
     // As whom it is to act is a name, and costs what a name costs.
     let dear = "\u{fdfa}".repeat(1_300);
@@ -280,6 +287,65 @@ fn a_certificate_that_is_given_to_another_account_is_the_old_one_no_more() {
         let expected = if is_somebody { "dn:cn=alice,ou=users,dc=example,dc=org" } else { "" };
         assert_eq!(client.who_am_i(), expected);
     }
+}
+
+#[test]
+fn a_name_that_another_account_has_takes_the_certificate_with_it() {
+    let world = world();
+    let mut client = client(&world, Some(AUTHORITY.signs("cloud")));
+    let look = search(BASE, LdapSearchScope::Base, "(objectClass=*)", &["1.1"]);
+    external(&mut client, None).is(0);
+    // The certificate stands for a name; nobody has it, then somebody else.
+    world.change_account(APP, |account| account.username = "app-old".to_owned());
+    assert!(client.search(look.clone()).is(50).result().message.contains("does not stand for this account"));
+    assert_eq!(client.who_am_i(), "");
+    external(&mut client, None).is(49);
+    world.change_account(APP, |account| account.username = "app".to_owned());
+    external(&mut client, None).is(0);
+    world.change(|transaction| {
+        let mut app = transaction.account(APP)?.unwrap();
+        app.username = "app-old".to_owned();
+        transaction.put(Record::Account(app))?;
+        let mut alice = transaction.account(ALICE)?.unwrap();
+        alice.username = "app".to_owned();
+        transaction.put(Record::Account(alice))
+    });
+    assert_eq!(client.who_am_i(), "");
+    client.search(look.clone()).is(50);
+    external(&mut client, None).is(0);
+    assert_eq!(client.who_am_i(), "dn:cn=app,ou=users,dc=example,dc=org");
+    assert_eq!(client.session.account(), Some(ALICE));
+    // Another change takes nothing away.
+    world.change_account(APP, |account| account.email = "app@example.net".to_owned());
+    client.search(look).is(0);
+}
+
+#[test]
+fn where_a_certificate_is_withdrawn_no_application_is_at_home() {
+    let mut world = World::new();
+    let rows = accounts(vec![(subject("CN=cloud,O=Example"), "reader")]);
+    world.settings.client_trust = Arc::new(ClientTrust::new(Some(AUTHORITY.alone.clone()), &rows));
+    let trust = world.settings.client_trust.clone();
+    let is_application = || {
+        let trial = Trial { source: stranger().source, now: NOW, instant: Instant::now() };
+        world.registry.is_application(MAIN, &world.registry.snapshot(), trial, &mut Entitlements::default())
+    };
+    let mut client = client(&world, Some(AUTHORITY.signs("cloud")));
+    let bound = |client: &mut Client, is_bound: bool| {
+        assert_eq!(!client.who_am_i().is_empty(), is_bound);
+        assert_eq!(is_application(), is_bound);
+    };
+    external(&mut client, None).is(0);
+    bound(&mut client, true);
+    trust.exchange(Some(AUTHORITY.alone.clone()), &[]);
+    bound(&mut client, false);
+    // It is given back, and taken by a change of the directory.
+    trust.exchange(Some(AUTHORITY.alone.clone()), &rows);
+    bound(&mut client, true);
+    world.change_account(READER, |account| account.username = "reader-old".to_owned());
+    bound(&mut client, false);
+    drop(client);
+    assert!(!is_application());
 }
 
 #[test]
