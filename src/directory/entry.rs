@@ -4,6 +4,11 @@
 //! LDAPDN element, then each attribute as a PartialAttribute element (RFC 4511 section 4.1.7). An
 //! answer with all attributes is one copy; one with some is a copy for each. What can be computed
 //! from the account (memberOf, entryUUID, …) is not here, see `computed`.
+//!
+//! Of an entry that a reader does not see all of nothing is copied: it is the stored one, and which of its values are left
+//! out.
+
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -12,7 +17,7 @@ use crate::schema::{AttributeId, Schema, steps};
 /// An entry of one provider's tree.
 #[derive(Debug)]
 pub struct Entry {
-    octets: Box<[u8]>,
+    octets: Octets,
     /// The entry above it.
     parent: u32,
     attributes: u32,
@@ -23,6 +28,50 @@ pub struct Entry {
     /// Whether an attribute is stored whose values are names of entries.
     names_others: bool,
     added: Added,
+}
+
+#[derive(Debug)]
+enum Octets {
+    Own(Box<[u8]>),
+    /// Those of a stored entry.
+    Shown(Box<ShownOctets>),
+}
+
+#[derive(Debug)]
+struct ShownOctets {
+    stored: Arc<Entry>,
+    /// Attributes that lack values, in their order.
+    lacking: Box<[Lacking]>,
+    /// Octets of all attributes as they are shown.
+    length: usize,
+}
+
+/// An attribute of a stored entry of which some values are not shown.
+#[derive(Debug)]
+struct Lacking {
+    /// Its place in the entry.
+    place: usize,
+    /// Octets of the values that are shown; 0: none is, and so it is not there.
+    values_length: usize,
+    /// A bit for each value, those that are not shown set.
+    hidden: Box<[u64]>,
+}
+
+impl ShownOctets {
+    fn octets(&self) -> usize {
+        let hidden = self.lacking.iter().map(|lacking| size_of_val(&*lacking.hidden));
+        size_of::<Self>() + size_of_val(&*self.lacking) + hidden.sum::<usize>()
+    }
+}
+
+impl Lacking {
+    fn is_gone(&self) -> bool {
+        self.values_length == 0
+    }
+
+    fn hides(&self, number: usize) -> bool {
+        self.hidden.get(number / 64).is_some_and(|bits| bits >> (number % 64) & 1 == 1)
+    }
 }
 
 /// What an entry has beside what follows from its own classes and attributes.
@@ -88,8 +137,32 @@ pub(super) struct MembershipAttributes {
 pub struct StoredAttribute<'a> {
     /// Its type; an attribute with options has the type without.
     pub id: AttributeId,
-    /// The whole element.
-    pub octets: &'a [u8],
+    /// The whole element as it is stored.
+    octets: &'a [u8],
+    /// Which of its values are left out.
+    lacking: Option<&'a Lacking>,
+}
+
+/// A part of octets that are handed on one piece after the other.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    /// Octets that come before it.
+    before: usize,
+    /// Its octets that are still to come.
+    left: usize,
+}
+
+impl Window {
+    fn put(&mut self, octets: &[u8], put: &mut dyn FnMut(&[u8])) {
+        let skipped = self.before.min(octets.len());
+        let part = &octets[skipped..];
+        let part = &part[..part.len().min(self.left)];
+        self.before -= skipped;
+        self.left -= part.len();
+        if !part.is_empty() {
+            put(part);
+        }
+    }
 }
 
 impl Entry {
@@ -113,8 +186,8 @@ impl Entry {
 
     /// The DN as an LDAPDN element.
     pub fn dn_element(&self) -> &[u8] {
-        let start = self.table_length();
-        &self.octets[start..self.attributes_start()]
+        let (stored, _) = self.stored();
+        &stored.own_octets()[stored.table_length()..stored.attributes_start()]
     }
 
     /// The plain number of the entry above it; the suffix names itself.
@@ -137,39 +210,70 @@ impl Entry {
         self.attributes().filter(|stored| schema.is_name(stored.id)).flat_map(|stored| stored.values())
     }
 
-    /// How much memory its values take.
+    /// How much memory is not given back as long as this is kept.
     pub(super) fn octets(&self) -> usize {
-        self.octets.len()
+        match &self.octets {
+            Octets::Own(octets) => octets.len(),
+            Octets::Shown(shown) => shown.stored.octets() + shown.octets(),
+        }
+    }
+
+    /// How much of that nobody else keeps.
+    #[cfg(test)]
+    pub(super) fn octets_apart(&self) -> usize {
+        match &self.octets {
+            Octets::Own(octets) => octets.len(),
+            Octets::Shown(shown) => shown.octets(),
+        }
     }
 
     /// The entry as it would be made without some of its [`Entry::names`]: `is_kept` is asked for each.
-    pub(super) fn without(&self, schema: &Schema, mut is_kept: impl FnMut() -> bool) -> Self {
-        let attributes = self.attributes().map(|stored| {
-            let is_name = schema.is_name(stored.id);
-            (stored, stored.values().filter(|_| !is_name || is_kept()).collect::<Vec<&[u8]>>())
-        });
-        let mut attributes: Vec<_> = attributes.filter(|(_, values)| !values.is_empty()).collect();
+    pub(super) fn without(self: &Arc<Self>, schema: &Schema, mut is_kept: impl FnMut() -> bool) -> Self {
+        let mut lacking: Vec<Lacking> = Vec::new();
+        for (place, stored) in self.attributes().enumerate().filter(|(_, stored)| schema.is_name(stored.id)) {
+            lacking.extend(stored.lacking(place, |_| is_kept()));
+        }
         let mut added = self.added;
         if added.is_open() {
-            let types: Vec<AttributeId> = attributes.iter().map(|(stored, _)| stored.id).collect();
-            let classes = attributes.iter_mut().find(|(stored, _)| stored.id == AttributeId::OBJECT_CLASS);
-            if let Some((_, classes)) = classes
+            let is_gone = |place: usize| {
+                let found = lacking.binary_search_by_key(&place, |lacking| lacking.place);
+                found.ok().and_then(|at| lacking.get(at)).is_some_and(Lacking::is_gone)
+            };
+            let kept = self.attributes().enumerate().filter(|(place, _)| !is_gone(*place));
+            let types: Vec<AttributeId> = kept.map(|(_, stored)| stored.id).collect();
+            let mut all = self.attributes().enumerate();
+            if let Some((place, stored)) = all.find(|(_, stored)| stored.id == AttributeId::OBJECT_CLASS)
+                && let classes = stored.values().collect::<Vec<_>>()
                 && let Some((_, others)) = classes.split_last()
                 && !is_open(&types, others, schema)
             {
-                classes.pop();
+                lacking.extend(stored.lacking(place, |number| number < others.len()));
+                lacking.sort_unstable_by_key(|lacking| lacking.place);
                 added = added.closed();
             }
         }
-        let mut builder = EntryBuilder::new(self.dn(), self.parent);
-        builder.membership(self.membership);
-        builder.added(added);
-        for (stored, values) in &attributes {
-            // Descriptions are made of text.
-            let description = std::str::from_utf8(stored.description()).unwrap_or_default();
-            builder.attribute(stored.id, description, values);
+        let mut shown = Self {
+            octets: Octets::Shown(Box::new(ShownOctets {
+                stored: Arc::clone(self),
+                lacking: lacking.into_boxed_slice(),
+                length: 0,
+            })),
+            stores_computed: false,
+            names_others: false,
+            added,
+            ..**self
+        };
+        let (mut attributes, mut length, mut stores_computed) = (0, 0, false);
+        for stored in shown.attributes() {
+            attributes += 1;
+            length += stored.length();
+            stores_computed |= stored.id.is_computed();
         }
-        builder.build()
+        (shown.attributes, shown.stores_computed) = (attributes, stores_computed);
+        if let Octets::Shown(octets) = &mut shown.octets {
+            octets.length = length;
+        }
+        shown
     }
 
     /// In which attributes it shows its members.
@@ -182,37 +286,66 @@ impl Entry {
         self.added
     }
 
-    /// All attributes as they stand one behind the other: PartialAttribute elements.
-    pub fn attribute_octets(&self) -> &[u8] {
-        &self.octets[self.attributes_start()..]
+    /// How many octets all attributes have as they stand one behind the other: PartialAttribute elements.
+    pub fn attributes_length(&self) -> usize {
+        match &self.octets {
+            Octets::Own(octets) => octets.len() - self.attributes_start(),
+            Octets::Shown(shown) => shown.length,
+        }
+    }
+
+    /// Hands `count` of these octets on, behind the first `before`, or as many as there are.
+    pub fn put_attributes(&self, before: usize, count: usize, put: &mut dyn FnMut(&[u8])) {
+        let mut window = Window { before, left: count };
+        match &self.octets {
+            Octets::Own(octets) => window.put(&octets[self.attributes_start()..], put),
+            Octets::Shown(_) => self.attributes().for_each(|stored| stored.put_within(&mut window, put)),
+        }
     }
 
     pub fn attributes(&self) -> impl Iterator<Item = StoredAttribute<'_>> {
         steps::note(self.cost_of_table());
-        let octets = self.attribute_octets();
+        let (stored, mut lacking) = self.stored();
+        let (table, attributes) = stored.table_and_attributes();
         let mut start = 0;
-        self.octets[..self.table_length()].chunks_exact(ROW).map(move |row| {
+        let rows = table.chunks_exact(ROW).enumerate();
+        rows.filter_map(move |(place, row)| {
             let end = u32::from_le_bytes([row[2], row[3], row[4], row[5]]) as usize;
             let attribute = StoredAttribute {
                 id: AttributeId::new(u16::from_le_bytes([row[0], row[1]])),
-                octets: &octets[start..end],
+                octets: &attributes[start..end],
+                lacking: None,
             };
             start = end;
-            attribute
+            match lacking.split_first() {
+                Some((first, others)) if first.place == place => {
+                    lacking = others;
+                    (!first.is_gone()).then_some(StoredAttribute { lacking: Some(first), ..attribute })
+                }
+                _ => Some(attribute),
+            }
         })
     }
 
     /// The one at this place among them.
     pub fn attribute(&self, place: usize) -> Option<StoredAttribute<'_>> {
-        let (rows, rest) = self.octets[..self.table_length()].as_chunks::<ROW>();
+        let (stored, lacking) = self.stored();
+        let mut gone = lacking.iter().filter(|lacking| lacking.is_gone());
+        let mut place = place;
+        while gone.next().is_some_and(|gone| gone.place <= place) {
+            place += 1;
+        }
+        let (table, attributes) = stored.table_and_attributes();
+        let (rows, rest) = table.as_chunks::<ROW>();
         debug_assert!(rest.is_empty());
         let [id, more, end @ ..] = *rows.get(place)?;
         let start = match place.checked_sub(1).and_then(|before| rows.get(before)) {
             Some([_, _, end @ ..]) => u32::from_le_bytes(*end) as usize,
             None => 0,
         };
-        let octets = self.attribute_octets().get(start..u32::from_le_bytes(end) as usize)?;
-        Some(StoredAttribute { id: AttributeId::new(u16::from_le_bytes([id, more])), octets })
+        let octets = attributes.get(start..u32::from_le_bytes(end) as usize)?;
+        let lacking = lacking.iter().find(|lacking| lacking.place == place);
+        Some(StoredAttribute { id: AttributeId::new(u16::from_le_bytes([id, more])), octets, lacking })
     }
 
     /// What it costs to look through the table for an attribute, in the unit in which an evaluator counts.
@@ -223,6 +356,26 @@ impl Entry {
     /// The attributes of this type, those with options included.
     pub fn attributes_of(&self, id: AttributeId) -> impl Iterator<Item = StoredAttribute<'_>> {
         self.attributes().filter(move |attribute| attribute.id == id)
+    }
+
+    /// The entry that holds the octets, and what of it is not shown.
+    fn stored(&self) -> (&Self, &[Lacking]) {
+        match &self.octets {
+            Octets::Own(_) => (self, &[]),
+            Octets::Shown(shown) => (&shown.stored, &shown.lacking),
+        }
+    }
+
+    fn own_octets(&self) -> &[u8] {
+        match &self.octets {
+            Octets::Own(octets) => octets,
+            Octets::Shown(_) => &[],
+        }
+    }
+
+    fn table_and_attributes(&self) -> (&[u8], &[u8]) {
+        let octets = self.own_octets();
+        (&octets[..self.table_length()], &octets[self.attributes_start()..])
     }
 
     fn table_length(&self) -> usize {
@@ -244,13 +397,75 @@ impl<'a> StoredAttribute<'a> {
     pub fn values(&self) -> Values<'a> {
         let (sequence, _) = element(self.octets);
         let (_, set) = element(sequence);
-        Values { rest: element(set).0 }
+        Values { rest: element(set).0, number: 0, lacking: self.lacking }
     }
 
     /// Those of which `left` octets are left, as [`Values::left`] said.
     pub fn values_left(&self, left: usize) -> Values<'a> {
-        let Values { rest } = self.values();
-        Values { rest: &rest[rest.len() - left.min(rest.len())..] }
+        let mut values = self.values();
+        let passed = values.rest.len().saturating_sub(left);
+        let end = values.rest.len() - passed;
+        if self.lacking.is_none() {
+            values.rest = &values.rest[passed..];
+        }
+        // The numbers of those that are shown are not known otherwise.
+        while values.rest.len() > end {
+            values.pass();
+        }
+        values
+    }
+
+    /// How many octets the element has as it is shown.
+    pub fn length(&self) -> usize {
+        match self.lacking {
+            None => self.octets.len(),
+            Some(lacking) => {
+                let description = element_length(self.description().len());
+                element_length(description + element_length(lacking.values_length))
+            }
+        }
+    }
+
+    /// Hands `count` octets of the element as it is shown on, behind the first `before`, or as many as there are.
+    pub fn put(&self, before: usize, count: usize, put: &mut dyn FnMut(&[u8])) {
+        self.put_within(&mut Window { before, left: count }, put);
+    }
+
+    fn put_within(&self, window: &mut Window, put: &mut dyn FnMut(&[u8])) {
+        let Some(lacking) = self.lacking else { return window.put(self.octets, put) };
+        let length = self.length();
+        if window.left == 0 || window.before >= length {
+            window.before = window.before.saturating_sub(length);
+            return;
+        }
+        let description = self.description();
+        let mut header = Vec::with_capacity(description.len() + 3 * HEADER_OCTETS_MAX);
+        let contents = element_length(description.len()) + element_length(lacking.values_length);
+        push_header(&mut header, SEQUENCE, contents);
+        push_element(&mut header, OCTET_STRING, description);
+        push_header(&mut header, SET, lacking.values_length);
+        window.put(&header, put);
+        let mut values = self.values();
+        while let Some(value) = values.next_element().filter(|_| window.left > 0) {
+            window.put(value, put);
+        }
+    }
+
+    /// What it is without some of its values; `is_kept` is asked for each. `None`: it has all.
+    fn lacking(&self, place: usize, mut is_kept: impl FnMut(usize) -> bool) -> Option<Lacking> {
+        let mut values = self.values();
+        let (mut number, mut values_length, mut hidden) = (0, 0, Vec::new());
+        while let Some(value) = values.next_element() {
+            if is_kept(number) {
+                values_length += value.len();
+            } else {
+                hidden.resize(hidden.len().max(number / 64 + 1), 0_u64);
+                hidden[number / 64] |= 1 << (number % 64);
+            }
+            number += 1;
+        }
+        let hidden = hidden.into_boxed_slice();
+        (!hidden.is_empty()).then_some(Lacking { place, values_length, hidden })
     }
 }
 
@@ -258,12 +473,62 @@ impl<'a> StoredAttribute<'a> {
 #[derive(Clone)]
 pub struct Values<'a> {
     rest: &'a [u8],
+    /// The number of the next one, where some are left out.
+    number: usize,
+    lacking: Option<&'a Lacking>,
 }
 
-impl Values<'_> {
-    /// How many octets of values are left.
+impl<'a> Values<'a> {
+    /// How many octets of values are left, whether or not they are shown.
     pub fn left(&self) -> usize {
         self.rest.len()
+    }
+
+    /// Passes the next one, shown or not; gives its contents.
+    fn pass(&mut self) -> Option<&'a [u8]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (value, rest) = element(self.rest);
+        self.rest = rest;
+        self.number += 1;
+        Some(value)
+    }
+
+    /// The next one that is shown.
+    fn next_shown(&mut self) -> Option<&'a [u8]> {
+        let value = self.pass()?;
+        match self.lacking {
+            Some(lacking) if lacking.hides(self.number - 1) => self.next_shown_of(lacking),
+            _ => Some(value),
+        }
+    }
+
+    fn next_shown_of(&mut self, lacking: &Lacking) -> Option<&'a [u8]> {
+        loop {
+            let value = self.pass()?;
+            if !lacking.hides(self.number - 1) {
+                return Some(value);
+            }
+        }
+    }
+
+    /// The same as an element.
+    fn next_element(&mut self) -> Option<&'a [u8]> {
+        self.next_shown_with_element().map(|(_, element)| element)
+    }
+
+    fn next_shown_with_element(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let before = self.rest;
+        let value = self.next_shown()?;
+        let end = before.len() - self.rest.len();
+        Some((value, before.get(end - element_length(value.len())..end)?))
+    }
+
+    /// The next value, and the same as an element.
+    pub fn next_with_element(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        steps::note(1);
+        self.next_shown_with_element()
     }
 }
 
@@ -271,12 +536,8 @@ impl<'a> Iterator for Values<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        if self.rest.is_empty() {
-            return None;
-        }
+        let value = self.next_shown()?;
         steps::note(1);
-        let (value, rest) = element(self.rest);
-        self.rest = rest;
         Some(value)
     }
 }
@@ -368,7 +629,7 @@ impl<'a> EntryBuilder<'a> {
     pub(super) fn build(mut self) -> Entry {
         self.octets.drain(self.attributes * ROW..self.rows * ROW);
         Entry {
-            octets: self.octets.into_boxed_slice(),
+            octets: Octets::Own(self.octets.into_boxed_slice()),
             parent: self.parent,
             // A row stands for octets of a record, of which there are far fewer than 2³².
             attributes: u32::try_from(self.attributes).unwrap_or(u32::MAX),
@@ -396,6 +657,9 @@ fn attribute_lengths<V: AsRef<[u8]>>(description: &str, values: &[V]) -> (usize,
 const ROW: usize = 6;
 /// So many rows cost as much to look through, a few times over, as a short value to look at.
 const ROWS_OF_ONE_WORK: u64 = 32;
+/// A tag and a length have no more.
+/// No limit of the config: it is how lengths are written here.
+const HEADER_OCTETS_MAX: usize = 6;
 const OCTET_STRING: u8 = 0x04;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
@@ -532,6 +796,64 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(crate::rounds::cases(256))]
+        #[test]
+        fn what_lacks_values_is_as_if_made_without_them(
+            attributes in proptest::collection::vec(
+                (0usize..4, proptest::collection::vec((any::<bool>(), "[a-z]{0,150}"), 1..140)),
+                0..6,
+            ),
+            before in 0usize..3_000,
+            count in 0usize..3_000,
+        ) {
+            let schema = Schema::core();
+            let kinds = ["cn", "seeAlso", "manager", "owner"].map(|name| schema.find(name).unwrap());
+            let made = |is_whole: bool| {
+                let mut builder = EntryBuilder::new(b"cn=x", 3);
+                for (kind, values) in &attributes {
+                    let is_shown = |shown: bool| is_whole || *kind == 0 || shown;
+                    let kept: Vec<&str> =
+                        values.iter().filter(|(shown, _)| is_shown(*shown)).map(|(_, value)| &**value).collect();
+                    builder.attribute(kinds[*kind], "a;x", &kept);
+                }
+                builder.build()
+            };
+            let whole = Arc::new(made(true));
+            let names = attributes.iter().filter(|(kind, _)| *kind > 0).flat_map(|(_, values)| values);
+            let mut names = names.map(|(shown, _)| *shown);
+            let (shown, expected) = (whole.without(&schema, || names.next().unwrap()), made(false));
+            prop_assert_eq!((shown.dn(), shown.dn_element()), (expected.dn(), expected.dn_element()));
+            let octets = |entry: &Entry, before, count| {
+                let mut octets = Vec::new();
+                entry.put_attributes(before, count, &mut |part| octets.extend_from_slice(part));
+                octets
+            };
+            prop_assert_eq!(shown.attributes_length(), expected.attributes_length());
+            for (before, count) in [(0, usize::MAX), (before, count)] {
+                prop_assert_eq!(octets(&shown, before, count), octets(&expected, before, count));
+            }
+            prop_assert_eq!(shown.cost_of_table(), expected.cost_of_table());
+            prop_assert_eq!(shown.attributes().count(), expected.attributes().count());
+            for (place, own) in shown.attributes().enumerate() {
+                let (at, expected) = (shown.attribute(place).unwrap(), expected.attribute(place).unwrap());
+                prop_assert_eq!((own.id, own.description()), (expected.id, expected.description()));
+                prop_assert_eq!(own.length(), expected.length());
+                let values = |stored: StoredAttribute<'_>| stored.values().map(<[u8]>::to_vec).collect::<Vec<_>>();
+                prop_assert_eq!(values(own), values(expected));
+                prop_assert_eq!(values(at), values(expected));
+                let mut all = at.values();
+                for passed in 0..=values(own).len() {
+                    let rest: Vec<_> = at.values_left(all.left()).map(<[u8]>::to_vec).collect();
+                    prop_assert_eq!(&rest[..], &values(own)[passed..]);
+                    all.next();
+                }
+            }
+            prop_assert!(shown.attribute(expected.attributes().count()).is_none());
+            prop_assert!(shown.octets_apart() < 300 + 16 * attributes.len() * size_of::<usize>());
+        }
+    }
+
     #[test]
     fn options_are_compared_in_any_order_and_case_within_what_is_counted() {
         let many = |count: usize| (0..count).map(|number| format!("x{number}")).collect::<Vec<_>>().join(";");
@@ -588,6 +910,6 @@ mod tests {
         builder.attribute(AttributeId::new(1), "cn", &[] as &[&[u8]]);
         let entry = builder.build();
         assert_eq!(entry.attributes().count(), 0);
-        assert!(entry.attribute_octets().is_empty());
+        assert_eq!(entry.attributes_length(), 0);
     }
 }

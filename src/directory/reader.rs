@@ -1,5 +1,7 @@
 //! One reader's look at one tree: entries and values, as far as they may be seen.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::accounts::{AccountState, Accounts, GroupState};
@@ -104,7 +106,11 @@ impl<'a> TreeReader<'a> {
     /// The entry as it is stored, if there is one and it may be seen: for its name and its place. What may be seen of its
     /// values is for [`TreeReader::entry`] to say.
     pub fn stored(&self, id: EntryId) -> Option<&'a Entry> {
-        if self.visibility.sees(id) { self.tree.entry(id) } else { None }
+        self.shared(id).map(|entry| &**entry)
+    }
+
+    pub(super) fn shared(&self, id: EntryId) -> Option<&'a Arc<Entry>> {
+        if self.visibility.sees(id) { self.tree.shared(id) } else { None }
     }
 
     /// The entry that a DN from a client names, if there is one and it may be seen: the one with that DN

@@ -54,7 +54,7 @@ impl ValuesShown {
     }
 
     /// The entry as it is shown; `None`: all of it is.
-    fn entry(&self, entry: &Entry, schema: &Schema) -> Option<Arc<Entry>> {
+    fn entry(&self, entry: &Arc<Entry>, schema: &Schema) -> Option<Arc<Entry>> {
         if self.shown.iter().all(|is_shown| *is_shown) {
             return None;
         }
@@ -81,7 +81,7 @@ impl Finding {
 impl<'a> TreeReader<'a> {
     /// The entry with what of it may be seen, if it may.
     pub fn entry(&self, id: EntryId) -> Option<Shown<'a>> {
-        let stored = self.stored(id)?;
+        let stored = self.shared(id)?;
         if !stored.names_others() {
             return Some(Shown::Kept(stored));
         }
@@ -90,7 +90,7 @@ impl<'a> TreeReader<'a> {
             Visibility::Tree(elsewhere) => Some(self.made(elsewhere, id, stored)),
             Visibility::Own(own) => Some(match own.shown(id, self.snapshot()) {
                 Some(shown) => {
-                    Shown::Kept(shown.get_or_init(|| self.shown(stored)).as_deref().unwrap_or(stored))
+                    Shown::Kept(shown.get_or_init(|| self.shown(stored)).as_deref().unwrap_or(&**stored))
                 }
                 // The names of containers are seen by all.
                 None if id.is_container() => Shown::Kept(stored),
@@ -110,7 +110,7 @@ impl<'a> TreeReader<'a> {
                     return false;
                 }
                 *allowance -= 1;
-                if let Some(stored) = self.stored(*id).filter(|stored| stored.names_others())
+                if let Some(stored) = self.shared(*id).filter(|stored| stored.names_others())
                     && let Some(shown) = own.shown(*id, self.snapshot()).filter(|shown| shown.get().is_none())
                 {
                     if !finding.values.go_on(self, stored, allowance) {
@@ -127,7 +127,7 @@ impl<'a> TreeReader<'a> {
         is_found
     }
 
-    fn shown(&self, stored: &Entry) -> Option<Arc<Entry>> {
+    fn shown(&self, stored: &Arc<Entry>) -> Option<Arc<Entry>> {
         steps::apart(|| {
             let mut values = ValuesShown::default();
             values.go_on(self, stored, &mut u64::MAX.clone());
@@ -137,7 +137,7 @@ impl<'a> TreeReader<'a> {
     }
 
     /// The same for who sees all entries of the tree, of which none is kept but one that has taken long.
-    fn made(&self, elsewhere: &Elsewhere, id: EntryId, stored: &'a Entry) -> Shown<'a> {
+    fn made(&self, elsewhere: &Elsewhere, id: EntryId, stored: &'a Arc<Entry>) -> Shown<'a> {
         let shown = |entry: Option<Arc<Entry>>| entry.map_or(Shown::Kept(stored), Shown::Made);
         if stored.names(self.schema()).nth(FEW_NAMES).is_none() {
             return shown(self.shown(stored));

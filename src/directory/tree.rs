@@ -246,12 +246,17 @@ impl Tree {
 
     /// The entry with this id.
     pub fn entry(&self, id: EntryId) -> Option<&Entry> {
+        self.shared(id).map(|entry| &**entry)
+    }
+
+    /// The same, for who keeps it.
+    pub(super) fn shared(&self, id: EntryId) -> Option<&Arc<Entry>> {
         if let Some(number) = id.number() {
-            return self.entries.get(number).map(|entry| &**entry);
+            return self.entries.get(number);
         }
         match id.virtual_group_of() {
-            Some(account) => self.virtual_groups.get(account.get()).map(|entry| &**entry),
-            None => self.container(id).map(|container| &*container.entry),
+            Some(account) => self.virtual_groups.get(account.get()),
+            None => self.container(id).map(|container| &container.entry),
         }
     }
 

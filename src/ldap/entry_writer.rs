@@ -24,7 +24,7 @@ pub(super) fn is_large(reader: &TreeReader<'_>, id: EntryId, entry: &Entry, proj
     if projection.types_only {
         return false;
     }
-    let stored = entry.attribute_octets().len();
+    let stored = entry.attributes_length();
     let selected = projection.selection.computed().iter();
     match &projection.values {
         None => {
@@ -54,7 +54,7 @@ pub(super) fn write_entry(
     let mut response = EntryResponse::begin_encoded(output, message_id, entry.dn_element());
     // The octets of an entry in a tree are its user attributes, and what may not be seen of them is not there.
     if selection.all_user() && !types_only && values.is_none() && id != EntryId::STANDALONE {
-        response.encoded(entry.attribute_octets());
+        entry.put_attributes(0, usize::MAX, &mut |octets| response.encoded(octets));
     } else {
         write_stored(&mut response, reader, entry, projection, evaluator);
     }
@@ -121,7 +121,7 @@ fn write_stored(
                 stored.values().for_each(each);
             });
         } else {
-            response.encoded(stored.octets);
+            stored.put(0, usize::MAX, &mut |octets| response.encoded(octets));
         }
     }
 }
@@ -453,10 +453,14 @@ impl Values<'_> {
         let Place { next, look } = place;
         let (entry, schema) = (self.entry, self.reader.schema());
         match what {
-            What::AllStored => slice(entry.attribute_octets(), next, evaluator, enough, sink),
+            What::AllStored => {
+                let put = |before, count, put: &mut dyn FnMut(&[u8])| entry.put_attributes(before, count, put);
+                slice(entry.attributes_length(), next, evaluator, enough, sink, put)
+            }
             What::Stored(number) => {
-                let octets = entry.attribute(number).map_or(&[][..], |stored| stored.octets);
-                slice(octets, next, evaluator, enough, sink)
+                let Some(stored) = entry.attribute(number) else { return true };
+                let put = |before, count, put: &mut dyn FnMut(&[u8])| stored.put(before, count, put);
+                slice(stored.length(), next, evaluator, enough, sink, put)
             }
             What::Values(number) => {
                 let Some(stored) = entry.attribute(number) else { return true };
@@ -526,21 +530,21 @@ fn put(
     selected.is_some()
 }
 
-/// Hands octets on that need no look.
+/// Hands octets on that need no look, of so many in all; `put` takes where they begin and how many are wanted.
 fn slice(
-    octets: &[u8],
+    length: usize,
     place: &mut Option<usize>,
     evaluator: &mut Evaluator,
     enough: Enough,
     sink: &mut impl Sink,
+    put: impl FnOnce(usize, usize, &mut dyn FnMut(&[u8])),
 ) -> bool {
     evaluator.add_work(1);
-    let left = place.unwrap_or(octets.len()).min(octets.len());
-    let rest = octets.get(octets.len() - left..).unwrap_or_default();
-    let (now, later) = rest.split_at(rest.len().min(enough.octets.saturating_sub(sink.len())));
-    sink.octets(now);
-    *place = Some(later.len());
-    later.is_empty()
+    let left = place.unwrap_or(length).min(length);
+    let count = left.min(enough.octets.saturating_sub(sink.len()));
+    put(length - left, count, &mut |octets| sink.octets(octets));
+    *place = Some(left - count);
+    left == count
 }
 
 /// Stored octets of an entry that are written at once.

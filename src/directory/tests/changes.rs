@@ -141,11 +141,9 @@ fn describe(snapshot: &Snapshot) -> Vec<String> {
         let mut next = Some(0);
         while let Some(id) = next.and_then(|next| tree.next(next)) {
             let entry = tree.entry(id).unwrap();
-            all.push(format!(
-                "{id:?} {} {}",
-                String::from_utf8_lossy(entry.dn()),
-                entry.attribute_octets().escape_ascii()
-            ));
+            let mut octets = Vec::new();
+            entry.put_attributes(0, usize::MAX, &mut |part| octets.extend_from_slice(part));
+            all.push(format!("{id:?} {} {}", String::from_utf8_lossy(entry.dn()), octets.escape_ascii()));
             all.push(format!("{:?}", all_values(&look, id)));
             all.push(format!("{:?}", tree.children(id).map(|ids| ids.iter().collect::<Vec<_>>())));
             assert_eq!(look.find(entry.dn()), Some(id));
