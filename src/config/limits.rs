@@ -162,7 +162,7 @@ limits! {
     containers_max: u32 = 100, 1..=10_000;
     /// Octets of a base DN or of the DN of a container, in its canonical spelling: they end the DN of every entry.
     container_length_max: u32 = 1_024, 64..=16_384;
-    /// Octets that all LDAP connections hold together for requests that are not whole, answers that are not taken and searches that are outstanding; no account, no source and no IPv6 /48 holds more than is left for others, and all who are not bound hold a third at most. A connection's first 16 KiB each way are not counted.
+    /// Octets that all LDAP connections hold together for requests that are not whole, answers that are not taken and searches that are outstanding; no account, no source and no IPv6 /48 holds more than is left for others, and all who are not bound hold a third at most. A connection's first 16 KiB each way are not counted: without room answers are written in pieces of those.
     connection_memory_max: u64 = 512 * MIB, 16 * MIB..=1024 * GIB;
     /// Octets of answers that one connection holds before it stops working on its requests.
     output_buffer_max: u64 = MIB, 16 * KIB..=GIB;

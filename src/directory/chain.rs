@@ -91,6 +91,12 @@ impl ChainWalk {
         false
     }
 
+    /// Octets that it holds.
+    pub(super) fn octets(&self) -> usize {
+        let open = if self.open.spilled() { size_of::<EntryId>() * self.open.capacity() } else { 0 };
+        size_of::<Self>() + self.reached.serialized_size() + open
+    }
+
     /// Whether all of it was gone.
     pub(super) fn is_done(&self) -> bool {
         self.at.is_none()

@@ -32,6 +32,14 @@ impl IdSet {
         }
     }
 
+    /// Octets that it holds beside itself, without the chunks, which copies share.
+    pub(crate) fn octets(&self) -> usize {
+        match self {
+            Self::Few(ids) => size_of::<u32>() * ids.capacity(),
+            Self::Many(chunks) => size_of::<(u16, Arc<RoaringBitmap>)>() * chunks.capacity(),
+        }
+    }
+
     /// What it costs to put it together with another, in ids: of a chunk of many ids the words of its bitmap count, not
     /// its ids.
     pub(crate) fn cost(&self) -> u64 {

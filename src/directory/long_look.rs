@@ -48,6 +48,12 @@ struct Leaf {
 }
 
 impl LongLook {
+    /// Octets that it holds; a way of values holds the more the longer it is.
+    pub fn octets(&self) -> usize {
+        let open = if self.open.spilled() { size_of::<Open>() * self.open.capacity() } else { 0 };
+        size_of::<Self>() + open + self.leaf.chain.as_ref().map_or(0, |chain| chain.octets())
+    }
+
     /// Goes on until the outcome is known (`Some`) or the allowance is used up. Something is looked at in any case.
     pub(super) fn go_on(&mut self, evaluation: &mut Evaluation<'_>) -> Option<Truth> {
         let filter = evaluation.filter;

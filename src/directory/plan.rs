@@ -65,6 +65,22 @@ impl Candidates {
         }
     }
 
+    /// Octets that they hold beside themselves; what an index shares with them is the directory's.
+    pub(super) fn octets(&self) -> usize {
+        match self {
+            Self::All => 0,
+            Self::Few(ids) if ids.spilled() => size_of::<u32>() * ids.capacity(),
+            Self::Few(_) => 0,
+            Self::Set(set) => {
+                size_of::<CandidateSet>()
+                    + match &set.0 {
+                        Ids::Index(ids) => ids.octets(),
+                        Ids::Bitmap(ids) => ids.serialized_size(),
+                    }
+            }
+        }
+    }
+
     fn none() -> Self {
         Self::Few(SmallVec::new())
     }

@@ -286,7 +286,7 @@ impl<'a> TreeReader<'a> {
             return None;
         }
         let subschema = self.snapshot.subschema_of_now();
-        if std::ptr::eq(subschema.entry(), entry) { subschema.forms(attribute, rule) } else { None }
+        if std::ptr::eq(&**subschema.entry(), entry) { subschema.forms(attribute, rule) } else { None }
     }
 
     /// How many entries stand directly below.

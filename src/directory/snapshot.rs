@@ -91,12 +91,12 @@ impl Snapshot {
     }
 
     /// A tree without any entry, to look at entries from that stand in none.
-    pub fn nowhere(&self) -> &Tree {
+    pub fn nowhere(&self) -> &Arc<Tree> {
         &self.nowhere
     }
 
     /// The subschema subentry (RFC 4512 section 4.2), readable by anyone.
-    pub fn subschema(&self) -> &Entry {
+    pub fn subschema(&self) -> &Arc<Entry> {
         self.subschema_of_now().entry()
     }
 

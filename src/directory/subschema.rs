@@ -1,5 +1,7 @@
 //! The subschema subentry (RFC 4512 section 4.2), as an entry that stands in no tree.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::entry::Entry;
@@ -14,7 +16,7 @@ pub const SUBSCHEMA_DN: &str = "cn=subschema";
 /// more than anything else that a stranger may ask.
 #[derive(Debug)]
 pub(super) struct Subschema {
-    entry: Entry,
+    entry: Arc<Entry>,
     /// In the order of [`PUBLISHED`], by the rule of [`FIRST_COMPONENTS`].
     forms: Vec<(AttributeId, Vec<Box<[u8]>>)>,
 }
@@ -32,10 +34,10 @@ impl Subschema {
             (*id, forms.collect())
         });
         let forms = forms.collect();
-        Self { entry, forms }
+        Self { entry: Arc::new(entry), forms }
     }
 
-    pub(super) fn entry(&self) -> &Entry {
+    pub(super) fn entry(&self) -> &Arc<Entry> {
         &self.entry
     }
 

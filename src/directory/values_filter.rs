@@ -130,6 +130,13 @@ impl ValuesFilter {
     }
 }
 
+impl ValueLook {
+    /// Octets that it holds beside itself and beside the places of assertions, which are counted with these.
+    pub fn octets(&self) -> usize {
+        self.walk.as_ref().map_or(0, |walk| walk.octets())
+    }
+}
+
 impl ValueSelector<'_> {
     /// Whether a value of the attribute is returned; `None`: the allowance is used up, and the same value is to be asked
     /// about again with the same look. Something is done in any case.

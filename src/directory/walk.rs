@@ -135,6 +135,14 @@ impl Walk {
         self.examined = 0;
     }
 
+    /// Octets that it holds beside itself.
+    pub fn octets(&self) -> usize {
+        match &self.way {
+            Way::Candidates(candidates) => candidates.octets(),
+            Way::Base | Way::Children { .. } | Way::Tree | Way::Own => 0,
+        }
+    }
+
     /// How many entries were looked at.
     pub fn examined(&self) -> u64 {
         self.examined

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -430,13 +431,17 @@ impl Connection<'_> {
     /// Writes what there is to answer. While the client does not take it, nothing else is done for it.
     async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Result<(), Ended> {
         if self.output.is_empty() {
+            // A search that was abandoned needs no room any more.
+            if self.session.is_idle() && !self.session.keeps_output(self.output.capacity()) {
+                self.output = Vec::new();
+            }
             return Ok(());
         }
         self.session.hold_output(self.output.capacity());
         let presence = self.permit.presence();
         let written = tokio::select! {
             biased;
-            written = write_out(self.limits, self.shutdown, stream, &self.output) => written,
+            written = write_out(self.limits, self.shutdown, stream, &mut self.output) => written,
             // One that takes no answers keeps nobody out.
             limit = presence.asked_to_leave_unfinished() => {
                 self.session.note(limit_of(limit));
@@ -472,7 +477,7 @@ impl Connection<'_> {
         self.session.disconnect_with(&mut self.output, ResultCode::Unavailable, MADE_ROOM);
         // Its descriptor is waited for.
         let _ = timeout(CLOSE_TIME, async {
-            write_out(self.limits, self.shutdown, stream, &self.output).await?;
+            write_out(self.limits, self.shutdown, stream, &mut self.output).await?;
             Ok::<_, Ended>(stream.shutdown().await?)
         })
         .await;
@@ -546,21 +551,30 @@ async fn read_until<T, S: AsyncRead + Unpin>(
     }
 }
 
-/// Writes all of what there is to answer.
+/// Writes all of what there is to answer. While the stream itself keeps all of it for the client, as TLS does, it is not kept
+/// here as well.
 async fn write_out<S: AsyncWrite + Unpin>(
     limits: &Limits,
     shutdown: &CancellationToken,
     stream: &mut S,
-    output: &[u8],
+    output: &mut Vec<u8>,
 ) -> Result<(), Ended> {
-    let mut rest = output;
+    let mut rest = &**output;
     while !rest.is_empty() {
         match in_time(limits, shutdown, stream.write(rest)).await? {
             0 => return Err(Ended::Closed),
             octets => rest = rest.get(octets..).unwrap_or_default(),
         }
     }
-    in_time(limits, shutdown, stream.flush()).await
+    let mut flush = std::pin::pin!(in_time(limits, shutdown, stream.flush()));
+    let polled = std::future::poll_fn(|context| Poll::Ready(flush.as_mut().poll(context))).await;
+    match polled {
+        Poll::Ready(flushed) => flushed,
+        Poll::Pending => {
+            *output = Vec::new();
+            flush.await
+        }
+    }
 }
 
 /// Waits for a client that takes an answer, but not longer than it may take, and hardly any more once the server

@@ -19,8 +19,14 @@ pub(super) struct Projection {
     pub(super) values: Option<Box<ValuesFilter>>,
 }
 
-/// Whether an entry is written in pieces.
-pub(super) fn is_large(reader: &TreeReader<'_>, id: EntryId, entry: &Entry, projection: &Projection) -> bool {
+/// Whether an entry is written in pieces: it is large, or there is no room for so many octets, as `has_room` is asked.
+pub(super) fn is_large(
+    reader: &TreeReader<'_>,
+    id: EntryId,
+    entry: &Entry,
+    projection: &Projection,
+    has_room: impl FnOnce(usize) -> bool,
+) -> bool {
     if projection.types_only {
         return false;
     }
@@ -28,14 +34,20 @@ pub(super) fn is_large(reader: &TreeReader<'_>, id: EntryId, entry: &Entry, proj
     let selected = projection.selection.computed().iter();
     match &projection.values {
         None => {
-            let members = selected.filter_map(|attribute| reader.members_in(id, entry, *attribute));
-            stored > LARGE_OCTETS || members.sum::<usize>() > LARGE_MEMBERS
+            let values = selected.map(|attribute| match reader.computed_values_max(id, entry, *attribute) {
+                0 | 1 => 0,
+                values => values,
+            });
+            let values = values.sum::<usize>();
+            stored > LARGE_OCTETS || values > LARGE_MEMBERS || !has_room(stored + values * OCTETS_OF_A_MEMBER)
         }
         // What the values may be is a guess: two octets are the least that one has.
         Some(filter) => {
             let computed: usize =
                 selected.map(|attribute| reader.computed_values_max(id, entry, *attribute)).sum();
-            filter.follows_values() || (stored / 2 + computed) * filter.len() > LARGE_WORK
+            filter.follows_values()
+                || (stored / 2 + computed) * filter.len() > LARGE_WORK
+                || !has_room(stored + computed * OCTETS_OF_A_MEMBER)
         }
     }
 }
@@ -182,6 +194,8 @@ struct Place {
     next: Option<usize>,
     /// How far the look at that value has come.
     look: ValueLook,
+    /// How many octets of that value are left, which is handed on in pieces.
+    left: Option<usize>,
 }
 
 /// One attribute of it, or octets of several.
@@ -228,6 +242,11 @@ pub(super) struct Room<'a> {
 }
 
 impl LargeEntry {
+    /// Octets that it holds.
+    pub(super) fn octets(&self) -> usize {
+        size_of::<Self>() + size_of::<Part>() * self.parts.capacity() + self.place.look.octets()
+    }
+
     pub(super) fn new(
         reader: &TreeReader<'_>,
         id: EntryId,
@@ -450,11 +469,12 @@ impl Values<'_> {
         enough: Enough,
         sink: &mut impl Sink,
     ) -> bool {
-        let Place { next, look } = place;
+        let Place { next, look, left } = place;
         let (entry, schema) = (self.entry, self.reader.schema());
         match what {
             What::AllStored => {
-                let put = |before, count, put: &mut dyn FnMut(&[u8])| entry.put_attributes(before, count, put);
+                let put =
+                    |before, count, put: &mut dyn FnMut(&[u8])| entry.put_attributes(before, count, put);
                 slice(entry.attributes_length(), next, evaluator, enough, sink, put)
             }
             What::Stored(number) => {
@@ -471,11 +491,25 @@ impl Values<'_> {
                     if sink.len() >= enough.octets || evaluator.work() >= enough.work {
                         return false;
                     }
-                    let Some(value) = values.next() else { return true };
+                    let Some((value, mut octets)) = values.next_with_element() else { return true };
                     evaluator.add_work(1);
-                    if !put(value, selector.as_mut(), look, evaluator, enough, sink) {
+                    if let Some(left) = left.take() {
+                        octets = octets.get(octets.len().saturating_sub(left)..).unwrap_or_default();
+                    } else {
+                        match selects(value, selector.as_mut(), look, evaluator, enough, sink) {
+                            None => return false,
+                            Some(false) => continue,
+                            Some(true) => {}
+                        }
+                    }
+                    let room = enough.octets.saturating_sub(sink.len());
+                    if octets.len() > room && octets.len() > WHOLE_OCTETS {
+                        let (now, later) = octets.split_at(room);
+                        sink.octets(now);
+                        *left = Some(later.len());
                         return false;
                     }
+                    sink.octets(octets);
                 }
             }
             What::Computed(attribute) => {
@@ -516,18 +550,28 @@ fn put(
     enough: Enough,
     sink: &mut impl Sink,
 ) -> bool {
-    sink.shown();
-    let Some(selector) = selector else {
-        sink.value(value);
-        return true;
-    };
-    // What the value itself has cost may have been all; it goes on in any case.
-    let selected = selector.selects(value, look, enough.work.saturating_sub(evaluator.work()).max(1));
-    evaluator.add_work(selector.take_work());
+    let selected = selects(value, selector, look, evaluator, enough, sink);
     if selected == Some(true) {
         sink.value(value);
     }
     selected.is_some()
+}
+
+/// Whether a value is selected; `None`: that is not known yet, and enough is done.
+fn selects(
+    value: &[u8],
+    selector: Option<&mut ValueSelector<'_>>,
+    look: &mut ValueLook,
+    evaluator: &mut Evaluator,
+    enough: Enough,
+    sink: &mut impl Sink,
+) -> Option<bool> {
+    sink.shown();
+    let Some(selector) = selector else { return Some(true) };
+    // What the value itself has cost may have been all; it goes on in any case.
+    let selected = selector.selects(value, look, enough.work.saturating_sub(evaluator.work()).max(1));
+    evaluator.add_work(selector.take_work());
+    selected
 }
 
 /// Hands octets on that need no look, of so many in all; `put` takes where they begin and how many are wanted.
@@ -551,6 +595,10 @@ fn slice(
 const LARGE_OCTETS: usize = 64 * 1024;
 /// Members of an entry that are written at once.
 const LARGE_MEMBERS: usize = 1_024;
+/// A value that has no more octets is not cut.
+const WHOLE_OCTETS: usize = 1024;
+/// A name of a member or of a group has mostly less, with what stands around it.
+const OCTETS_OF_A_MEMBER: usize = 80;
 /// Values times assertions that are looked at at once.
 const LARGE_WORK: usize = 4_096;
 /// Tag and length where the length has four octets.

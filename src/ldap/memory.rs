@@ -29,6 +29,8 @@ pub struct ConnectionMemory(Arc<Budget<Holder>>);
 /// A buffer of one connection, as far as it counts.
 pub(super) struct BufferMemory {
     share: Share<Holder>,
+    /// Whether there was no room since that was asked last.
+    has_lacked_room: bool,
 }
 
 impl ConnectionMemory {
@@ -44,7 +46,7 @@ impl ConnectionMemory {
     }
 
     pub(super) fn buffer(&self, holders: Holders) -> BufferMemory {
-        BufferMemory { share: self.0.share(holders) }
+        BufferMemory { share: self.0.share(holders), has_lacked_room: false }
     }
 
     /// For an operation that goes on; `None`: there is no room.
@@ -54,11 +56,58 @@ impl ConnectionMemory {
     }
 }
 
+/// Where answers go, and how much of them there may be before others have their turn. More than is not counted is written
+/// where room for it was asked for and given; who gets none writes as much as needs none, so that what is answered comes to
+/// its end for every client that takes it.
+pub(super) struct Output<'a> {
+    pub(super) octets: &'a mut Vec<u8>,
+    memory: &'a mut BufferMemory,
+    /// Enough is written when it has so many octets.
+    end: usize,
+}
+
+impl<'a> Output<'a> {
+    /// One batch more.
+    pub(super) fn new(octets: &'a mut Vec<u8>, memory: &'a mut BufferMemory) -> Self {
+        let end = octets.len() + BATCH_OCTETS;
+        Self { octets, memory, end }
+    }
+
+    /// How many octets there are when enough is written.
+    pub(super) fn enough(&mut self) -> usize {
+        if self.memory.grow(self.end) { self.end } else { self.end.min(FREE_OCTETS) }
+    }
+
+    /// Whether enough is written.
+    pub(super) fn is_enough(&mut self) -> bool {
+        let length = self.octets.len();
+        length >= self.end || length > FREE_OCTETS - SMALL_OCTETS && length >= self.enough()
+    }
+
+    /// Whether there is room for something of so many octets that is written at once.
+    pub(super) fn has_room(&mut self, octets: usize) -> bool {
+        let length = self.octets.len() + octets;
+        length <= FREE_OCTETS || self.memory.grow(length.max(self.end))
+    }
+}
+
 impl BufferMemory {
     /// Says whether a buffer may hold so many octets; a small one always may.
     pub(super) fn hold(&mut self, octets: usize) -> bool {
-        let counted = if octets <= FREE_OCTETS { 0 } else { octets.next_multiple_of(STEP_OCTETS) };
-        self.share.set(counted as u64)
+        self.share.set(counted(octets))
+    }
+
+    /// The same, without giving back what is held beyond that.
+    pub(super) fn grow(&mut self, octets: usize) -> bool {
+        let counted = counted(octets);
+        let is_held = counted <= self.share.octets() || self.share.set(counted);
+        self.has_lacked_room |= !is_held;
+        is_held
+    }
+
+    /// Whether it could not grow since the last time that this was asked.
+    pub(super) fn take_lack_of_room(&mut self) -> bool {
+        std::mem::take(&mut self.has_lacked_room)
     }
 
     pub(super) fn rename(&mut self, holders: Holders) {
@@ -77,10 +126,19 @@ pub(super) fn holders(identity: Option<&Identity>, peer: SessionPeer) -> Holders
     [account, source.map(Holder::Source), network, strangers]
 }
 
+/// What counts of a buffer of so many octets.
+fn counted(octets: usize) -> u64 {
+    if octets <= FREE_OCTETS { 0 } else { octets.next_multiple_of(STEP_OCTETS) as u64 }
+}
+
 pub(super) type Holders = [Option<Holder>; HOLDERS_MAX];
 
 /// A buffer that is no larger is not counted: `connections_max` is its bound.
 pub(super) const FREE_OCTETS: usize = 16 * 1024;
+/// So many octets of answers in one turn, then others have theirs. One write takes about as many.
+pub(super) const BATCH_OCTETS: usize = 64 * 1024;
+/// What most entries have at most: for one no room is asked.
+const SMALL_OCTETS: usize = 4 * 1024;
 /// A buffer that grows is counted by steps, so that the lock is taken seldom.
 const STEP_OCTETS: usize = 16 * 1024;
 

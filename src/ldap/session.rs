@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::client_trust::{ClientTrust, Shown};
 use super::control::RequestControls;
 use super::frame::{self, Frame, FrameError};
-use super::memory::{self, BufferMemory, ConnectionMemory, Holder, Holders};
+use super::memory::{self, BufferMemory, ConnectionMemory, Holders, Output};
 use super::message::{self, Answer, DecodeError, DecodeLimits, Fault, Operation, Request};
 use super::operation::bind::PendingBind;
 use super::operation::gate::OperationRefusal;
@@ -25,7 +25,7 @@ use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, LimitsInForce, SecretsInClear};
 use crate::directory::{Evaluator, FilterBounds, Snapshot};
 use crate::model::{AccountNumber, Revision, Timestamp};
-use crate::net::{ClientCertificate, Share};
+use crate::net::ClientCertificate;
 use crate::registry::{Attempt, BoundApplication, Registry, Trial};
 
 /// What all sessions of a server have in common.
@@ -114,7 +114,7 @@ pub struct Session {
     pub(super) evaluator: Evaluator,
     /// What it has cost to make the values of the present request ready: of its filter and of its controls.
     preparation: u64,
-    output_memory: BufferMemory,
+    pub(super) output_memory: BufferMemory,
     end: Option<Next>,
     /// It is being found which values who is bound is shown, before the next request is looked at: the work that had been
     /// done when the turn began which that request belongs to.
@@ -282,9 +282,11 @@ impl Session {
         }
     }
 
+    /// That there is no memory is told when what is there leaves.
     fn note_full(&self, output: &[u8]) {
-        let is_within = (output.len() as u64) < self.limits().output_buffer_max;
-        self.note(if is_within { Limit::connection_memory_max } else { Limit::output_buffer_max });
+        if output.len() as u64 >= self.limits().output_buffer_max {
+            self.note(Limit::output_buffer_max);
+        }
     }
 
     /// The limits that are smaller as long as nobody is bound, as they are now.
@@ -330,10 +332,11 @@ impl Session {
                 running.refuse(&denied, output);
                 continue;
             }
-            match running.turn(&mut self.evaluator, output, moment) {
+            let room = Output::new(output, &mut self.output_memory);
+            match running.turn(&mut self.evaluator, room, moment) {
                 None => {
                     let is_within_entry = running.is_within_entry();
-                    self.keep_running(running);
+                    self.keep_running(running, false, output);
                     if is_within_entry {
                         break;
                     }
@@ -343,9 +346,14 @@ impl Session {
         }
     }
 
-    /// Keeps a search that has more to answer: its next turn comes behind those of the others, unless part of an entry
-    /// has left, which nothing else may stand in.
-    pub(super) fn keep_running(&mut self, running: RunningSearch) {
+    /// Keeps a search that has more to answer, if there is memory for it: its next turn comes behind those of the others,
+    /// unless part of an entry has left, which nothing else may stand in.
+    pub(super) fn keep_running(&mut self, mut running: RunningSearch, is_new: bool, output: &mut Vec<u8>) {
+        if let Err(refusal) = self.hold_search(&mut running, is_new)
+            && !running.is_within_entry()
+        {
+            return running.refuse_with(&refusal, output);
+        }
         match running.is_within_entry() {
             true => self.searches.push_front(running),
             false => self.searches.push_back(running),
@@ -387,28 +395,28 @@ impl Session {
     /// Whether so much waits to be written that no more is done before it has left.
     pub fn is_full(&mut self, output: &Vec<u8>) -> bool {
         output.len() as u64 >= self.limits().output_buffer_max
-            // What comes next is as much as a batch may be.
             || output.len() >= memory::FREE_OCTETS
-                && !self.output_memory.hold(output.capacity().max(output.len() + memory::FREE_OCTETS))
+                && !self.output_memory.grow(output.capacity().max(output.len() + memory::FREE_OCTETS))
     }
 
-    /// Holds what the buffer takes in which answers wait for the client: it has grown since it was asked whether there is
-    /// room.
+    /// Holds what the buffer takes in which answers wait for the client: a buffer that grows takes more than what is in it.
     pub(super) fn hold_output(&mut self, capacity: usize) {
-        // Where there is no room nothing more is written before it has left.
+        // Room for what is in it was asked for before it was written.
         let _ = self.output_memory.hold(capacity);
+        if self.output_memory.take_lack_of_room() {
+            self.note(Limit::connection_memory_max);
+        }
     }
 
     /// All that was written has left. Says whether the empty buffer stays: a small one does, a large one for a search that
     /// has more to answer, while there is memory for it.
     pub(super) fn keeps_output(&mut self, capacity: usize) -> bool {
-        let is_small = capacity <= memory::FREE_OCTETS;
-        if is_small || !self.searches.is_empty() && self.output_memory.hold(capacity) {
+        if !self.searches.is_empty() && self.output_memory.hold(capacity) {
             return true;
         }
         // Nothing always fits.
         let _ = self.output_memory.hold(0);
-        false
+        capacity <= memory::FREE_OCTETS
     }
 
     /// In whose name memory is held now.
@@ -421,19 +429,25 @@ impl Session {
         self.output_memory.rename(holders);
     }
 
-    /// Memory for a search that goes on; the only one of a connection needs none if it is small.
-    pub(super) fn memory_of(&self, octets: usize) -> Result<Option<Share<Holder>>, OperationRefusal> {
-        if self.searches.is_empty() && octets <= memory::FREE_OCTETS {
-            return Ok(None);
+    /// Holds what a search takes now that it goes on; the first one of a connection needs nothing while it is small.
+    fn hold_search(&self, running: &mut RunningSearch, is_new: bool) -> Result<(), OperationRefusal> {
+        let octets = running.octets();
+        let is_first = !is_new || self.searches.is_empty();
+        let memory = running.memory();
+        let is_held = match memory {
+            None if is_first && octets <= memory::FREE_OCTETS => true,
+            None => {
+                *memory = self.settings.memory.operation(self.holders(), octets);
+                memory.is_some()
+            }
+            Some(share) => share.set(octets as u64),
+        };
+        if is_held {
+            return Ok(());
         }
-        let share = self.settings.memory.operation(self.holders(), octets);
-        share.map(Some).ok_or_else(|| {
-            self.note(Limit::connection_memory_max);
-            OperationRefusal::new(
-                ResultCode::Busy,
-                "there is no memory for so many or so large searches at a time",
-            )
-        })
+        self.note(Limit::connection_memory_max);
+        let sentence = "there is no memory for so many or so large searches at a time";
+        Err(OperationRefusal::new(ResultCode::Busy, sentence))
     }
 
     /// What to wait for now.

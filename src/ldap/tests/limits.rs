@@ -2,11 +2,11 @@
 
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope, LdapSubstringFilter};
 
-use super::client::{Client, bind, encode, search, with_controls};
+use super::client::{Client, bind, element, encode, search, with_controls};
 use super::world::{BASE, MAIN, Wishes, World, peer, readers};
 use crate::auth::ThrottleSettings;
 use crate::config::{Limit, Limits};
-use crate::model::Record;
+use crate::model::{Attribute, Record};
 use crate::plain::search_grant;
 
 const STAFF: &str = "cn=staff,ou=groups,dc=example,dc=org";
@@ -307,6 +307,79 @@ fn a_full_buffer_is_counted() {
         reader.push(&encode(60, LdapOp::SearchRequest(everything(0))));
         reader.step();
     });
+}
+
+#[test]
+fn without_memory_all_is_answered_in_pieces_that_need_none() {
+    use ldap3_proto::proto::LdapSearchScope::Base;
+    let worlds = [1 << 30, 0].map(|connection_memory_max| {
+        let limits = Limits { connection_memory_max, ..Limits::default() };
+        let world = World::with(Wishes { people: 2_000, limits, ..Wishes::default() });
+        world.change_account(super::world::APP, |account| {
+            let photo = vec![vec![7; 200_000]];
+            let manager = vec![b"cn=user-1,ou=users,dc=example,dc=org".to_vec()];
+            account.attributes = [("jpegPhoto", photo), ("manager", manager)]
+                .map(|(description, values)| Attribute { description: description.to_owned(), values })
+                .to_vec();
+        });
+        world
+    });
+    // What is not of each world alone.
+    let all =
+        ["*", "attributeTypes", "objectClasses", "matchingRules", "member", "memberOf", "numSubordinates"];
+    let (staff, app) = ("cn=staff,ou=groups,dc=example,dc=org", "cn=app,ou=users,dc=example,dc=org");
+    let ask = |base, scope| search(base, scope, "(objectClass=*)", &all);
+    type Who = fn(&World) -> Client;
+    let requests: [(Who, _); 5] = [
+        (Client::new, ask("cn=subschema", Base)),
+        (Client::new, ask("", Base)),
+        (Client::app, ask(app, Base)),
+        (Client::reader, ask(staff, Base)),
+        (Client::reader, ask(BASE, LdapSearchScope::Subtree)),
+    ];
+    for (who, request) in requests {
+        let answers = worlds.each_ref().map(|world| {
+            let mut client = who(world);
+            client.output_peak = 0;
+            let reply = client.search(request.clone());
+            reply.is(0);
+            (format!("{:?}", reply.messages), client.output_peak)
+        });
+        let [(expected, _), (found, peak)] = answers;
+        assert_eq!(found.len(), expected.len(), "{}", request.base);
+        assert!(found == expected, "{}: the same, however little memory there is", request.base);
+        assert!(peak <= 20 * 1024, "{}: {peak} octets at once", request.base);
+    }
+    // One value, which a filter of values selects.
+    let selected = worlds.each_ref().map(|world| {
+        let mut client = Client::app(world);
+        client.output_peak = 0;
+        let message = encode(client.id(), LdapOp::SearchRequest(ask(app, Base)));
+        let photo = element(0x30, &element(0x87, b"jpegPhoto"));
+        let reply = client.send(&with_controls(&message, &[("1.2.826.0.1.3344810.2.3", true, Some(photo))]));
+        reply.is(0);
+        (format!("{:?}", reply.messages), client.output_peak)
+    });
+    assert!(selected[0].0 == selected[1].0 && selected[1].1 <= 20 * 1024, "{}", selected[1].1);
+}
+
+#[test]
+fn candidates_of_an_outstanding_search_count() {
+    let world = World::with(Wishes { people: 6_000, ..Wishes::default() });
+    let mut reader = Client::reader(&world);
+    let held = |reader: &mut Client, filter: &str| {
+        let before = world.settings.memory.used();
+        let request = search(BASE, LdapSearchScope::Subtree, filter, &["1.1"]);
+        let message = encode(reader.id(), LdapOp::SearchRequest(request));
+        reader.push(&message);
+        reader.step();
+        world.settings.memory.used() - before
+    };
+    // The first is small, and not counted.
+    held(&mut reader, "(!(objectClass=*))");
+    let without = held(&mut reader, "(&(!(mail=*))(!(objectClass=*)))");
+    let with = held(&mut reader, "(&(mail=*)(!(objectClass=*)))");
+    assert!(without > 0 && with > without, "of a longer filter: {without}, of an index: {with}");
 }
 
 fn everything(size: i32) -> ldap3_proto::proto::LdapSearchRequest {

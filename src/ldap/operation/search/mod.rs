@@ -16,13 +16,14 @@ use sorted::{ListView, ListViewTarget, Part, Sorted};
 use super::gate::{OperationRefusal, Target, assert_on, find, prepare, too_large, tree_and_visibility};
 use crate::config::Limit;
 use crate::directory::{
-    Entry, EntryId, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, TreeReader, Truth, ValuesFilter,
-    Visibility, WORK_WITHOUT_REST, Walk,
+    Entry, EntryId, PreparedFilter, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, TreeReader, Truth,
+    ValuesFilter, Visibility, WORK_WITHOUT_REST, Walk,
 };
 use crate::ldap::control::{
     self, ListViewRequest, ListViewResult, PagedRequest, RequestControls, SortRequest,
 };
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
+use crate::ldap::memory::Output;
 use crate::ldap::message::SearchRequest;
 use crate::ldap::pages::{OrderKey, Place, QueryDigest, finish, visibility_digest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
@@ -68,7 +69,7 @@ pub(in crate::ldap) fn run(
 ) {
     let base = Target::new(session, request.base, context.snapshot.schema());
     if base.is_root() && request.scope == Scope::Base {
-        let entry = root_dse::entry(context.snapshot, &session.settings);
+        let entry = Arc::new(root_dse::entry(context.snapshot, &session.settings));
         return answer_standalone(session, request, controls, &entry, context);
     }
     if base.is_subschema() {
@@ -79,22 +80,20 @@ pub(in crate::ldap) fn run(
         Ok(Begun { newest, kept, visibility, mut search }) => {
             let (snapshot, tree) = searched(kept.as_ref(), newest, context.snapshot);
             let reader = TreeReader::new(snapshot, tree, &visibility);
-            match search.batch(&mut session.evaluator, &reader, context.output, context.moment) {
+            let mut output = Output::new(context.output, &mut session.output_memory);
+            match search.batch(&mut session.evaluator, &reader, &mut output, context.moment) {
                 Batch::Done(end) => {
                     search.finish(end, snapshot, context.output, context.moment);
                     search.limits_reached(end).for_each(|limit| session.note(limit));
                 }
-                Batch::More => match session.memory_of(search.octets() + context.body.len()) {
-                    Ok(memory) => session.keep_running(RunningSearch {
-                        snapshot: snapshot.clone(),
-                        tree: tree.clone(),
-                        visibility,
-                        search,
-                        asked: Asked::now(context.snapshot, context.moment),
-                        _memory: memory,
-                    }),
-                    Err(refusal) => refuse(&refusal, context),
-                },
+                Batch::More => {
+                    let octets = search.octets() + context.body.len();
+                    let (snapshot, tree) = (snapshot.clone(), tree.clone());
+                    let asked = Asked::now(context.snapshot, context.moment);
+                    let running =
+                        RunningSearch { snapshot, tree, visibility, search, asked, octets, memory: None };
+                    session.keep_running(running, true, context.output);
+                }
             }
         }
     }
@@ -185,6 +184,7 @@ fn begin<'a>(
         sent: 0,
         last_sent: EntryId::SUFFIX,
         limits,
+        standalone: None,
         // Subentries stand nowhere in a tree: who asks for them alone finds nothing here.
         is_empty: controls.subentries == Some(true) || is_estimate(controls),
         page,
@@ -353,7 +353,7 @@ fn answer_standalone(
     session: &mut Session,
     request: &SearchRequest<'_>,
     controls: &RequestControls<'_>,
-    entry: &Entry,
+    entry: &Arc<Entry>,
     context: Context<'_>,
 ) {
     let everything = Visibility::Full;
@@ -361,28 +361,75 @@ fn answer_standalone(
     let reader = TreeReader::new(snapshot, snapshot.nowhere(), &everything);
     let begun = standalone(session, request, controls, &reader, entry, &context);
     let projected = projection(session, request, controls, &reader);
-    let ((is_found, end, answers), projection) = match begun.and_then(|begun| Ok((begun, projected?))) {
-        Ok(begun) => begun,
-        Err(refusal) => return refuse(&refusal, context),
-    };
+    let (Standalone { is_found, end, answers, filter, sort_answer }, projection) =
+        match begun.and_then(|begun| Ok((begun, projected?))) {
+            Ok(begun) => begun,
+            Err(refusal) => return refuse(&refusal, context),
+        };
     let mut end = end;
     if is_found {
         let id = EntryId::STANDALONE;
         let message_id = context.message_id;
-        if !is_large(&reader, id, entry, &projection) {
+        let mut output = Output::new(context.output, &mut session.output_memory);
+        if !is_large(&reader, id, entry, &projection, |octets| output.has_room(octets)) {
             write_entry(context.output, message_id, &reader, id, entry, &projection, &mut session.evaluator);
         } else {
             // These are small: what may be too much is what is asked about their values.
             let evaluator = &mut session.evaluator;
             let mut large = LargeEntry::new(&reader, id, entry, &projection, evaluator);
-            let mut room = Room { output: context.output, octets: usize::MAX, work: u64::MAX, message_id };
+            let octets = output.enough();
+            let mut room = Room { output: output.octets, octets, work: u64::MAX, message_id };
             let work_max = evaluator.work_per_entry_max();
             evaluator.bound(work_max.min(WORK_WITHOUT_REST));
             let piece = large.go_on(&reader, entry, &projection, evaluator, &mut room);
             evaluator.bound(work_max);
-            if piece == Piece::TooMuch {
-                end = End::FilterWork;
-                session.note(Limit::filter_work_max);
+            match piece {
+                Piece::Whole => {}
+                Piece::TooMuch => {
+                    end = End::FilterWork;
+                    session.note(Limit::filter_work_max);
+                }
+                Piece::More => {
+                    let page = controls.paged.is_some().then(|| Page {
+                        size: 1,
+                        is_size_ours: false,
+                        estimate: 1,
+                        query: QueryDigest::default(),
+                        pages: session.settings.pages.clone(),
+                        is_shared: false,
+                        holders: session.holders(),
+                    });
+                    let (server_size, server_time) = allowed(session, snapshot);
+                    let search = Search {
+                        message_id,
+                        walk: Walk::new(&reader, &filter, id, Scope::Base),
+                        filter,
+                        projection,
+                        large: Some(Box::new(large)),
+                        looking: None,
+                        again: None,
+                        sent: 1,
+                        last_sent: id,
+                        limits: limits(session, request, server_size, server_time, context.moment),
+                        standalone: Some(Arc::clone(entry)),
+                        is_empty: true,
+                        page,
+                        sorted: None,
+                        sort_answer,
+                        is_sort_critical: false,
+                        is_order_given_up: false,
+                    };
+                    let running = RunningSearch {
+                        snapshot: snapshot.clone(),
+                        tree: snapshot.nowhere().clone(),
+                        visibility: Visibility::Full,
+                        octets: search.octets() + context.body.len(),
+                        search,
+                        asked: Asked::now(snapshot, context.moment),
+                        memory: None,
+                    };
+                    return session.keep_running(running, true, context.output);
+                }
             }
         }
     }
@@ -390,7 +437,15 @@ fn answer_standalone(
     response::search_result_done(context.output, context.message_id, &outcome, &answers.as_controls());
 }
 
-/// Whether the one entry is an answer, how the search ends, and what is answered to its controls.
+/// Whether the one entry is an answer, how the search ends, what is answered to its controls, and what it asks.
+struct Standalone {
+    is_found: bool,
+    end: End,
+    answers: ResponseControls,
+    filter: PreparedFilter,
+    sort_answer: Option<SortAnswer>,
+}
+
 fn standalone(
     session: &mut Session,
     request: &SearchRequest<'_>,
@@ -398,7 +453,7 @@ fn standalone(
     reader: &TreeReader<'_>,
     entry: &Entry,
     context: &Context<'_>,
-) -> Result<(bool, End, ResponseControls), OperationRefusal> {
+) -> Result<Standalone, OperationRefusal> {
     // It is one page, so that no cookie is of it.
     let query = query_digest(session, controls, context);
     place(session, controls, &query, context)?;
@@ -408,7 +463,8 @@ fn standalone(
     }
     let mut answers = ResponseControls::default();
     // One entry is sorted, and a list of its own.
-    if let (_, Some(answer)) = sort_keys(controls.sort.as_ref(), reader.schema())? {
+    let (_, sort_answer) = sort_keys(controls.sort.as_ref(), reader.schema())?;
+    if let Some(answer) = &sort_answer {
         answers.push(answer.control());
     }
     if controls.list_view.is_some() {
@@ -423,17 +479,15 @@ fn standalone(
         && !is_estimate(controls)
         && controls.subentries.is_none_or(|only| only == is_subentry);
     if !is_in_scope {
-        return Ok((false, End::Complete, answers));
+        return Ok(Standalone { is_found: false, end: End::Complete, answers, filter, sort_answer });
     }
     let matches = session.evaluator.truth_at_once(&filter, reader, EntryId::STANDALONE, entry);
     if matches.is_none() {
         session.note(Limit::filter_work_max);
     }
-    Ok((
-        matches == Some(Truth::True),
-        if matches.is_some() { End::Complete } else { End::FilterWork },
-        answers,
-    ))
+    let is_found = matches == Some(Truth::True);
+    let end = if matches.is_some() { End::Complete } else { End::FilterWork };
+    Ok(Standalone { is_found, end, answers, filter, sort_answer })
 }
 
 fn refuse(refusal: &OperationRefusal, context: Context<'_>) {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::super::gate::OperationRefusal;
 use super::SearchLimits;
 use super::sorted::{Progress, Sorted, Taken, WORK_OF_A_RUN};
 use crate::access::{Denied, Entitlements, Identity, authorise};
@@ -13,7 +14,7 @@ use crate::directory::{
 };
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
-use crate::ldap::memory::{Holder, Holders};
+use crate::ldap::memory::{Holder, Holders, Output};
 use crate::ldap::pages::{Pages, Place, QueryDigest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
@@ -26,7 +27,9 @@ pub(in crate::ldap) struct RunningSearch {
     pub(super) tree: Arc<Tree>,
     pub(super) visibility: Visibility,
     pub(super) search: Search,
-    pub(super) _memory: Option<Share<Holder>>,
+    /// What the request takes.
+    pub(super) octets: usize,
+    pub(super) memory: Option<Share<Holder>>,
     /// When it was last asked what may be seen.
     pub(super) asked: Asked,
 }
@@ -46,7 +49,9 @@ pub(super) struct Search {
     pub(super) sent: u32,
     pub(super) last_sent: EntryId,
     pub(super) limits: SearchLimits,
-    /// Whether nothing is to be sent, whatever matches.
+    /// What is answered, if it stands in no tree.
+    pub(super) standalone: Option<Arc<Entry>>,
+    /// Whether nothing more is to be sent, whatever matches.
     pub(super) is_empty: bool,
     pub(super) page: Option<Page>,
     /// The order in which it is answered; `None`: that of the ids.
@@ -170,7 +175,8 @@ impl RunningSearch {
         entitlements: &mut Entitlements,
     ) -> Result<(), Denied> {
         let now = Asked::now(newest, moment);
-        if self.asked == now {
+        // What stands in no tree is for everybody.
+        if self.asked == now || self.search.standalone.is_some() {
             return Ok(());
         }
         self.asked = now;
@@ -191,22 +197,36 @@ impl RunningSearch {
 
     /// Ends it because nothing may be seen any more.
     pub(in crate::ldap) fn refuse(self, denied: &Denied, output: &mut Vec<u8>) {
-        let refusal = super::super::gate::denied(denied);
+        self.refuse_with(&super::super::gate::denied(denied), output);
+    }
+
+    /// Ends it with a refusal.
+    pub(in crate::ldap) fn refuse_with(self, refusal: &OperationRefusal, output: &mut Vec<u8>) {
         response::search_result_done(output, self.search.message_id, &refusal.outcome(), &[]);
+    }
+
+    /// Octets that it holds now: what it looks at in pieces takes the more the longer that goes on.
+    pub(in crate::ldap) fn octets(&self) -> usize {
+        self.octets + self.search.octets_of_looks()
+    }
+
+    /// Where those are counted.
+    pub(in crate::ldap) fn memory(&mut self) -> &mut Option<Share<Holder>> {
+        &mut self.memory
     }
 
     /// Answers one more batch; says how it ended, if it did.
     pub(in crate::ldap) fn turn(
         &mut self,
         evaluator: &mut Evaluator,
-        output: &mut Vec<u8>,
+        mut output: Output<'_>,
         moment: Moment,
     ) -> Option<End> {
         let reader = TreeReader::new(&self.snapshot, &self.tree, &self.visibility);
-        match self.search.batch(evaluator, &reader, output, moment) {
+        match self.search.batch(evaluator, &reader, &mut output, moment) {
             Batch::More => None,
             Batch::Done(end) => {
-                self.search.finish(end, &self.snapshot, output, moment);
+                self.search.finish(end, &self.snapshot, output.octets, moment);
                 Some(end)
             }
         }
@@ -237,10 +257,21 @@ enum Found<'a> {
 }
 
 impl Search {
-    /// Octets that it holds while it goes on; what its order takes is counted by itself.
+    /// Octets that it holds while it goes on, but for [`Search::octets_of_looks`]; what its order takes is counted by
+    /// itself.
     pub(super) fn octets(&self) -> usize {
         let values = self.projection.values.as_ref().map_or(0, |values| values.octets());
-        size_of::<RunningSearch>() + self.filter.octets() + self.projection.selection.octets() + values
+        size_of::<RunningSearch>()
+            + self.filter.octets()
+            + self.walk.octets()
+            + self.projection.selection.octets()
+            + values
+    }
+
+    /// Octets of the entry that it looks at or writes in pieces.
+    pub(super) fn octets_of_looks(&self) -> usize {
+        let looking = self.looking.as_ref().map_or(0, |(_, look)| look.octets());
+        looking + self.large.as_ref().map_or(0, |large| large.octets())
     }
 
     /// Looks at the next entries, until the output or the work of one turn is enough.
@@ -248,14 +279,11 @@ impl Search {
         &mut self,
         evaluator: &mut Evaluator,
         reader: &TreeReader<'_>,
-        output: &mut Vec<u8>,
+        output: &mut Output<'_>,
         moment: Moment,
     ) -> Batch {
         if moment.instant >= self.limits.deadline && !self.is_within_entry() {
             return Batch::Done(End::TimeLimit);
-        }
-        if self.is_empty {
-            return Batch::Done(End::Complete);
         }
         if let Some(id) = self.again.take() {
             match self.look(evaluator, reader, id) {
@@ -270,6 +298,9 @@ impl Search {
         }
         if let Some(batch) = self.write_on(evaluator, reader, output) {
             return batch;
+        }
+        if self.is_empty {
+            return Batch::Done(End::Complete);
         }
         match self.sorted.take() {
             None => self.send_found(evaluator, reader, output),
@@ -343,9 +374,8 @@ impl Search {
         &mut self,
         evaluator: &mut Evaluator,
         reader: &TreeReader<'_>,
-        output: &mut Vec<u8>,
+        output: &mut Output<'_>,
     ) -> Batch {
-        let output_enough = output.len() + BATCH_OCTETS;
         let work_enough = evaluator.work() + WORK_AT_ONCE;
         let mut allowance = BATCH_ENTRIES;
         loop {
@@ -360,7 +390,7 @@ impl Search {
                     self.send(id, &entry, reader, output, evaluator);
                 }
             }
-            if output.len() >= output_enough || evaluator.work() >= work_enough || self.large.is_some() {
+            if output.is_enough() || evaluator.work() >= work_enough || self.large.is_some() {
                 return Batch::More;
             }
         }
@@ -372,10 +402,9 @@ impl Search {
         sorted: &mut Sorted,
         evaluator: &mut Evaluator,
         reader: &TreeReader<'_>,
-        output: &mut Vec<u8>,
+        output: &mut Output<'_>,
         moment: Moment,
     ) -> Batch {
-        let output_enough = output.len() + BATCH_OCTETS;
         // What was collected is sorted in the same turn.
         let work_enough = evaluator.work() + WORK_AT_ONCE - WORK_OF_A_RUN;
         let mut allowance = BATCH_ENTRIES;
@@ -420,7 +449,7 @@ impl Search {
                     return Batch::More;
                 }
             }
-            if output.len() >= output_enough || evaluator.work() >= work_enough || self.large.is_some() {
+            if output.is_enough() || evaluator.work() >= work_enough || self.large.is_some() {
                 return Batch::More;
             }
         }
@@ -497,13 +526,13 @@ impl Search {
         id: EntryId,
         entry: &Entry,
         reader: &TreeReader<'_>,
-        output: &mut Vec<u8>,
+        output: &mut Output<'_>,
         evaluator: &mut Evaluator,
     ) {
-        if is_large(reader, id, entry, &self.projection) {
+        if is_large(reader, id, entry, &self.projection, |octets| output.has_room(octets)) {
             self.large = Some(Box::new(LargeEntry::new(reader, id, entry, &self.projection, evaluator)));
         } else {
-            write_entry(output, self.message_id, reader, id, entry, &self.projection, evaluator);
+            write_entry(output.octets, self.message_id, reader, id, entry, &self.projection, evaluator);
         }
         self.sent += 1;
         self.last_sent = id;
@@ -514,12 +543,15 @@ impl Search {
         &mut self,
         evaluator: &mut Evaluator,
         reader: &TreeReader<'_>,
-        output: &mut Vec<u8>,
+        output: &mut Output<'_>,
     ) -> Option<Batch> {
         let mut large = self.large.take()?;
-        let entry = reader.entry(large.id)?;
-        let (octets, work) = (output.len() + BATCH_OCTETS, evaluator.work() + WORK_AT_ONCE);
-        let mut room = Room { output, octets, work, message_id: self.message_id };
+        let entry = match &self.standalone {
+            Some(entry) => Shown::Made(Arc::clone(entry)),
+            None => reader.entry(large.id)?,
+        };
+        let (octets, work) = (output.enough(), evaluator.work() + WORK_AT_ONCE);
+        let mut room = Room { output: output.octets, octets, work, message_id: self.message_id };
         match large.go_on(reader, &entry, &self.projection, evaluator, &mut room) {
             Piece::Whole => None,
             Piece::TooMuch => Some(Batch::Done(End::FilterWork)),
@@ -563,7 +595,5 @@ impl Search {
     }
 }
 
-/// So many octets of answers in one turn, then others have theirs. One write takes about as many.
-const BATCH_OCTETS: usize = 64 * 1024;
 /// So many entries are looked at in one turn: some hundred microseconds.
 const BATCH_ENTRIES: u32 = 512;
