@@ -206,6 +206,11 @@ impl Token {
         earlier.is_replaced && !self.is_replaced && self.began_as == Some(earlier.first())
     }
 
+    /// Whether it is given a new secret when it expires, and does not end.
+    pub fn is_rotated_at_its_end(&self) -> bool {
+        self.intent == Intent::Api && self.is_retrievable()
+    }
+
     /// Whether its secret can be seen again.
     pub fn is_retrievable(&self) -> bool {
         self.sealed.is_some()

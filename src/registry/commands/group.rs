@@ -9,8 +9,8 @@ use super::{names, set, validate};
 use crate::access::Rights;
 use crate::directory::GroupState;
 use crate::model::{
-    AccountKind, AccountNumber, Application, BindingSubject, Group, GroupChanges, GroupNumber, Key,
-    ObjectReference, Origin, Permission, Record, Tombstone, TombstoneOf,
+    AccountKind, AccountNumber, Group, GroupChanges, GroupNumber, Key, ObjectReference, Origin, Permission,
+    Record, Tombstone, TombstoneOf,
 };
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Lack, Transaction, Viewer};
@@ -63,26 +63,11 @@ pub fn update_group(
 /// Deletes a group with its memberships; its children lose the parent.
 ///
 /// # Errors
-/// There is no such group that the caller may view, it gives rights that the caller lacks, a binding names it, or
-/// [`Permission::DeleteGroup`] on it is missing.
+/// There is no such group that the caller may view, it gives rights that the caller lacks, or
+/// [`Permission::DeleteGroup`] on it is missing. That no binding names it is asked at the end of the change (`whole.rs`).
 pub fn delete_group(transaction: &mut Transaction<'_>, number: GroupNumber) -> Result<(), ChangeError> {
-    let group = group_for(transaction, number, Permission::DeleteGroup)?;
+    group_for(transaction, number, Permission::DeleteGroup)?;
     require_rights_of(transaction, number)?;
-    let accounts = transaction.snapshot().accounts();
-    let named = BindingSubject::Group(number);
-    let is_bound =
-        |application: &&Arc<Application>| application.bindings.iter().any(|bound| bound.subject == named);
-    if let Some(application) = accounts.applications().find(is_bound) {
-        let on = ObjectReference::Application(application.number);
-        let slug = match transaction.viewer().names(on) {
-            true => format!(" `{}`", application.slug),
-            false => String::new(),
-        };
-        return Err(ChangeError::Refused(format!(
-            "the group `{}` decides who may use the application{slug}: delete the binding first",
-            group.name
-        )));
-    }
     transaction.delete_group(number)
 }
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use super::known_by;
 use super::validate::holders;
-use crate::directory::{EntryId, Snapshot, Tree, name_key};
+use crate::directory::{Accounts, EntryId, Snapshot, Tree, name_key};
 use crate::model::{
-    AccountKind, AccountNumber, GroupNumber, Key, LdapProvider, ObjectReference, Permission, Record, Token,
+    AccountKind, AccountNumber, Application, BindingSubject, GroupNumber, Key, LdapProvider, ObjectReference,
+    Permission, Record, Token,
 };
 use crate::registry::{Caller, ChangeError, Rules, Viewer};
 use crate::schema::{AttributeId, normalize_dn};
@@ -63,8 +64,12 @@ pub(in crate::registry) fn refuse(problems: Vec<Problem>) -> Result<(), ChangeEr
     if problems.is_empty() {
         return Ok(());
     }
+    if problems.iter().all(|problem| problem.field == BINDINGS) {
+        let sentences: BTreeSet<String> = problems.into_iter().map(|problem| problem.sentence).collect();
+        return Err(ChangeError::Refused(Vec::from_iter(sentences).join("\n")));
+    }
     // What stands in fields that a request has is said of them.
-    let is_of_fields = problems.iter().all(|problem| problem.field != CREDENTIALS);
+    let is_of_fields = problems.iter().all(|problem| ![CREDENTIALS, BINDINGS].contains(&problem.field));
     let mut told: Vec<(&'static str, String)> =
         problems.into_iter().map(|Problem { field, sentence, .. }| (field, sentence)).collect();
     told.dedup_by(|one, other| one.1 == other.1);
@@ -108,6 +113,7 @@ pub(in crate::registry) fn problems<'a>(
     for problem in &mut found {
         problem.field = changed_field(problem, journal);
     }
+    bound_groups(before, after, &asked.deleted, &viewer, &mut found);
     if !caller.is_superuser(after.accounts()) {
         for on in &asked.objects {
             found.extend(known_by::problems(before, after, *on, journal, caller, &viewer));
@@ -170,6 +176,15 @@ pub(super) fn of_all(snapshot: &Snapshot, rules: Rules, found: &mut Vec<String>)
     for account in accounts.accounts() {
         credentials(snapshot, account.number, &viewer, &mut problems);
     }
+    for (application, group) in groups_in_bindings(accounts) {
+        if accounts.group(group).is_none() {
+            problems.push(Problem::new(BINDINGS, format!(
+                "the application `{}` has a binding to a group that was deleted: delete the binding, or give it another \
+                 group",
+                application.slug
+            )));
+        }
+    }
     found.extend(problems.into_iter().map(|problem| problem.sentence));
 }
 
@@ -181,6 +196,8 @@ struct Asked {
     accounts: BTreeSet<AccountNumber>,
     /// Groups that joined or left another.
     nested: BTreeSet<GroupNumber>,
+    /// Groups that are there no more.
+    deleted: BTreeSet<GroupNumber>,
     providers: bool,
     applications: bool,
 }
@@ -202,6 +219,9 @@ impl Asked {
                 };
                 if parents(before) != parents(after) {
                     self.nested.insert(*number);
+                }
+                if before.accounts().group(*number).is_some() && after.accounts().group(*number).is_none() {
+                    self.deleted.insert(*number);
                 }
             }
             Key::Provider(number) => {
@@ -247,6 +267,45 @@ impl Asked {
     }
 }
 
+/// The groups that bindings name, each with its application.
+fn groups_in_bindings(accounts: &Accounts) -> impl Iterator<Item = (&Arc<Application>, GroupNumber)> {
+    accounts.applications().flat_map(|application| {
+        application.bindings.iter().filter_map(move |binding| match binding.subject {
+            BindingSubject::Group(group) => Some((application, group)),
+            BindingSubject::Account(_) | BindingSubject::Networks(_) | BindingSubject::Window(_) => None,
+        })
+    })
+}
+
+/// Whether bindings name groups that are deleted: without them everybody would be shut out, or whom a negated one keeps out let
+/// in. `viewer` reads the sentences.
+fn bound_groups(
+    before: &Snapshot,
+    after: &Snapshot,
+    deleted: &BTreeSet<GroupNumber>,
+    viewer: &Viewer,
+    problems: &mut Vec<Problem>,
+) {
+    if deleted.is_empty() {
+        return;
+    }
+    for (application, number) in groups_in_bindings(after.accounts()) {
+        let Some(group) = before.accounts().group(number).filter(|_| deleted.contains(&number)) else {
+            continue;
+        };
+        let on = ObjectReference::Application(application.number);
+        let slug = if viewer.names(on) { format!(" `{}`", application.slug) } else { String::new() };
+        let sentence = format!(
+            "the group `{}` decides who may use the application{slug}: delete the binding first",
+            group.name
+        );
+        let problem = Problem::new(BINDINGS, sentence).about(on);
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+}
+
 /// Whether a group is in itself through others, or an account in too many groups through it.
 fn nesting(
     snapshot: &Snapshot,
@@ -262,16 +321,19 @@ fn nesting(
         let on = ObjectReference::Group(*number);
         group.map_or_else(|| number.to_string(), |group| viewer.called(on, &group.name, "another group"))
     };
-    if let Some(circle) = circle(snapshot, number) {
-        let path: Vec<String> = circle.iter().chain([&number]).map(name).collect();
+    if let Some(mut circle) = circle(snapshot, number) {
+        // It begins at the same one of its groups, whichever is asked for, so that it is told once.
+        let first = circle.iter().enumerate().min_by_key(|(_, group)| **group).map_or(0, |(place, _)| place);
+        circle.rotate_left(first);
+        let path: Vec<String> = circle.iter().chain(circle.first()).map(name).collect();
         let path = path.join(" in ");
-        problems.push(
-            Problem::new(
-                "parents",
-                format!("groups cannot be in each other: {path} would be a circle; leave one of them out"),
-            )
-            .about(ObjectReference::Group(number)),
+        let problem = Problem::new(
+            "parents",
+            format!("groups cannot be in each other: {path} would be a circle; leave one of them out"),
         );
+        if problems.iter().all(|told| told.sentence != problem.sentence) {
+            problems.push(problem.about(ObjectReference::Group(number)));
+        }
         return;
     }
     let below = accounts.groups_below(number).into_iter().filter_map(|below| accounts.group(below));
@@ -555,5 +617,7 @@ fn credentials(snapshot: &Snapshot, number: AccountNumber, viewer: &Viewer, prob
 
 /// What credentials are told under: no request that makes one has such a field.
 const CREDENTIALS: &str = "password";
+/// What bindings to groups that are deleted are told under: no request that deletes a group has such a field.
+const BINDINGS: &str = "bindings";
 const NO_ENTRIES: &str = "accounts or groups would have no entry of their own in this provider; choose other containers or \
                           start numbers, or ask somebody who may view all accounts and groups";

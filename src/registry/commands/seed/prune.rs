@@ -8,6 +8,7 @@ use crate::directory::name_key;
 use crate::model::{AccountKind, AccountNumber, Key, ObjectReference};
 use crate::registry::ChangeError;
 use crate::registry::commands::role::change_held;
+use crate::registry::commands::successor_of;
 
 /// The names of a seed, in the forms in which they are compared.
 struct Kept {
@@ -67,8 +68,10 @@ impl SeedRun<'_, '_> {
             }
         }
         for token in accounts.tokens() {
+            // One that was replaced works until its overlap is over, as long as the one in its place stays.
+            let newest = successor_of(accounts, token).unwrap_or(token);
             // The first token of an account goes with it, whatever it is called.
-            let is_kept = token.is_first || kept.tokens.contains(&token.identifier);
+            let is_kept = newest.is_first || kept.tokens.contains(&newest.identifier);
             let is_doomed = dead.contains(&token.account) || !is_kept;
             if is_doomed && !is_internal(token.account) {
                 gone.insert(ObjectReference::Token(token.number));

@@ -12,12 +12,13 @@ use crate::config::{
     SeedRole, SeedSecret, SeedSubject,
 };
 use crate::model::{
-    AccountKind, ApplicationText, Attribute, AttributeSyntax, Binding, Expiry, HashText, Permission,
-    TimeWindow, Trail, Weekday,
+    AccountKind, ApplicationText, Attribute, AttributeSyntax, Binding, BindingSubject, Expiry, GroupNumber,
+    HashText, Permission, Record, TimeWindow, Trail, Weekday,
 };
 use crate::registry::commands::testing::*;
 use crate::registry::commands::{
-    ApplicationChanges, ProviderChanges, RoleChanges, delete_provider, update_application, update_provider,
+    ApplicationChanges, ProviderChanges, RoleChanges, delete_group, delete_provider, update_application,
+    update_provider,
 };
 use crate::registry::{NewToken, Replaced, TokenChanges};
 use crate::store::MemoryStore;
@@ -494,6 +495,35 @@ fn a_relative_expiry_is_not_moved_and_an_absolute_one_is() {
     assert_eq!(expires(&registry), None);
 }
 
+/// A time of the config that has passed ends no token that was given another one since; it is told.
+#[test]
+fn a_time_that_has_passed_ends_no_token() {
+    for intent in [Intent::AppPassword, Intent::Api] {
+        let registry = registry();
+        let mut seed = with_provider(Seed { accounts: vec![service("svc")], ..Seed::default() });
+        seed.tokens = vec![token("extra", "svc")];
+        seed.tokens[0].said.intent = Some(intent);
+        seed.tokens[0].said.expires = Some(Expiry::In(Duration::from_secs(90 * 86_400)));
+        apply(&registry, &seed).unwrap();
+        let stored = || registry.snapshot().accounts().token_named("extra").cloned().unwrap();
+        let before = stored();
+        seed.tokens[0].said.expires = Some(Expiry::At(Timestamp::from_unix_seconds(1_000_000_000)));
+        let plan = wait(registry.plan_seed(seed.clone(), SeedOptions::default())).unwrap();
+        let (applied, _) = apply(&registry, &seed).unwrap();
+        assert_eq!(stored(), before, "{intent}");
+        for plan in [plan, applied] {
+            let [entry] = &plan.diff[..] else { panic!("{:?}", plan.diff) };
+            assert_eq!((entry.sign, entry.name.as_str()), (Sign::Skipped, "extra"));
+            assert!(entry.reason.as_ref().unwrap().contains("which has passed"), "{:?}", entry.reason);
+        }
+        // By no door.
+        let late = Some(Expiry::At(Timestamp::from_unix_seconds(1_000_000_000)));
+        let changes = TokenChanges { expires: late, ..TokenChanges::default() };
+        let refusal = refused(wait(registry.update_token(actor(), "extra".to_owned(), changes)));
+        assert!(refusal.contains("expired at once"), "{refusal}");
+    }
+}
+
 #[test]
 fn the_first_app_password_follows_the_account() {
     let registry = registry();
@@ -857,7 +887,7 @@ fn groups_are_not_in_each_other() {
     let mut seed = example();
     seed.groups[1].parents = Some(vec!["engineering".to_owned()]);
     let refusal = refused(apply(&registry, &seed));
-    assert!(refusal.contains("`staff` in `engineering` in `staff` would be a circle"), "{refusal}");
+    assert!(refusal.contains("`engineering` in `staff` in `engineering` would be a circle"), "{refusal}");
     // Parent and child may be exchanged in one go.
     seed.groups[0].parents = Some(Vec::new());
     apply(&registry, &seed).unwrap();
@@ -1210,6 +1240,97 @@ fn attribute_types_are_declared_and_their_values_checked() {
         ("employeeBadge", "bindery:config")
     );
     assert!(event.changes.iter().any(|change| change.field == "syntax"));
+}
+
+/// However many groups are in it.
+#[test]
+fn a_circle_of_groups_is_told_once() {
+    let registry = registry();
+    let nested = |name: &str, parent: &str| {
+        let mut nested = group(name, &[]);
+        nested.parents = Some(vec![parent.to_owned()]);
+        nested
+    };
+    let groups =
+        vec![nested("b", "c"), nested("a", "b"), nested("c", "a"), nested("x", "y"), nested("y", "x")];
+    let seed = with_provider(Seed { groups, ..Seed::default() });
+    let Err(ChangeError::Seed(problems)) = wait(registry.plan_seed(seed, SeedOptions::default())) else {
+        panic!("circles were taken");
+    };
+    let sentences: Vec<&str> = problems.iter().map(|problem| problem.sentence.as_str()).collect();
+    let [one, other] = sentences[..] else { panic!("{sentences:?}") };
+    assert!(
+        one.contains("`b` in `c` in `a` in `b` would") && other.contains("`x` in `y` in `x` would"),
+        "{sentences:?}"
+    );
+}
+
+/// What no other door deletes stays, and all of the seed with it; where the binding goes too, the group goes.
+#[test]
+fn pruning_deletes_no_group_that_a_binding_names() {
+    let registry = registry();
+    let mut seed = example();
+    apply(&registry, &seed).unwrap();
+    seed.groups.retain(|group| group.name != "staff");
+    seed.groups[0].parents = Some(vec![]);
+    seed.applications[0].bindings = None;
+    let prune = SeedOptions { prune: true, ..SeedOptions::default() };
+    let before = registry.snapshot().revision();
+    let number = registry.snapshot().accounts().group_named("staff").unwrap().number;
+    let refusals = [
+        refused(wait(registry.plan_seed(seed.clone(), prune.clone()))),
+        refused(apply_with(&registry, &seed, &prune)),
+        refused(wait(registry.change(actor(), move |transaction| delete_group(transaction, number)))),
+    ];
+    for refusal in refusals {
+        let words =
+            "the group `staff` decides who may use the application `nextcloud`: delete the binding first";
+        assert!(refusal.contains(words), "{refusal}");
+    }
+    assert_eq!(registry.snapshot().revision(), before);
+    assert!(wait(registry.broken_records()).unwrap().is_empty());
+
+    seed.applications[0].bindings = Some(vec![bound(SeedSubject::Account("ldapservice".to_owned()))]);
+    apply_with(&registry, &seed, &prune).unwrap();
+    assert!(registry.snapshot().accounts().group_named("staff").is_none());
+}
+
+/// What a version let in that asked less.
+#[test]
+fn a_binding_to_a_group_that_was_deleted_is_told() {
+    let registry = registry();
+    apply(&registry, &example()).unwrap();
+    let deleted = registry.change(actor(), |transaction| {
+        let mut application =
+            transaction.snapshot().accounts().applications().next().unwrap().as_ref().clone();
+        application.bindings[0].subject = BindingSubject::Group(GroupNumber::new(999_999));
+        transaction.put(Record::Application(application))
+    });
+    wait(deleted).unwrap();
+    let told = wait(registry.broken_records()).unwrap();
+    assert!(
+        told.iter().any(|it| it.contains("`nextcloud` has a binding to a group that was deleted")),
+        "{told:?}"
+    );
+}
+
+/// A rotation is no reason to lose the old secret before the end of the overlap.
+#[test]
+fn pruning_leaves_what_a_token_of_the_seed_has_replaced() {
+    let registry = registry();
+    let (_, secrets) = apply(&registry, &example()).unwrap();
+    let stray = wait(registry.create_token(actor(), new_token("stray", "ldapservice", Intent::AppPassword)));
+    let stray = stray.unwrap().secret;
+    let hour = Duration::from_secs(3_600);
+    for name in ["ldapservice-grafana", "ldapservice-app-password", "ldapservice-grafana", "stray"] {
+        wait(registry.rotate_token(actor(), name.to_owned(), hour)).unwrap();
+    }
+    let prune = SeedOptions { prune: true, ..SeedOptions::default() };
+    let (plan, _) = apply_with(&registry, &example(), &prune).unwrap();
+    let names: Vec<&str> = plan.diff.iter().map(|entry| entry.name.as_str()).collect();
+    assert!(names.len() == 2 && names.iter().all(|name| name.starts_with("stray")), "{names:?}");
+    assert!(secrets.iter().all(|made| binds(&registry, &made.account, made.secret.expose())));
+    assert!(!binds(&registry, "ldapservice", stray.expose()));
 }
 
 /// Whoever uses a name first declares it; whether it is known depends on that record alone.

@@ -70,7 +70,6 @@ impl SeedRun<'_, '_> {
             return Ok(());
         }
         let mut token = stored.clone();
-        self.change_expiry(seed, &mut token);
         set(&mut token.description, seed.said.description.clone());
         if let Some(networks) = &seed.said.networks {
             token.networks = same_or(&token.networks, networks.clone());
@@ -87,6 +86,7 @@ impl SeedRun<'_, '_> {
             }
             Some(true) | None => {}
         }
+        self.change_expiry(seed, &mut token);
         if let Some(reason) = self.reason_against_token(&stored, &token) {
             self.leave_out(ReferenceKind::Token, identifier, reason);
             return Ok(());
@@ -97,7 +97,8 @@ impl SeedRun<'_, '_> {
     }
 
     /// When a token that is there expires. A duration that the config has said already moves nothing, whatever became of the
-    /// token meanwhile; another one counts from when the token was made or rotated.
+    /// token meanwhile; another one counts from when the token was made or rotated. What has passed is told, and ends no
+    /// token: it has some rotated.
     fn change_expiry(&mut self, seed: &SeedToken, token: &mut Token) {
         let now = self.transaction.now();
         if seed.said.expiring == Some(false) {
@@ -106,10 +107,14 @@ impl SeedRun<'_, '_> {
         }
         match seed.said.expires {
             Some(Expiry::At(time)) => {
-                token.lifetime_said = None;
                 if token.expires != Some(time) && !is_renewed_since(token, time) {
+                    if time <= now && !token.is_rotated_at_its_end() {
+                        self.tell_passed(seed, time);
+                        return;
+                    }
                     (token.expires, token.renewed) = (Some(time), now);
                 }
+                token.lifetime_said = None;
             }
             Some(Expiry::In(lifetime)) => {
                 let is_said = match token.lifetime_said {

@@ -257,8 +257,8 @@ fn is_over(token: &Token, settings: TokenCareSettings, now: Timestamp) -> bool {
     let kept = settings.expired_tokens_kept;
     match token.intent {
         _ if token.is_replaced => true,
-        // Its record stays: it is rotated instead.
-        Intent::Api if token.is_retrievable() => false,
+        // Its record stays.
+        _ if token.is_rotated_at_its_end() => false,
         Intent::Api | Intent::AppPassword => !kept.is_zero() && expires.after(kept) <= now,
     }
 }
@@ -277,8 +277,7 @@ fn is_forgotten(tombstone: &Tombstone, settings: TokenCareSettings, now: Timesta
 fn is_expiring(token: &Token, settings: TokenCareSettings, now: Timestamp) -> bool {
     let is_near = token.expires.is_some_and(|expires| expires <= now.after(settings.expiry_warning));
     // What is rotated by itself more often than the operator would look is nothing to be warned of.
-    let is_routine = token.intent == Intent::Api
-        && token.is_retrievable()
+    let is_routine = token.is_rotated_at_its_end()
         && token.lifetime().is_some_and(|lifetime| lifetime < settings.expiry_warning);
     // One that was replaced is meant to expire.
     is_near && !is_routine && !token.is_expired(now) && !token.is_replaced
@@ -289,7 +288,7 @@ fn due(accounts: &Accounts, settings: TokenCareSettings, can_seal: bool, now: Ti
     for token in accounts.tokens() {
         if is_over(token, settings, now) {
             push(&mut due.remove, token.number, RUN_MAX, &mut due.is_more);
-        } else if token.is_expired(now) && token.intent == Intent::Api && token.is_retrievable() {
+        } else if token.is_expired(now) && token.is_rotated_at_its_end() {
             // One that is not retrievable is not rotated: nobody could learn its secret.
             if can_seal {
                 push(&mut due.rotate, Token::clone(token), RUN_MAX, &mut due.is_more);
