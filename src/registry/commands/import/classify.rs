@@ -75,10 +75,9 @@ impl Classifier {
     }
 
     /// Whether a record can be a group at all, by its classes.
-    pub(super) fn may_be_group(record: &ldif::Record) -> bool {
-        let is_group =
-            |class: &[u8]| GROUP_CLASSES.iter().any(|it| class.eq_ignore_ascii_case(it.as_bytes()));
-        record.values("objectClass").any(is_group)
+    pub(super) fn may_be_group(&self, record: &ldif::Record) -> bool {
+        let is_classified = given_classes(record, &self.schema).count() <= validate::CLASSES_MAX;
+        is_classified && has_class(&object_classes(record, &self.schema), &GROUP_CLASSES)
     }
 
     /// A value as a report tells it; a secret is not told, nor what may be one, as the schema does not know it.
@@ -141,7 +140,7 @@ fn classify(record: &ldif::Record, classifier: &Classifier) -> Classified {
     if has_too_many_attributes(record) {
         return ignored(&format!("it has more than {} attributes", validate::ATTRIBUTES_MAX));
     }
-    if record.values("objectClass").count() > validate::CLASSES_MAX {
+    if given_classes(record, schema).count() > validate::CLASSES_MAX {
         return ignored(&format!("it has more than {} object classes", validate::CLASSES_MAX));
     }
     let classes = object_classes(record, schema);
@@ -214,9 +213,7 @@ fn held_already(record: &ldif::Record, dn: &Dn, schema: &Schema) -> Classified {
 
 /// What the classes make of an entry in a container, which may hold several kinds.
 fn kind_of<'a>(classes: &[String], homes: &[(Kind, &'a Container)]) -> Option<(Kind, &'a Container)> {
-    let has = |names: &[&str]| {
-        classes.iter().any(|class| names.iter().any(|name| class.eq_ignore_ascii_case(name)))
-    };
+    let has = |names: &[&str]| has_class(classes, names);
     let home = |kind: Kind| homes.iter().copied().find(|(other, _)| *other == kind);
     if has(&GROUP_CLASSES) {
         return home(Kind::Group);
@@ -252,7 +249,7 @@ fn account(
     let mut uids = reading.take(AttributeId::UID);
     let username = match uids.first() {
         Some(uid) => text(uid),
-        None => naming_value(rdn, &home.naming).and_then(text),
+        None => naming_value(rdn, &home.naming, schema).and_then(text),
     };
     let Some(username) = username else {
         return Classified::Ignored { reason: "it has no name that is text".to_owned() };
@@ -334,7 +331,7 @@ fn group(
     let common_name = naming_pair(rdn, "cn", schema);
     let first = reading.peek(AttributeId::CN).and_then(|values| values.first().cloned());
     let name = common_name.map(<[u8]>::to_vec).or(first);
-    let name = name.or_else(|| naming_value(rdn, &home.naming).map(<[u8]>::to_vec));
+    let name = name.or_else(|| naming_value(rdn, &home.naming, schema).map(<[u8]>::to_vec));
     let Some(name) = name.as_deref().and_then(text) else {
         return Classified::Ignored { reason: "it has no name that is text".to_owned() };
     };
@@ -455,7 +452,10 @@ impl<'a> Reading<'a> {
                 _ => false,
             },
         };
-        let is_locked = self.attributes.iter().any(locks);
+        let count = self.attributes.len();
+        // What was read is not told to be not read.
+        self.attributes.retain(|attribute| !locks(attribute));
+        let is_locked = self.attributes.len() < count;
         if is_locked {
             self.left_out.push("it is locked in the other directory: imported as inactive".to_owned());
         }
@@ -586,6 +586,17 @@ fn has_too_many_attributes(record: &ldif::Record) -> bool {
     })
 }
 
+/// The classes that a record names, as it spells them.
+fn given_classes<'r>(record: &'r ldif::Record, schema: &Schema) -> impl Iterator<Item = &'r [u8]> {
+    let is_class = |name: &str| schema.find(name) == Some(AttributeId::OBJECT_CLASS);
+    record.attributes.iter().filter(move |(name, _)| is_class(name)).map(|(_, value)| value.as_slice())
+}
+
+/// Whether one of these classes is among them.
+fn has_class(classes: &[String], names: &[&str]) -> bool {
+    classes.iter().any(|class| names.iter().any(|name| class.eq_ignore_ascii_case(name)))
+}
+
 /// The classes of a record as the schema spells them, with their superclasses.
 fn object_classes(record: &ldif::Record, schema: &Schema) -> Vec<String> {
     let mut classes: Vec<String> = Vec::new();
@@ -594,7 +605,7 @@ fn object_classes(record: &ldif::Record, schema: &Schema) -> Vec<String> {
             classes.push(name.to_owned());
         }
     };
-    let given: Vec<String> = record.values("objectClass").filter_map(text).collect();
+    let given: Vec<String> = given_classes(record, schema).filter_map(text).collect();
     for name in &given {
         add(schema.class(name).map_or(name, |class| class.name()));
     }
@@ -612,9 +623,8 @@ fn unless_usual(classes: Vec<String>, usual: &[&str]) -> Vec<String> {
 }
 
 /// The value of the RDN that names the entry: that of the container's naming attribute, or the first.
-fn naming_value<'a>(rdn: &'a Rdn, naming: &str) -> Option<&'a [u8]> {
-    let named = rdn.pairs().iter().find(|pair| pair.attribute.eq_ignore_ascii_case(naming));
-    named.or(rdn.pairs().first()).map(|pair| pair.value.as_slice())
+fn naming_value<'a>(rdn: &'a Rdn, naming: &str, schema: &Schema) -> Option<&'a [u8]> {
+    naming_pair(rdn, naming, schema).or_else(|| rdn.pairs().first().map(|pair| pair.value.as_slice()))
 }
 
 fn naming_pair<'a>(rdn: &'a Rdn, attribute: &str, schema: &Schema) -> Option<&'a [u8]> {

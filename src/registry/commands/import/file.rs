@@ -174,7 +174,7 @@ impl Survey {
                     Classified::Ignored { reason } => reasons.note(reason, 1, [record.dn.clone()]),
                 }
             }
-            if Classifier::may_be_group(&record) {
+            if classifier.may_be_group(&record) {
                 let first = if survey.groups.is_empty() { start } else { survey.groups.start };
                 survey.groups = first..records.octets_read();
             }
@@ -326,7 +326,7 @@ impl Reading {
         snapshot: &Snapshot,
         report: &mut ImportReport,
     ) -> Vec<ImportEntry> {
-        if self.stage != Stage::Accounts && !Classifier::may_be_group(record)
+        if self.stage != Stage::Accounts && !self.classifier.may_be_group(record)
             || self.is_again(start, record, report)
         {
             return Vec::new();
