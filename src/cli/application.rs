@@ -121,25 +121,26 @@ pub(super) struct BindArguments {
 #[group(required = true, multiple = true)]
 struct SubjectArguments {
     /// For the members of this group
-    #[arg(long, value_name = "GROUP", conflicts_with_all = ["account", "networks", "days"])]
+    #[arg(long, value_name = "GROUP", conflicts_with_all = ["account", "networks", "days", "from", "to", "timezone"])]
     group: Option<String>,
     /// For this account
-    #[arg(long, value_name = "ACCOUNT", conflicts_with_all = ["networks", "days"])]
+    #[arg(long, value_name = "ACCOUNT", conflicts_with_all = ["networks", "days", "from", "to", "timezone"])]
     account: Option<String>,
     /// For clients of this network; given several times for several
-    #[arg(long = "network", value_name = "CIDR", value_parser = read_network, conflicts_with = "days")]
+    #[arg(long = "network", value_name = "CIDR", value_parser = read_network,
+          conflicts_with_all = ["days", "from", "to", "timezone"])]
     networks: Vec<IpNet>,
     /// On this day of the week (mon, tue …); given several times for several
     #[arg(long = "day", value_name = "DAY")]
     days: Vec<String>,
     /// From this time of day on
-    #[arg(long, value_name = "HH:MM", requires = "days")]
+    #[arg(long, value_name = "HH:MM")]
     from: Option<String>,
     /// Until this time of day; before --from it is that of the next day
-    #[arg(long, value_name = "HH:MM", requires = "days")]
+    #[arg(long, value_name = "HH:MM")]
     to: Option<String>,
     /// The time zone of days and times; UTC without it
-    #[arg(long, value_name = "ZONE", requires = "days")]
+    #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
 }
 
@@ -403,7 +404,7 @@ impl SubjectArguments {
         } else if !self.networks.is_empty() {
             request.networks = Some(Some(self.networks.into_iter().map(Network).collect()));
         } else {
-            request.days = Some(Some(self.days));
+            request.days = (!self.days.is_empty()).then_some(Some(self.days));
             request.from = self.from.map(Some);
             request.to = self.to.map(Some);
             request.timezone = self.timezone.map(Some);

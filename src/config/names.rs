@@ -3,7 +3,7 @@
 use super::seed::ReferenceKind;
 use crate::model::{NAME_OCTETS_MAX, is_invisible};
 use crate::quoted::{called, quoted};
-use crate::schema::{Dn, MatchingRule, Schema, normalize_dn};
+use crate::schema::{Dn, MatchingRule, Schema, is_oid, normalize_dn};
 
 /// What two names have in common when they name the same object. Names of accounts, groups, roles,
 /// providers and attribute types fold case; identifiers of tokens and slugs of applications are compared as they are.
@@ -95,17 +95,12 @@ pub(crate) fn canonical_dn(text: &str) -> Result<String, String> {
     Ok(dn.to_string())
 }
 
-/// Whether `text` can name an attribute type in a DN: a short name or an OID in dots (RFC 4512, 1.4). What entries may hold
-/// beside is for the schema to say.
+/// Whether `text` can name an attribute type in a DN (RFC 4512, 1.4). What entries may hold beside is for the schema to say.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(super) fn check_attribute_type(text: &str) -> Result<(), String> {
-    let is_name = text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.chars().all(|character| character.is_ascii_alphanumeric() || character == '-');
-    let is_oid = text.contains('.')
-        && text.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|octet| octet.is_ascii_digit()));
-    if is_name || is_oid {
+    if is_oid(text.as_bytes()) {
         Ok(())
     } else {
         Err(format!("expected the name of an attribute, such as \"cn\", found {text}", text = quoted(text)))

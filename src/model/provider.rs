@@ -58,8 +58,8 @@ pub struct AsGiven {
 /// What is said of that; what is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AsGivenChanges {
-    /// `Some(Uuid::nil())`: none.
-    pub authentication_flow: Option<Uuid>,
+    /// `Some(None)`: none.
+    pub authentication_flow: Option<Option<Uuid>>,
     pub authorization_flow: Option<Uuid>,
     pub invalidation_flow: Option<Uuid>,
     pub names_certificate: Option<bool>,

@@ -35,7 +35,7 @@ pub use attributes::{AttributeId, AttributeType, computed_attributes};
 pub use classes::{AUTHENTIK_GROUP, AUTHENTIK_USER, AUTHENTIK_VIRTUAL_GROUP, ClassKind, ObjectClass};
 pub use dn::{Dn, DnError, Rdn, TypeAndValue, normalize_dn, normalize_dn_within};
 pub use matching::{MatchingRule, RuleKind};
-pub use oid::is_keystring;
+pub use oid::{is_keystring, is_oid};
 pub use prepare::PartPosition;
 pub use syntax::Syntax;
 

@@ -16,7 +16,7 @@ pub fn is_keystring(value: &[u8]) -> bool {
         && value.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-')
 }
 
-/// A short name or a dotted OID.
-pub(super) fn is_oid(value: &[u8]) -> bool {
+/// A short name or a dotted OID: what stands for an attribute type in a DN (RFC 4514 section 3).
+pub fn is_oid(value: &[u8]) -> bool {
     is_keystring(value) || is_numeric_oid(value)
 }

@@ -192,6 +192,11 @@ fn applications_and_providers_are_kept_by_commands() {
     place.run(&["application", "create", "b c"]).exits(3);
     place.run(&["group", "create", "staff"]).exits(0);
     place.run(&["application", "bind", "cloud"]).exits(2);
+    place.run(&["application", "bind", "cloud", "--group", "staff", "--from", "08:00"]).exits(2);
+    place
+        .run(&["application", "bind", "cloud", "--timezone", "Europe/Berlin"])
+        .exits(3)
+        .says(&["alone is no time"]);
     place.run(&["application", "bind", "cloud", "--group", "staff", "--account", "bob"]).exits(2);
     let bound = place.run(&["application", "bind", "cloud", "--group", "staff", "--json"]).exits(0).json();
     assert_eq!(bound["group_obj"]["name"], "staff");

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
-use std::ops::{ControlFlow, RangeInclusive};
+use std::ops::{Bound, ControlFlow, RangeBounds, RangeInclusive};
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -551,7 +551,7 @@ fn note(problems: &mut Problems, field: &str, message: String) -> ControlFlow<()
 fn has_wide_number(value: &Value) -> bool {
     match value {
         Value::Number(number) => {
-            number.as_i128().is_none() && number.as_f64().is_some_and(|number| number.abs() >= WIDE)
+            number.as_i128().is_none() && number.as_f64().is_some_and(|number| !NARROW.contains(&number))
         }
         Value::Array(items) => items.iter().any(has_wide_number),
         Value::Object(object) => object.values().any(has_wide_number),
@@ -623,6 +623,7 @@ pub(super) const OR_NULL: &str = "x-or-null";
 pub(super) const NETWORK_FORMAT: &str = "ip-network";
 /// The parameter by which a list is ordered.
 pub(super) const ORDERING: &str = "ordering";
-/// 2^64.
-const WIDE: f64 = 18_446_744_073_709_551_616.0;
+/// What is beyond is no number of 64 bits: -2^63 as a double is a number below it that was rounded, as it is kept itself.
+const NARROW: (Bound<f64>, Bound<f64>) =
+    (Bound::Excluded(-9_223_372_036_854_775_808.0), Bound::Excluded(18_446_744_073_709_551_616.0));
 const TWICE: &str = "This field stands twice.";

@@ -304,7 +304,7 @@ fn changes(
         service_accounts: request.service_accounts.map(containers),
         groups: request.groups.map(containers),
         as_given: AsGivenChanges {
-            authentication_flow: request.authentication_flow.map(Option::unwrap_or_default),
+            authentication_flow: request.authentication_flow,
             authorization_flow: request.authorization_flow,
             invalidation_flow: request.invalidation_flow,
             names_certificate: request.certificate.map(|named| named.is_some()),

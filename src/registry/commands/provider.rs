@@ -310,10 +310,7 @@ fn set_as_given(present: &mut AsGiven, changes: AsGivenChanges) {
         bind_mode,
         mfa_support,
     } = changes;
-    set(
-        &mut present.authentication_flow,
-        authentication_flow.map(|flow| Some(flow).filter(|flow| !flow.is_nil())),
-    );
+    set(&mut present.authentication_flow, authentication_flow);
     set(&mut present.authorization_flow, authorization_flow);
     set(&mut present.invalidation_flow, invalidation_flow);
     set(&mut present.names_certificate, names_certificate);

@@ -20,7 +20,7 @@ use crate::model::{
 use crate::quoted::{beginning, called, quoted};
 use crate::registry::{ChangeError, Rules, Transaction, Viewer};
 use crate::schema::dn::is_at_or_below;
-use crate::schema::{AttributeId, Dn, Schema};
+use crate::schema::{AttributeId, Dn, Schema, is_oid};
 use crate::secret::Secret;
 use crate::store::TOMBSTONE_OCTETS_MAX;
 
@@ -696,7 +696,9 @@ pub(super) fn provider(
                     container = quoted(container)
                 )),
             }
-            let is_naming = schema.find(naming).is_some_and(|id| schema.attribute(id).is_naming());
+            // A DN by a name that is none of RFC 4512 could not be read again.
+            let is_naming = is_oid(naming.as_bytes())
+                && schema.find(naming).is_some_and(|id| schema.attribute(id).is_naming());
             if !is_naming {
                 problem(format!(
                     "{title} cannot name the entries in {container} by {naming}; use cn or uid",

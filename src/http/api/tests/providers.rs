@@ -56,6 +56,9 @@ async fn a_provider_is_made_changed_and_deleted() {
     assert_eq!(snapshot.default_tree().map(|tree| tree.provider().uid_start_number), Some(7000));
 
     // What is kept to be read back changes by itself, and is taken away by `null` where that is a value.
+    let zeros = json!({ "authentication_flow": "00000000-0000-0000-0000-000000000000" });
+    let changed = world.patch(&path, zeros.clone()).await;
+    assert_eq!(changed["authentication_flow"], zeros["authentication_flow"]);
     let other = json!({ "authentication_flow": null, "bind_mode": "direct", "base_dn": "DC=example,DC=com" });
     let changed = world.patch(&path, other).await;
     assert_eq!((&changed["authentication_flow"], &changed["bind_mode"]), (&Value::Null, &json!("direct")));

@@ -303,7 +303,7 @@ async fn what_is_sent_is_kept_or_refused() {
     let (status, answer) = world.call_with(Method::POST, "/core/users/", deep).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(answer.to_string().contains("in each other"), "{answer}");
-    for number in ["12345678901234567890123", "[18446744073709551616]", "-1e30"] {
+    for number in ["12345678901234567890123", "[18446744073709551616]", "-1e30", "-9223372036854775809"] {
         let user = format!("{{\"username\":\"wide\",\"name\":\"\",\"attributes\":{{\"a\":{number}}}}}");
         let (status, answer) = world.call_with(Method::POST, "/core/users/", user).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{number}");

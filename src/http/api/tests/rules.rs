@@ -60,8 +60,9 @@ const SHORTENED: &str = "a relative expiry that has passed by now";
 const NUMBERS: &str = "numbers of system accounts";
 const VALUES: &str = "values of one attribute";
 const DELETED: &str = "names of deleted things";
+const NAMING: &str = "what entries are named by";
 
-const RULES: [&str; 32] = [
+const RULES: [&str; 33] = [
     CIRCLES,
     SELF,
     ABOVE,
@@ -94,6 +95,7 @@ const RULES: [&str; 32] = [
     NUMBERS,
     VALUES,
     DELETED,
+    NAMING,
 ];
 
 /// What is done at a door.
@@ -765,6 +767,24 @@ fn rows() -> Vec<Row> {
     row(DELETED, Door::Command, Case::Calls(gone(), vec![user("x")]), "\"username\":\"x\"");
     let imported = Case::Import(gone(), vec!["ou=users"], imported_person("x", ""));
     row(DELETED, Door::Import, imported, "users: 0…no import brings it back");
+
+    // A type of which DNs could be made that nobody can read again.
+    let using = || {
+        (Method::POST, "/core/users/", json!({ "username": "x", "name": "X", "attributes": { "a_b": "x" } }))
+    };
+    let text = "users = [{ container = \"ou=a\", naming = \"a_b\" }]\n";
+    row(
+        NAMING,
+        Door::Config,
+        Case::Config(vec![text.to_owned()], vec![using()]),
+        "expected the name of an attribute",
+    );
+    for door in [Door::Api, Door::Command] {
+        let body = json!({ "users": [{ "container": "ou=a", "naming": "a_b" }] });
+        let call = (Method::PATCH, "/providers/ldap/{provider:ldap}/", body);
+        row(NAMING, door, Case::Calls(vec![using()], vec![call]), "cannot name the entries");
+    }
+    row(NAMING, Door::Import, not("the containers of these imports are all named by uid"), "");
     rows
 }
 
