@@ -71,7 +71,7 @@ pub(super) async fn run(
         false => Purpose::Change(arguments.opening.opening()),
     };
     if place.socket().is_none() {
-        check::try_data_directory(&config, &config.settings.data_dir)?;
+        check::try_directories(&config, &config.settings)?;
     }
     seeding::warn(&unknown_variables(), output);
     let socket = variable("BINDERY_SOCKET");

@@ -1,5 +1,6 @@
 //! `bindery check`: reads everything, starts nothing.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ use crate::auth::{FINDING_KEY_NAME, TokenKeys};
 use crate::config::{self, Config, ListenerError, Problem, Problems, Reading, Settings};
 use crate::http::path;
 use crate::registry::{OpenError, SeedOptions, TokenKeyState};
-use crate::server::{check_certificates, check_data_directory, check_token_key};
+use crate::server::{check_backup_directory, check_certificates, check_data_directory, check_token_key};
 
 /// Read the config and everything that it names, and say all that is wrong
 #[derive(Debug, clap::Args)]
@@ -90,19 +91,24 @@ pub(super) async fn load(config: &Path, place: Place<'_>) -> Result<Config, Fail
     }
 }
 
-/// Refuses a data directory that cannot be one, before anything is made: that of the config where it stands there.
+/// Refuses directories of the server that cannot be, before anything is made: those of the config where they stand there.
 ///
 /// # Errors
-/// What is wrong with it.
-pub(super) fn try_data_directory(config: &Config, data_dir: &Path) -> Result<(), Failure> {
-    check_data_directory(data_dir).map_err(|error| {
-        if data_dir != config.settings.data_dir {
-            return Failure::of(Exit::Wrong, &error);
+/// What is wrong with one.
+pub(super) fn try_directories(config: &Config, settings: &Settings) -> Result<(), Failure> {
+    let wrong = |key: &str, is_said: bool, error: &dyn Error| {
+        if !is_said {
+            return Failure::of(Exit::Wrong, error);
         }
         let mut findings = Findings::default();
-        findings.problems.insert(config.wrong("server.data_dir", in_words(&error), &environment));
+        findings.problems.insert(config.wrong(key, in_words(error), &environment));
         findings.into()
-    })
+    };
+    let said = &config.settings;
+    check_data_directory(&settings.data_dir)
+        .map_err(|error| wrong("server.data_dir", settings.data_dir == said.data_dir, &error))?;
+    check_backup_directory(settings)
+        .map_err(|error| wrong("server.backup.directory", settings.backup == said.backup, &error))
 }
 
 /// Where it is asked whether what is not in the config is there.
@@ -164,6 +170,8 @@ fn check_server(config: &Config, findings: &mut Findings) {
         && !settings.data_dir.as_os_str().is_empty()
     {
         wrong("server.data_dir", in_words(&error));
+    } else if let Err(error) = check_backup_directory(settings) {
+        wrong("server.backup.directory", in_words(&error));
     }
     match check_certificates(settings.tls.as_ref()) {
         Ok(warnings) => {

@@ -151,9 +151,10 @@ impl From<OpenError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Listeners(_) | StartError::Tls(_) | StartError::DataDirectory(_) => {
-                Self::of(Exit::Wrong, &error)
-            }
+            StartError::Listeners(_)
+            | StartError::Tls(_)
+            | StartError::DataDirectory(_)
+            | StartError::BackupDirectory(_) => Self::of(Exit::Wrong, &error),
             StartError::Open(error) => error.into(),
             StartError::Listen(_) | StartError::Random(_) => Self::of(Exit::Failed, &error),
         }

@@ -18,7 +18,8 @@ use super::seeding;
 use crate::config::{self, Config, ListenAddress, Settings};
 use crate::registry::SeedOptions;
 use crate::server::{
-    Log, Opening, Server, Signals, check_data_directory, check_threads, default_workers, have_memory_go_back,
+    Log, Opening, Server, Signals, check_backup_directory, check_data_directory, check_threads,
+    default_workers, have_memory_go_back,
 };
 use crate::store::has_store;
 
@@ -136,14 +137,16 @@ impl ServeArguments {
     fn read(&self) -> Result<(Settings, Option<Config>), Failure> {
         if let Ok(mut settings) = config::load_settings(&self.config, &environment) {
             self.override_settings(&mut settings);
-            if has_store(&settings.data_dir) && check_data_directory(&settings.data_dir).is_ok() {
+            let are_right =
+                check_data_directory(&settings.data_dir).is_ok() && check_backup_directory(&settings).is_ok();
+            if are_right && has_store(&settings.data_dir) {
                 return Ok((settings, None));
             }
         }
         let config = block_on(check::load(&self.config, Place::OfConfig))?;
         let mut settings = config.settings.clone();
         self.override_settings(&mut settings);
-        check::try_data_directory(&config, &settings.data_dir)?;
+        check::try_directories(&config, &settings)?;
         Ok((settings, Some(config)))
     }
 

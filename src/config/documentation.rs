@@ -213,7 +213,8 @@ const TABLES: &[(&str, &[Key])] = &[
                 "directory",
                 "path",
                 "`backups` in `data_dir`",
-                "Where they are, readable by the server's user only. Another disk survives more.",
+                "Where they are, readable by the server's user only. Another disk survives more. In `data_dir` it has none of the names \
+                 of the store (`store`, `journal`), which deletes what has them.",
             ),
             Key(
                 "every",

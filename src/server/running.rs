@@ -1,5 +1,6 @@
 //! What a server that runs shares, how it is closed, and why it did not start.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::certificates::TlsStartError;
-use crate::config::{BadListenAddress, ListenAddress, ListenerError};
+use crate::config::{BadListenAddress, ListenAddress, ListenerError, Settings};
 use crate::net::ListenError;
 use crate::registry::{OpenError, Registry};
-use crate::store::StoreError;
+use crate::store::{StoreError, is_of_store};
 
 /// What all tasks of the running server share.
 pub(super) struct Tasks {
@@ -46,6 +47,9 @@ pub enum StartError {
     /// Nothing can be kept where it is to be.
     #[error(transparent)]
     DataDirectory(#[from] DataDirectoryError),
+    /// No backups can be where they are to be.
+    #[error(transparent)]
+    BackupDirectory(#[from] BackupDirectoryError),
     /// There are no random numbers for the keys of cookies.
     #[error("the operating system gives no random numbers: {0}")]
     Random(getrandom::Error),
@@ -64,14 +68,12 @@ pub enum DataDirectoryError {
     #[error("the local socket {SOCKET_NAME} cannot be in the data directory, give it a shorter name: {0}")]
     LocalSocket(BadListenAddress),
     /// There is something else, or above it.
-    #[error("there can be no data directory {}: {} is {what}", path.display(), at.display())]
+    #[error("there can be no data directory {}: {obstacle}", path.display())]
     NoDirectory {
         /// The data directory.
         path: PathBuf,
         /// What is there.
-        at: PathBuf,
-        /// What it is, in words.
-        what: &'static str,
+        obstacle: Obstacle,
     },
     /// The system knows no such place.
     #[error("there can be no data directory {path:?}")]
@@ -83,6 +85,53 @@ pub enum DataDirectoryError {
     },
 }
 
+/// Why the server's own backups cannot be in a directory.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupDirectoryError {
+    /// There is something else, or above it.
+    #[error("there can be no directory {} for backups: {obstacle}", path.display())]
+    NoDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What is there.
+        obstacle: Obstacle,
+    },
+    /// The system knows no such place.
+    #[error("there can be no directory {path:?} for backups")]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// They would go with what a start or `compact` deletes.
+    #[error(
+        "backups cannot be in {}: in the data directory `{name}` is a name of the store, which deletes what has it; choose \
+         another directory",
+        path.display()
+    )]
+    OfStore {
+        /// The directory.
+        path: PathBuf,
+        /// The name of the store.
+        name: String,
+    },
+}
+
+/// What is there in the place of a directory, or of one above it.
+#[derive(Debug)]
+pub struct Obstacle {
+    at: PathBuf,
+    /// In words.
+    what: &'static str,
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} is {}", self.at.display(), self.what)
+    }
+}
+
 /// Asks of a data directory what a start asks, without making anything: that it is one, or can be made where it is to be. What
 /// this user may do there is not asked: it may be another one who starts the server.
 ///
@@ -90,27 +139,67 @@ pub enum DataDirectoryError {
 /// [`DataDirectoryError`]
 pub fn check_data_directory(path: &Path) -> Result<(), DataDirectoryError> {
     ListenAddress::unix(path.join(SOCKET_NAME)).map_err(DataDirectoryError::LocalSocket)?;
-    let no_directory = |at: &Path, what: &'static str| {
-        Err(DataDirectoryError::NoDirectory { path: path.to_owned(), at: at.to_owned(), what })
-    };
+    match obstacle(path) {
+        Ok(None) => Ok(()),
+        Ok(Some(obstacle)) => Err(DataDirectoryError::NoDirectory { path: path.to_owned(), obstacle }),
+        Err(source) => Err(DataDirectoryError::Io { path: path.to_owned(), source }),
+    }
+}
+
+/// Asks of the directory of the server's own backups what a backup asks, without making anything, and that the store leaves it
+/// alone. Nothing is asked of one where none are made.
+///
+/// # Errors
+/// [`BackupDirectoryError`]
+pub fn check_backup_directory(settings: &Settings) -> Result<(), BackupDirectoryError> {
+    let path = settings.backup.directory.clone();
+    if settings.backup.every.is_none() {
+        return Ok(());
+    }
+    if let Ok(below) = resolved(&path).strip_prefix(resolved(&settings.data_dir))
+        && let Some(name) = below.iter().next().and_then(OsStr::to_str).filter(|name| is_of_store(name))
+    {
+        let name = name.to_owned();
+        return Err(BackupDirectoryError::OfStore { path, name });
+    }
+    match obstacle(&path) {
+        Ok(None) => Ok(()),
+        Ok(Some(obstacle)) => Err(BackupDirectoryError::NoDirectory { path, obstacle }),
+        Err(source) => Err(BackupDirectoryError::Io { path, source }),
+    }
+}
+
+/// A path without links, as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    let found = path.ancestors().find_map(|at| {
+        // The parent of a relative path of one component is the empty path.
+        let there = if at.as_os_str().is_empty() { Path::new(".") } else { at };
+        Some(fs::canonicalize(there).ok()?.join(path.strip_prefix(at).ok()?))
+    });
+    found.unwrap_or_else(|| path.to_owned())
+}
+
+/// What is where a directory is to be, or be made: `None` where nothing is against it.
+fn obstacle(path: &Path) -> io::Result<Option<Obstacle>> {
+    let obstacle = |at: &Path, what: &'static str| Ok(Some(Obstacle { at: at.to_owned(), what }));
     // The nearest that is there is what it is made in.
     for at in path.ancestors().filter(|at| !at.as_os_str().is_empty()) {
         match fs::metadata(at) {
-            Ok(found) if found.is_dir() => return Ok(()),
-            Ok(found) if found.is_file() => return no_directory(at, "a file"),
-            Ok(_) => return no_directory(at, "a device, a pipe or a socket"),
+            Ok(found) if found.is_dir() => return Ok(None),
+            Ok(found) if found.is_file() => return obstacle(at, "a file"),
+            Ok(_) => return obstacle(at, "a device, a pipe or a socket"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if fs::symlink_metadata(at).is_ok() {
-                    return no_directory(at, "a link to nothing");
+                    return obstacle(at, "a link to nothing");
                 }
             }
             // It is below something else.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
-            Err(source) => return Err(DataDirectoryError::Io { path: path.to_owned(), source }),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The local socket's name in the data directory.

@@ -53,7 +53,7 @@ pub use memory::MemoryStore;
 pub use new_file::{FileError, NewFile};
 pub use reading::{holder, read_backup, read_directory};
 pub use record::{RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX, measure};
-pub use restore::{Existing, Restoration, has_store};
+pub use restore::{Existing, Restoration, has_store, is_of_store};
 pub use salvage::{Missing, SalvageRules, Salvaged, salvage};
 pub use stored::{Stored, Unverified};
 

@@ -375,6 +375,45 @@ fn what_can_be_no_data_directory_has_its_line() {
     place.run(&["check"]).exits(0);
 }
 
+/// Backups that would fail, or go with what the store deletes, are told before any is made.
+#[test]
+fn what_can_be_no_directory_for_backups_has_its_line() {
+    let place = Place::new(SEED);
+    place.write("file", "");
+    std::fs::create_dir(place.path("data")).unwrap();
+    std::os::unix::fs::symlink("data", place.path("way")).unwrap();
+    let text = place.read("bindery.toml");
+    let write = |directory: &str| {
+        place.write("bindery.toml", &format!("{text}\n[server.backup]\ndirectory = \"{directory}\"\n"));
+        (text.lines().count() + 3) as u64
+    };
+    for is_made in [false, true] {
+        for (directory, words) in [
+            ("file", "is a file"),
+            ("file/below", "is a file"),
+            ("data/store", "`store` is a name of the store"),
+            ("data/store.new/backups", "`store.new` is a name of the store"),
+            ("way/store.old", "`store.old` is a name of the store"),
+            ("data/journal", "`journal` is a name of the store"),
+        ] {
+            let line = write(directory);
+            let done = place.run(&["check", "--json"]).exits(3);
+            assert_eq!(lines_told(&done), [line], "{directory}: {}", done.stdout);
+            assert_eq!(done.json()["problems"][0]["key"], "server.backup.directory");
+            for command in ["check", "serve", "apply"] {
+                place.run(&[command]).exits(3).says(&["server.backup.directory", words]);
+            }
+        }
+        for directory in ["data/stores", "data/kept/store", "elsewhere/journal"] {
+            write(directory);
+            place.run(&["check"]).exits(0);
+        }
+        if !is_made {
+            place.run(&["apply", "--json"]).exits(0);
+        }
+    }
+}
+
 #[test]
 fn variables_that_override_nothing_are_told() {
     let place = Place::new(SEED);
