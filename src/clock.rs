@@ -165,6 +165,11 @@ impl Clock {
         self.source.time().max(Timestamp::from_unix_seconds(self.floor.load(Ordering::Relaxed)))
     }
 
+    /// What time it is as far as that is believed: what a clock says that is ahead does not count.
+    pub fn believed(&self) -> Timestamp {
+        self.look().earliest
+    }
+
     /// Looks at the clock and learns from it; that it is not believed any more, or again, is told once. A server does so each
     /// second, and whoever writes before each change.
     pub fn look(&self) -> Look {

@@ -38,7 +38,7 @@ pub(super) async fn backup(
         tracing::warn!(%error, to, with_keys, uid, "a backup is given away of which the audit trail cannot tell");
     }
     Ok(streamed(Seldom::BackupEnded, move |output| {
-        let written = registry.store().write_archive(output, keys.as_ref());
+        let written = registry.store().write_archive(output, registry.clock().believed(), keys.as_ref());
         let meta = written.map_err(io::Error::other)?;
         tracing::info!(revision = meta.revision, with_keys, to, uid, "a backup was given to the operator");
         Ok(())

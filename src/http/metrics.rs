@@ -65,7 +65,7 @@ fn text(registry: &Registry) -> String {
         let _ = writeln!(text, "# TYPE {BACKUP_FAILURES} counter\n{BACKUP_FAILURES} {failures}");
     }
     if let Some(newest) = backups.newest {
-        let age = registry.now().unix_seconds().saturating_sub(newest.made.unix_seconds());
+        let age = registry.clock().believed().unix_seconds().saturating_sub(newest.made.unix_seconds());
         let _ = writeln!(
             text,
             "# HELP {BACKUP_AGE} Seconds since the newest of the server's own backups was made."

@@ -86,7 +86,7 @@ pub(super) async fn status(State(registry): State<Arc<Registry>>) -> Result<Json
         accounts: accounts.account_count(),
         groups: accounts.group_count(),
         base_dns: accounts.providers().map(|provider| provider.base_dn.clone()).collect(),
-        backup: BackupStatus::of(registry.backups().now(), snapshot.revision(), registry.now()),
+        backup: BackupStatus::of(registry.backups().now(), snapshot.revision(), registry.clock().believed()),
         limits_reached: registry
             .limits_reached()
             .map(|(limit, count)| (limit.name().to_owned(), count))

@@ -38,7 +38,7 @@ use super::lock::Lock;
 use super::stored::{Stored, Unverified};
 use super::verify::{Assembler, BackwardAssembler, Verifier};
 use super::{Batch, Hindrance, MemoryStore, Meta, Sizes, Store, reading, record};
-use crate::model::{Event, Key, Record, Revision, Trail};
+use crate::model::{Event, Key, Record, Revision, Timestamp, Trail};
 use crate::secret::Secret;
 use crate::seldom::{self, Seldom};
 
@@ -596,9 +596,14 @@ impl Store for DiskStore {
         Ok(events)
     }
 
-    fn write_archive(&self, out: &mut dyn Write, keys: Option<&Secret>) -> Result<Meta, StoreError> {
+    fn write_archive(
+        &self,
+        out: &mut dyn Write,
+        made: Timestamp,
+        keys: Option<&Secret>,
+    ) -> Result<Meta, StoreError> {
         let ledger = self.shared.ledger()?;
-        ledger.write_archive(out, keys)?;
+        ledger.write_archive(out, made, keys)?;
         Ok(*ledger.meta())
     }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::{Batch, Hindrance, Meta, Store, StoreError, Stored, Unverified};
-use crate::model::{Event, Key, Record, Trail};
+use crate::model::{Event, Key, Record, Timestamp, Trail};
 use crate::secret::Secret;
 
 /// What is asked of it.
@@ -81,8 +81,13 @@ impl Store for FaultyStore {
         self.call(Call::Events, |store| store.events_before(trail, before, limit))
     }
 
-    fn write_archive(&self, out: &mut dyn Write, keys: Option<&Secret>) -> Result<Meta, StoreError> {
-        self.records.write_archive(out, keys)
+    fn write_archive(
+        &self,
+        out: &mut dyn Write,
+        made: Timestamp,
+        keys: Option<&Secret>,
+    ) -> Result<Meta, StoreError> {
+        self.records.write_archive(out, made, keys)
     }
 
     fn resume(&self) -> Result<(), StoreError> {

@@ -24,7 +24,7 @@ use super::error::{Damage, StoreError};
 use super::journal::{self, End, Journal, Segment};
 use super::record::{self, Fault};
 use super::stored::{Cutter, Stored, Unverified};
-use crate::model::{Incarnation, Revision};
+use crate::model::{Incarnation, Revision, Timestamp};
 use crate::secret::Secret;
 
 /// What is in the files of a ledger, as of one revision: they are held open, so it can be read while others write on and
@@ -360,9 +360,14 @@ impl Ledger {
     ///
     /// # Errors
     /// The items cannot be read, or the archive not be written.
-    pub(super) fn write_archive(&self, out: impl Write, keys: Option<&Secret>) -> Result<(), StoreError> {
+    pub(super) fn write_archive(
+        &self,
+        out: impl Write,
+        made: Timestamp,
+        keys: Option<&Secret>,
+    ) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_io(&self.directory, "write a copy of the store in", error);
-        let mut writer = ArchiveWriter::new(out, &self.meta, crate::clock::system_time()).map_err(failed)?;
+        let mut writer = ArchiveWriter::new(out, &self.meta, made).map_err(failed)?;
         self.items(|key, value| writer.item(key, value).map_err(failed))?;
         writer.finish(keys).map(drop).map_err(failed)
     }

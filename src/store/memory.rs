@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::stored::{Cutter, Stored, Unverified};
 use super::verify::{Assembler, BackwardAssembler};
 use super::{Batch, Hindrance, Meta, Store, commit, record};
-use crate::model::{Event, Key, Record, Trail};
+use crate::model::{Event, Key, Record, Timestamp, Trail};
 use crate::secret::Secret;
 
 /// Records in memory. Encodes and decodes them as the one on disk does, so that its limits hold.
@@ -155,10 +155,15 @@ impl Store for MemoryStore {
         Ok(events)
     }
 
-    fn write_archive(&self, out: &mut dyn Write, keys: Option<&Secret>) -> Result<Meta, StoreError> {
+    fn write_archive(
+        &self,
+        out: &mut dyn Write,
+        made: Timestamp,
+        keys: Option<&Secret>,
+    ) -> Result<Meta, StoreError> {
         let failed = |error| StoreError::from_io(self.path(), "write a copy of the store in", error);
         let state = self.read();
-        let mut writer = ArchiveWriter::new(out, &state.meta, crate::clock::system_time()).map_err(failed)?;
+        let mut writer = ArchiveWriter::new(out, &state.meta, made).map_err(failed)?;
         for (key, value) in &state.items {
             writer.item(key, value).map_err(failed)?;
         }

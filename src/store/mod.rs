@@ -37,7 +37,7 @@ use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Belief, Change, Event, Incarnation, Key, Record, Revision, Trail, Trails};
+use crate::model::{Belief, Change, Event, Incarnation, Key, Record, Revision, Timestamp, Trail, Trails};
 use crate::secret::Secret;
 
 pub use aside::put as put_aside;
@@ -123,7 +123,12 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// The items cannot be read, or the archive not be written.
-    fn write_archive(&self, out: &mut dyn Write, keys: Option<&Secret>) -> Result<Meta, StoreError>;
+    fn write_archive(
+        &self,
+        out: &mut dyn Write,
+        made: Timestamp,
+        keys: Option<&Secret>,
+    ) -> Result<Meta, StoreError>;
 
     /// Goes on after a full disk had closed the store, if there is space by now; costs next to nothing
     /// otherwise. Whoever changes something calls it before reading what the change rests on.

@@ -146,7 +146,7 @@ mod tests {
             store.commit(&batch(revision)).unwrap();
         }
         let path = directory.path().join("backup");
-        store.write_archive(&mut File::create(&path).unwrap(), None).unwrap();
+        store.write_archive(&mut File::create(&path).unwrap(), crate::model::Timestamp::now(), None).unwrap();
         store.commit(&batch(8)).unwrap();
         assert_eq!(Content::of(&read_backup(&path).unwrap()).unwrap(), Content::after(7));
         let whole = std::fs::read(&path).unwrap();

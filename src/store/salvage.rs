@@ -33,7 +33,7 @@ use super::error::{Damage, StoreError};
 use super::lock::Lock;
 use super::record::{self, Item};
 use super::{Meta, ledger};
-use crate::model::Record;
+use crate::model::{Record, Timestamp};
 
 /// Reads the files in a data directory without changing them, and writes what is sound as an archive. The copy of the
 /// database is made in `scratch`, and removed.
@@ -110,7 +110,9 @@ pub fn salvage(
     salvaged.records = meta.records;
 
     let failed = |error| StoreError::from_io(Path::new("the output"), "write", error);
-    let mut writer = ArchiveWriter::new(out, &meta, crate::clock::system_time()).map_err(failed)?;
+    let made = crate::clock::system_time()
+        .max(meta.belief.map_or(Timestamp::from_unix_seconds(0), |belief| belief.time));
+    let mut writer = ArchiveWriter::new(out, &meta, made).map_err(failed)?;
     // Its key is the first of all.
     let (key, value) = record::encode_meta(&meta)?;
     writer.item(&key, &value).map_err(failed)?;

@@ -236,7 +236,7 @@ mod tests {
         last.changes = vec![Change::Put(Record::Event(large))];
         store.commit(&last).unwrap();
         let mut archive = Vec::new();
-        store.write_archive(&mut archive, None).unwrap();
+        store.write_archive(&mut archive, crate::model::Timestamp::now(), None).unwrap();
         let mut items = Vec::new();
         let put = |key: &[u8], value: &[u8]| {
             items.push((key.to_vec(), value.to_vec()));

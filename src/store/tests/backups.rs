@@ -33,7 +33,9 @@ fn filled(directory: &Path, revision: u64) {
 
 fn back_up(store: &dyn Store, path: &Path) -> Examined {
     let mut file = NewFile::create(path, false).unwrap();
-    store.write_archive(&mut file, Some(&Secret::from("the key".to_owned()))).unwrap();
+    store
+        .write_archive(&mut file, crate::model::Timestamp::now(), Some(&Secret::from("the key".to_owned())))
+        .unwrap();
     file.finish(examine).unwrap()
 }
 
@@ -86,7 +88,7 @@ fn a_backup_holds_one_revision_whatever_is_committed_meanwhile() {
     }
     let backup = place.path().join("one.backup");
     let mut file = Meanwhile(NewFile::create(&backup, false).unwrap(), &store, 30);
-    let meta = store.write_archive(&mut file, None).unwrap();
+    let meta = store.write_archive(&mut file, crate::model::Timestamp::now(), None).unwrap();
     assert!(file.2 > 31);
     let examined = file.0.finish(examine).unwrap();
     assert_eq!((meta.revision, examined.contents.counts.meta), (30, meta));

@@ -246,7 +246,7 @@ fn what_was_made_and_is_gone_takes_little_room() {
     }
     let takes = store.compact().unwrap().database;
     let mut content = Vec::new();
-    store.write_archive(&mut content, None).unwrap();
+    store.write_archive(&mut content, crate::model::Timestamp::now(), None).unwrap();
     let bound = 4 * content.len() as u64 + EMPTY_OCTETS;
     assert!(takes <= bound, "{takes} octets of {}", content.len());
 }

@@ -427,7 +427,10 @@ fn checkpoints_hold_what_the_journal_held() {
     assert!(checkpoint > 20, "{checkpoint}");
     assert!(journal::files_in(&ledger::path_in(directory.path())).unwrap().len() < 3);
     let mut archive = Vec::new();
-    assert_eq!(store.write_archive(&mut archive, None).unwrap(), store.meta());
+    assert_eq!(
+        store.write_archive(&mut archive, crate::model::Timestamp::now(), None).unwrap(),
+        store.meta()
+    );
     drop(store);
     assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(120));
     std::fs::remove_dir_all(directory.path().join("store")).unwrap();
@@ -642,7 +645,7 @@ fn blocks_of_an_archive_are_checked_as_they_are_read() {
     let store = MemoryStore::new();
     store.commit(&put((1..90).map(|number| Record::Account(account(number, 40_000))).collect())).unwrap();
     let mut whole = Vec::new();
-    store.write_archive(&mut whole, None).unwrap();
+    store.write_archive(&mut whole, crate::model::Timestamp::now(), None).unwrap();
     let file = tempfile::tempfile().unwrap();
     let revision = |octets: &[u8]| {
         file.set_len(0).unwrap();
