@@ -51,6 +51,8 @@ struct Document<'a> {
 struct Names<'a> {
     revoked_tokens: &'a [String],
     replaced_secrets: &'a [String],
+    longer_tokens: &'a [String],
+    wider_tokens: &'a [String],
     accounts: &'a [String],
     passwords: &'a [String],
 }
@@ -118,8 +120,9 @@ pub(super) async fn run(
 
 impl<'a> Names<'a> {
     fn of(again: &'a ValidAgain) -> Self {
-        let ValidAgain { revoked_tokens, replaced_secrets, accounts, passwords } = again;
-        Self { revoked_tokens, replaced_secrets, accounts, passwords }
+        let ValidAgain { revoked_tokens, replaced_secrets, longer_tokens, wider_tokens, accounts, passwords } =
+            again;
+        Self { revoked_tokens, replaced_secrets, longer_tokens, wider_tokens, accounts, passwords }
     }
 }
 
@@ -198,6 +201,8 @@ fn tell_differences(existing: &Existing, examined: &Examined, again: Option<&Val
     let lines = [
         ("tokens that the store there does not have are valid again", &again.revoked_tokens),
         ("tokens have an earlier secret again", &again.replaced_secrets),
+        ("tokens expire later than there, or not at all, and may have ended there", &again.longer_tokens),
+        ("tokens may be used from more networks than there", &again.wider_tokens),
         ("accounts that are not active there may bind again", &again.accounts),
         ("people have another password than there", &again.passwords),
     ];

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
+
 use super::Meta;
 use crate::model::{
     AccountNumber, InternalAccount, Password, Record, Timestamp, Token, TokenNumber, TokenSelector,
@@ -63,6 +65,10 @@ pub struct ValidAgain {
     pub revoked_tokens: Vec<String>,
     /// Tokens that have another secret in the later store.
     pub replaced_secrets: Vec<String>,
+    /// Tokens that expire earlier in the later store, or have expired there.
+    pub longer_tokens: Vec<String>,
+    /// Tokens that may be used from fewer networks in the later store.
+    pub wider_tokens: Vec<String>,
     /// Accounts that are deactivated in the later store, or not there any more.
     pub accounts: Vec<String>,
     /// People with another password in the later store.
@@ -107,10 +113,16 @@ impl Contents {
         for token in self.tokens.values() {
             match later.tokens.get(&token.number).filter(|other| other.uuid == token.uuid) {
                 None => again.revoked_tokens.push(token.identifier.clone()),
-                Some(other) if other.hash != token.hash => {
-                    again.replaced_secrets.push(token.identifier.clone());
+                Some(other) => {
+                    let kinds = [
+                        (other.hash != token.hash, &mut again.replaced_secrets),
+                        (lives_longer(token, other), &mut again.longer_tokens),
+                        (is_wider(&token.networks, &other.networks), &mut again.wider_tokens),
+                    ];
+                    for (is_of_kind, names) in kinds {
+                        names.extend(is_of_kind.then(|| token.identifier.clone()));
+                    }
                 }
-                Some(_) => {}
             }
         }
         for (number, account) in &self.accounts {
@@ -125,6 +137,16 @@ impl Contents {
         }
         again
     }
+}
+
+fn lives_longer(token: &Token, other: &Token) -> bool {
+    other.expires.is_some_and(|expires| token.expires.is_none_or(|of_token| of_token > expires))
+}
+
+/// Whether something may be used from where it may not be by the other ones; none at all: from anywhere.
+fn is_wider(networks: &[IpNet], others: &[IpNet]) -> bool {
+    let is_in_one = |network: &IpNet| others.iter().any(|other| other.contains(network));
+    !others.is_empty() && (networks.is_empty() || !networks.iter().all(is_in_one))
 }
 
 /// Where its kind stands in [`KINDS`].
@@ -164,6 +186,51 @@ mod tests {
     use super::*;
     use crate::model::{Account, HashText};
     use crate::plain;
+
+    /// A rotation leaves the record under another name, with an end.
+    #[test]
+    fn what_a_token_may_do_again_is_named() {
+        let at = |seconds| Some(Timestamp::from_unix_seconds(seconds));
+        let networks = |networks: &[&str]| networks.iter().map(|network| network.parse().unwrap()).collect();
+        let token = |number, name: &str, expires, from: &[&str]| Token {
+            identifier: name.to_owned(),
+            expires,
+            networks: networks(from),
+            ..plain::token(number, AccountNumber::new(1))
+        };
+        let contents = |tokens: Vec<Token>| {
+            let mut contents = Contents::default();
+            tokens.into_iter().for_each(|token| contents.take(Record::Token(token)));
+            contents
+        };
+        let earlier = contents(vec![
+            token(1, "stays", at(9), &["10.0.0.0/8"]),
+            token(2, "ended", None, &[]),
+            token(3, "shorter", at(9), &[]),
+            token(4, "longer", at(9), &[]),
+            token(5, "rotated", None, &[]),
+            token(6, "bound", None, &[]),
+            token(7, "narrower", None, &["10.0.0.0/8", "::1/128"]),
+            token(8, "wider", None, &["10.1.0.0/16"]),
+            token(9, "moved", None, &["10.1.0.0/16"]),
+        ]);
+        let later = contents(vec![
+            token(1, "stays", at(9), &["10.0.0.0/8"]),
+            token(2, "ended", at(5), &[]),
+            token(3, "shorter", at(8), &[]),
+            token(4, "longer", None, &[]),
+            token(5, "rotated-before", at(5), &[]),
+            token(6, "bound", None, &["10.0.0.0/8"]),
+            token(7, "narrower", None, &["10.0.0.0/8"]),
+            token(8, "wider", None, &["10.0.0.0/8"]),
+            token(9, "moved", None, &["10.2.0.0/16"]),
+        ]);
+        let again = earlier.valid_again(&later);
+        assert_eq!(again.longer_tokens, ["ended", "shorter", "rotated"]);
+        assert_eq!(again.wider_tokens, ["bound", "narrower", "moved"]);
+        assert!(again.revoked_tokens.is_empty() && again.replaced_secrets.is_empty());
+        assert!(earlier.valid_again(&earlier.clone()).is_empty());
+    }
 
     #[test]
     fn what_is_valid_again_is_named() {
