@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use super::token_secret::RandomSourceError;
 use crate::model::SealedSecret;
 use crate::secret::Secret;
-use crate::store::put_aside;
+use crate::store::{open_file, put_aside};
 
 /// The keys, as far as they are there. They do not print, and are wiped when dropped.
 #[derive(Clone, Default)]
@@ -52,7 +52,7 @@ impl TokenKeys {
         let sealing = sealing.map(|path| read_sealing(path, data_dir)).transpose()?;
         let data_dir = Some(data_dir.to_owned());
         let keys = Self { finding: None, sealing, mark: None, data_dir };
-        match keys.path().map(|path| read_key(&path)) {
+        match keys.path().map(|path| read_key(&path, open_file(&path))) {
             Some(Ok(key)) => Ok(keys.found_by(&key)),
             Some(Err(TokenKeyError::Unreadable { source, .. }))
                 if source.kind() == io::ErrorKind::NotFound =>
@@ -107,7 +107,8 @@ impl TokenKeys {
     pub fn as_they_are(data_dir: &Path, sealing: Option<&Path>) -> Self {
         let sealing = sealing.and_then(|path| read_sealing(path, data_dir).ok());
         let keys = Self { sealing, ..Self::default() };
-        match read_key(&data_dir.join(FINDING_KEY_NAME)) {
+        let path = data_dir.join(FINDING_KEY_NAME);
+        match read_key(&path, open_file(&path)) {
             Ok(key) => keys.found_by(&key),
             Err(_) => keys,
         }
@@ -135,7 +136,7 @@ impl TokenKeys {
     /// It cannot be read, or is no key.
     pub fn finding_file(data_dir: &Path) -> Result<Option<Secret>, TokenKeyError> {
         let path = data_dir.join(FINDING_KEY_NAME);
-        match read_key_octets(&path) {
+        match read_key_octets(&path, open_file(&path)) {
             Ok(octets) if is_finding_file(&octets) => Ok(Some(octets)),
             Ok(_) => Err(TokenKeyError::NoKey { path }),
             Err(TokenKeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -291,7 +292,7 @@ fn random_key() -> Result<Key, RandomSourceError> {
 }
 
 fn read_sealing(path: &Path, data_dir: &Path) -> Result<Key, TokenKeyError> {
-    let key = read_key(path)?;
+    let key = read_key(path, File::open(path))?;
     // Where either cannot be followed to its end there is nothing to compare; both were given by the operator.
     if let (Ok(file), Ok(directory)) = (path.canonicalize(), data_dir.canonicalize())
         && file.starts_with(directory)
@@ -306,13 +307,14 @@ pub fn is_finding_file(octets: &Secret) -> bool {
     parse_key(octets.expose()).is_some()
 }
 
-fn read_key(path: &Path) -> Result<Key, TokenKeyError> {
-    parse_key(read_key_octets(path)?.expose()).ok_or_else(|| TokenKeyError::NoKey { path: path.to_owned() })
+fn read_key(path: &Path, opened: io::Result<File>) -> Result<Key, TokenKeyError> {
+    parse_key(read_key_octets(path, opened)?.expose())
+        .ok_or_else(|| TokenKeyError::NoKey { path: path.to_owned() })
 }
 
-fn read_key_octets(path: &Path) -> Result<Secret, TokenKeyError> {
+fn read_key_octets(path: &Path, opened: io::Result<File>) -> Result<Secret, TokenKeyError> {
     let unreadable = |source| TokenKeyError::Unreadable { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = opened.map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.permissions().mode() & 0o007 != 0 {
         return Err(TokenKeyError::Open { path: path.to_owned() });
     }

@@ -18,10 +18,13 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::Meta;
 use super::archive::{CHECKSUM_OCTETS, incarnation_of, octets_of, take};
 use super::directories::sync_directory;
 use super::error::StoreError;
+use super::unreadable::{self, Patched};
 use crate::model::{Incarnation, Revision};
 
 /// What the file says.
@@ -53,7 +56,9 @@ impl Said {
     pub(super) fn read(directory: &Path) -> Self {
         let path = directory.join(FILE_NAME);
         let mut octets = Vec::new();
-        match File::open(&path).and_then(|file| file.take(FILE_OCTETS as u64 + 1).read_to_end(&mut octets)) {
+        let read = unreadable::open_file(&path)
+            .and_then(|file| Patched::of(&file)?.take(FILE_OCTETS as u64 + 1).read_to_end(&mut octets));
+        match read {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::Nothing,
             Err(_) => return Self::Unreadable { path },
@@ -140,7 +145,14 @@ impl Acknowledged {
         let path = directory.join(FILE_NAME);
         let slot = Slot { incarnation, revision: meta.revision };
         let is_said = Said::read(directory).is_up_to(slot);
-        let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let mut made = OpenOptions::new();
+        // A pipe would be waited for.
+        made.write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let made = made.open(&path);
         let made = made.and_then(|file| {
             if is_said {
                 return Ok(file);

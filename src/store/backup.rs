@@ -8,6 +8,7 @@ use super::archive::{ArchiveError, ArchiveReader, Head, Summary};
 use super::contents::{Contents, Counts};
 use super::error::StoreError;
 use super::new_file::{FileError, check_file};
+use super::unreadable;
 use crate::model::{Record, Timestamp};
 use crate::secret::Secret;
 
@@ -127,7 +128,7 @@ fn read(path: &Path, visit: &mut dyn FnMut(Record)) -> Result<(Summary, u64), Ba
 /// # Errors
 /// [`BackupError::Unusable`], or it cannot be read.
 pub fn read_head(path: &Path) -> Result<Head, BackupError> {
-    let file = File::open(path).map_err(BackupError::of_io(path, "open"))?;
+    let file = unreadable::open_file(path).map_err(BackupError::of_io(path, "open"))?;
     let reader = ArchiveReader::new(file);
     reader.map(|reader| *reader.head()).map_err(|fault| BackupError::of_archive(path, fault))
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::unreadable;
 use crate::model::Revision;
 use crate::users;
 
@@ -137,10 +138,9 @@ pub enum StoreError {
         /// What the system says.
         source: io::Error,
     },
-    /// A write failed in a way that leaves open what is on disk.
+    /// A failure leaves open what is on disk, or the database cannot be used.
     #[error(
-        "the store in {} takes no more changes since a write failed ({reason}); check the disk, then restart \
-         the server",
+        "the store in {} takes no more changes ({reason}); check the disk, then restart the server",
         path.display()
     )]
     Stopped {
@@ -253,6 +253,16 @@ impl StoreError {
             | Self::TooLarge { .. }
             | Self::Io { .. }
             | Self::Stopped { .. } => false,
+        }
+    }
+
+    /// Whether it says that one copy of the store is not what it should be: the other may serve. What the system refuses to whoever
+    /// asks says nothing of the copy.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Behind { .. } => true,
+            Self::Io { source, .. } => unreadable::is_damage(source),
+            _ => false,
         }
     }
 

@@ -14,7 +14,7 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,7 @@ use super::archive::{CHECKSUM_OCTETS, incarnation_of, octets_of, push_item, take
 use super::chain::{self, Effort};
 use super::commit::Writes;
 use super::error::StoreError;
+use super::unreadable::Patched;
 use crate::model::{Incarnation, Revision};
 
 /// The file that new entries go to.
@@ -261,9 +262,7 @@ impl Segment {
     ) -> Result<(Option<Self>, Revision), StoreError> {
         let failed = |error| StoreError::from_io(path, "read", error);
         let mut octets = Vec::new();
-        let mut input = file;
-        input.seek(SeekFrom::Start(0)).map_err(failed)?;
-        input.read_to_end(&mut octets).map_err(failed)?;
+        Patched::of(file).and_then(|mut file| file.read_to_end(&mut octets)).map_err(failed)?;
         let segment = Self::of(path, &octets);
         let last = match &segment {
             Some(segment) if segment.end != End::Damaged => segment.last(),

@@ -24,6 +24,7 @@ use super::error::{Damage, StoreError};
 use super::journal::{self, End, Journal, Segment};
 use super::record::{self, Fault};
 use super::stored::{Cutter, Stored, Unverified};
+use super::unreadable;
 use crate::model::{Incarnation, Revision, Timestamp};
 use crate::secret::Secret;
 
@@ -45,9 +46,12 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 pub(super) struct Files {
     directory: PathBuf,
-    checkpoint: Option<File>,
-    segments: Vec<(PathBuf, File)>,
+    checkpoint: Option<Opened>,
+    segments: Vec<(PathBuf, Opened)>,
 }
+
+/// A file that is there, or why nothing of it can be read.
+type Opened = Result<File, String>;
 
 impl Files {
     /// Opens what there is in a data directory.
@@ -56,8 +60,9 @@ impl Files {
     /// One cannot be opened.
     pub(super) fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = path_in(directory);
-        let opened = |path: &Path| match File::open(path) {
-            Ok(file) => Ok(Some(file)),
+        let opened = |path: &Path| match unreadable::open_file(path) {
+            Ok(file) => Ok(Some(Ok(file))),
+            Err(error) if unreadable::is_damage(&error) => Ok(Some(Err(error.to_string()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::from_io(path, "open", error)),
         };
@@ -117,7 +122,13 @@ impl Trouble {
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
-        Self::Other(error)
+        match error {
+            StoreError::Io { path, source, .. } if unreadable::is_damage(&source) => {
+                let damage = Damage::File { path, reason: source.to_string() };
+                Self::Damaged { damage, at_least: 0 }
+            }
+            error => Self::Other(error),
+        }
     }
 }
 
@@ -141,17 +152,24 @@ impl Ledger {
         let Files { directory, checkpoint, segments: files } = files;
         let path = path_in(&directory);
         let mut segments = Vec::new();
-        let mut unreadable = None;
+        let mut illegible = None;
         let mut last = 0;
         let store = checkpoint.as_ref().and_then(|file| {
+            let file = file.as_ref().ok()?;
             ArchiveReader::new(FileReader { file, at: 0 }).ok().and_then(|reader| reader.head().incarnation)
         });
         for (file, opened) in &files {
-            let (segment, seen) = Segment::read(file, opened, store)?;
+            let (segment, seen) = match opened {
+                Ok(opened) => Segment::read(file, opened, store)?,
+                Err(_) => (None, 0),
+            };
             last = last.max(seen);
             match segment {
                 Some(segment) => segments.push(segment),
-                None => unreadable = Some(file.clone()),
+                None => {
+                    let reason = opened.as_ref().err().map_or(BEGINNING, String::as_str).to_owned();
+                    illegible = Some(Damage::File { path: file.clone(), reason });
+                }
             }
         }
         let Some(checkpoint) = checkpoint else {
@@ -161,20 +179,22 @@ impl Ledger {
             let damage = Damage::FileMissing { path: path.join(CHECKPOINT) };
             return Err(Trouble::Damaged { damage, at_least: last });
         };
-        let damaged = |damage| Trouble::Damaged { damage, at_least: last };
+        let damaged = |reason| {
+            let damage = Damage::File { path: path.join(CHECKPOINT), reason };
+            Trouble::Damaged { damage, at_least: last }
+        };
+        let checkpoint = checkpoint.map_err(damaged)?;
         let head = match archive::check(&checkpoint) {
             Ok(head) => head,
-            Err(ArchiveError::Io(error)) => {
+            Err(ArchiveError::Io(error)) if !unreadable::is_damage(&error) => {
                 return Err(StoreError::from_io(path.join(CHECKPOINT), "read", error).into());
             }
-            Err(error) => {
-                return Err(damaged(Damage::File { path: path.join(CHECKPOINT), reason: error.to_string() }));
-            }
+            Err(error) => return Err(damaged(error.to_string())),
         };
         let at_least = last.max(head.meta.revision);
         let damaged = |damage| Trouble::Damaged { damage, at_least };
-        if let Some(file) = unreadable {
-            return Err(damaged(Damage::File { path: file, reason: BEGINNING.to_owned() }));
+        if let Some(damage) = illegible {
+            return Err(damaged(damage));
         }
         let Some(newest) = segments.last() else {
             return Err(damaged(Damage::FileMissing { path: path.join("batches.*") }));
@@ -450,7 +470,7 @@ pub(super) fn remove(files: &[PathBuf]) -> Result<(), StoreError> {
 /// A file cannot be read.
 pub(super) fn end_in(directory: &Path) -> Result<Option<(Option<Incarnation>, Revision)>, StoreError> {
     let files = Files::open(directory)?;
-    let Some((path, file)) = files.segments.last() else { return Ok(None) };
+    let Some((path, Ok(file))) = files.segments.last() else { return Ok(None) };
     let (segment, _) = Segment::read(path, file, None)?;
     let whole = segment.filter(|segment| segment.end == End::Clean);
     Ok(whole.map(|segment| (segment.incarnation, segment.last())))

@@ -36,7 +36,7 @@ pub fn read_directory(directory: &Path) -> Result<Option<MemoryStore>, StoreErro
         // Before the journal, which may grow meanwhile.
         let said = Said::read(directory);
         let damaged = |damage| StoreError::JournalDamaged { path: directory.to_owned(), damage };
-        let error = match Files::open(directory).map_err(Trouble::Other).and_then(Ledger::of) {
+        let error = match Files::open(directory).map_err(Trouble::from).and_then(Ledger::of) {
             Ok(ledger) => match ledger.lacks(&said) {
                 None => return read_ledger(&ledger, directory).map(Some),
                 Some(damage) => damaged(damage),

@@ -18,7 +18,6 @@ mod kept;
 mod outcome;
 mod sources;
 
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -32,7 +31,7 @@ use super::disk::Remains;
 use super::error::{Damage, StoreError};
 use super::lock::Lock;
 use super::record::{self, Item};
-use super::{Meta, ledger};
+use super::{Meta, ledger, unreadable};
 use crate::model::{Record, Timestamp};
 
 /// Reads the files in a data directory without changing them, and writes what is sound as an archive. The copy of the
@@ -149,8 +148,16 @@ fn each_kept(
 fn read_journal(directory: &Path, salvaged: &mut Salvaged) -> Result<Vec<(PathBuf, Vec<u8>)>, StoreError> {
     let path = ledger::path_in(directory);
     let mut journal = Vec::new();
-    for file in if path.is_dir() { super::journal::files_in(&path)? } else { Vec::new() } {
-        match fs::read(&file) {
+    let files = match super::journal::files_in(&path) {
+        _ if !path.is_dir() => Vec::new(),
+        Err(error) if error.is_damage() => {
+            salvaged.sources.push(error.with_reason());
+            Vec::new()
+        }
+        files => files?,
+    };
+    for file in files {
+        match unreadable::read_file(&file) {
             Ok(octets) => journal.push((file, octets)),
             Err(error) => salvaged.sources.push(format!("{} cannot be read ({error})", file.display())),
         }
@@ -161,7 +168,7 @@ fn read_journal(directory: &Path, salvaged: &mut Salvaged) -> Result<Vec<(PathBu
 /// The checkpoint with what it says about itself.
 fn open_checkpoint(directory: &Path, salvaged: &mut Salvaged) -> Option<(Wreck, Option<Meta>)> {
     let path = ledger::path_in(directory).join(ledger::CHECKPOINT);
-    let explored = File::open(&path).and_then(Wreck::of).map(|wreck| {
+    let explored = unreadable::open_file(&path).and_then(Wreck::of).map(|wreck| {
         let (mut items, mut described) = (0_u64, None);
         for (key, value) in wreck.items() {
             items += 1;

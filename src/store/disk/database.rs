@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use crossbeam_epoch as epoch;
 
-use crate::store::aside;
 use crate::store::catch::catch;
 use crate::store::commit::Writes;
 use crate::store::directories::{make_directory, sync_directory};
 use crate::store::error::{Damage, StoreError};
+use crate::store::{aside, unreadable};
 
 /// An open database.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ impl Database {
     /// # Errors
     /// sled cannot make sense of the files, or the system refuses something.
     pub(super) fn open(directory: &Path, path: &Path, cache_octets: u64) -> Result<Self, StoreError> {
+        if fs::symlink_metadata(path).is_ok() && !path.is_dir() {
+            let damage = Damage::Database { reason: "it is no directory".to_owned() };
+            return Err(StoreError::Damaged { path: directory.to_owned(), damage });
+        }
         make_directory(path)?;
         // sled makes its files readable for everybody; the ones that exist it leaves as they are,
         // and an empty configuration counts as none.
@@ -352,7 +356,11 @@ fn strays(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
 /// Whether a snapshot has the checksum that sled asks for. Its content is followed by 8 octets of length and the CRC-32 of
 /// the content, little-endian.
 fn is_whole_snapshot(path: &Path) -> Result<bool, StoreError> {
-    let octets = fs::read(path).map_err(|error| StoreError::from_io(path, "read", error))?;
+    let octets = match unreadable::read_file(path) {
+        Ok(octets) => octets,
+        Err(error) if unreadable::is_damage(&error) => return Ok(false),
+        Err(error) => return Err(StoreError::from_io(path, "read", error)),
+    };
     let Some((octets, checksum)) = octets.split_last_chunk::<4>() else { return Ok(false) };
     let Some((content, _)) = octets.split_last_chunk::<8>() else { return Ok(false) };
     Ok(!content.is_empty() && crc32fast::hash(content) == u32::from_le_bytes(*checksum))

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
-use super::database::Database;
 use super::opening::{self, Beside};
 use super::{CommitState, Engine, Settings, Shared, check_space, database_in, octets_in};
 use crate::model::Revision;
@@ -141,7 +140,7 @@ impl Shared {
         // One of the two is there, and each is whole; or neither, until a start puts the old one back.
         let opened = match exchanged {
             Err(error) if !path.exists() => return Err(self.stop(&mut engine, None, &error)),
-            _ => Database::open(&self.directory, &path, self.settings.cache_octets),
+            _ => opening::open_exchanged(&self.directory, &self.settings, &writer.meta),
         };
         match opened {
             Ok(database) => *engine = Engine::Open(database),

@@ -6,10 +6,10 @@
 //! refused has changed nothing.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -20,12 +20,14 @@ use super::database::{self, DATABASE_OLD, Database};
 use super::{Settings, check_space, octets_in, verify};
 use crate::model::{Incarnation, Revision};
 use crate::store::acknowledged::Said;
+use crate::store::archive::READ_OCTETS;
 use crate::store::commit::Writes;
 use crate::store::directories::sync_directory;
 use crate::store::error::{Damage, StoreError, check_ending};
 use crate::store::journal::{End, Segment};
 use crate::store::ledger::{self, Changed, Ledger, Trouble};
 use crate::store::successor::{self, Draft};
+use crate::store::unreadable::{self, Patched};
 use crate::store::{Meta, aside, record};
 
 /// The ledger of a store, made where there is none, and repaired from the database where it is damaged.
@@ -124,7 +126,7 @@ fn from_database(
         return Err(both(damage, "there is none".to_owned()));
     }
     let found = match open_whole(directory, settings, &path) {
-        Err(error @ (StoreError::Damaged { .. } | StoreError::Behind { .. })) => {
+        Err(error) if error.is_damage() => {
             let old = match left {
                 Left::Journal { at_least, .. } => open_old(directory, settings, at_least)?,
                 Left::Nothing => None,
@@ -135,9 +137,7 @@ fn from_database(
     };
     let (_copy, database, meta) = match found {
         Ok(found) => found,
-        Err(error @ (StoreError::Damaged { .. } | StoreError::Behind { .. })) => {
-            return Err(both(damage, said(&error)));
-        }
+        Err(error) if error.is_damage() => return Err(both(damage, said(&error))),
         Err(error) => return Err(error),
     };
     let at_least = match left.at_least(acknowledged, &meta) {
@@ -201,8 +201,8 @@ fn open_old(
             );
             Ok(Some(found))
         }
-        Ok(_) | Err(StoreError::Damaged { .. } | StoreError::Behind { .. }) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) if !error.is_damage() => Err(error),
+        _ => Ok(None),
     }
 }
 
@@ -264,10 +264,13 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
     }
     successor::remove_draft(directory)?;
     check_space(directory, settings, database::octets_to_open(&path))?;
-    database::tidy(directory, &path)?;
     // What was not finished when it was to take the place of this one.
     remove(&directory.join(NEW))?;
-    let compared = compare(directory, settings, ledger, &path)?;
+    let compared = match database::tidy(directory, &path) {
+        Ok(()) => compare(directory, settings, ledger, &path)?,
+        Err(error) if error.is_damage() => Compared::Unusable { reason: said(&error) },
+        Err(error) => return Err(error),
+    };
     if let Some(torn) = torn {
         tell_end(directory, ledger, torn, &compared)?;
         if matches!(compared, Compared::NotAhead(_)) {
@@ -373,7 +376,7 @@ fn compare(
         .and_then(|database| Ok((super::read_meta(directory, &database)?, database)));
     let (meta, database) = match opened {
         Ok(opened) => opened,
-        Err(error @ StoreError::Damaged { .. }) => return Ok(Compared::Unusable { reason: said(&error) }),
+        Err(error) if error.is_damage() => return Ok(Compared::Unusable { reason: said(&error) }),
         Err(error) => return Err(error),
     };
     if Incarnation::is_foreign(meta.incarnation, ledger.meta().incarnation) {
@@ -384,7 +387,8 @@ fn compare(
     }
     match verify(directory, &database, &AtomicBool::new(false)) {
         Ok(found) if found == meta => Ok(Compared::Ahead(database)),
-        Ok(_) | Err(StoreError::Damaged { .. }) => Err(StoreError::Behind {
+        Err(error) if !error.is_damage() => Err(error),
+        _ => Err(StoreError::Behind {
             path: directory.to_owned(),
             store: ledger.meta().revision,
             acknowledged: meta.revision,
@@ -393,7 +397,6 @@ fn compare(
                 ledger.meta().revision
             ),
         }),
-        Err(error) => Err(error),
     }
 }
 
@@ -415,7 +418,7 @@ pub(super) fn finish(
         Begun::Unusable { reason } => anew(reason)?,
         Begun::Open(database) => match catch_up(directory, ledger, &database, ending) {
             Ok(()) => database,
-            Err(error @ StoreError::Damaged { .. }) => {
+            Err(error) if error.is_damage() => {
                 drop(database);
                 anew(said(&error))?
             }
@@ -468,7 +471,28 @@ fn make_anew(
         ),
         None => tracing::info!(revision, "the database was made of the journal"),
     }
-    Database::open(directory, &path, settings.cache_octets)
+    // As it is opened now: where the disk does not give what was just written, sled may find less, and say nothing.
+    let database = Database::open(directory, &path, settings.cache_octets)?;
+    if verify(directory, &database, ending)? == *ledger.meta() {
+        return Ok(database);
+    }
+    Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::Sum })
+}
+
+/// Opens the database that came into its place, and sees that it is where the store is.
+///
+/// # Errors
+/// It is not, or cannot be opened.
+pub(super) fn open_exchanged(
+    directory: &Path,
+    settings: &Settings,
+    meta: &Meta,
+) -> Result<Database, StoreError> {
+    let database = Database::open(directory, &Database::path_in(directory), settings.cache_octets)?;
+    if super::read_meta(directory, &database)? == *meta {
+        return Ok(database);
+    }
+    Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::Sum })
 }
 
 /// Writes all items of the ledger into a database at `path`, and verifies and closes it.
@@ -676,12 +700,21 @@ impl Copy {
         for entry in fs::read_dir(database).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if entry.file_type().map_err(failed)?.is_file() && database::is_of_database(&entry.file_name()) {
-                fs::copy(entry.path(), copy.path.join(entry.file_name())).map_err(failed)?;
+                copy_file(&entry.path(), &copy.path.join(entry.file_name())).map_err(failed)?;
             }
         }
         database::tidy_copy(&copy.path)?;
         Ok(copy)
     }
+}
+
+/// Copies a file; what cannot be read of it is damaged in the copy.
+fn copy_file(from: &Path, to: &Path) -> std::io::Result<()> {
+    let file = unreadable::open_file(from)?;
+    let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    let mut to = BufWriter::with_capacity(READ_OCTETS, to);
+    std::io::copy(&mut Patched::of(&file)?, &mut to)?;
+    to.flush()
 }
 
 impl Drop for Copy {
@@ -740,7 +773,7 @@ pub(super) fn said(error: &StoreError) -> String {
     match error {
         StoreError::Damaged { damage, .. } => damage.to_string(),
         StoreError::Behind { store, acknowledged, .. } => behind(*store, *acknowledged),
-        error => error.to_string(),
+        error => error.with_reason(),
     }
 }
 

@@ -65,10 +65,15 @@ impl Remains {
 
     fn of_one(path: &Path, scratch: &Path) -> Result<Self, StoreError> {
         let cache_octets = Settings::default().cache_octets;
-        let copy = Copy::of(scratch, path)?;
+        let copy = match Copy::of(scratch, path) {
+            Err(error) if error.is_damage() => {
+                return Ok(Self { reason: Some(said(&error)), ..Self::default() });
+            }
+            copy => copy?,
+        };
         let opened = match Database::open(scratch, &copy.path, cache_octets) {
             // A snapshot that is whole and does not fit the log: the log alone may tell more.
-            Err(StoreError::Damaged { .. }) => {
+            Err(error) if error.is_damage() => {
                 drop(copy);
                 let copy = Copy::of(scratch, path)?;
                 database::remove_snapshots(&copy.path)?;

@@ -14,6 +14,19 @@ enum Harm {
     Cut(u64),
     Zero(u64, usize),
     Gone,
+    /// Something else stands there.
+    Replaced(By),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Directory,
+    /// That nobody writes to.
+    Pipe,
+    /// A link that leads to itself.
+    Circle,
+    /// A file of which the system gives nothing: a bad sector.
+    Unreadable,
 }
 
 /// What happened to the store before.
@@ -136,6 +149,18 @@ impl Harm {
                 opened.write_all_at(&vec![0; octets.min(left)], at).unwrap();
             }
             Harm::Gone => std::fs::remove_file(path).unwrap(),
+            Harm::Replaced(by) => {
+                std::fs::remove_file(path).unwrap();
+                match by {
+                    By::Directory => std::fs::create_dir(path).unwrap(),
+                    By::Pipe => {
+                        let (here, mode) = (rustix::fs::CWD, rustix::fs::Mode::RWXU);
+                        rustix::fs::mknodat(here, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+                    }
+                    By::Circle => std::os::unix::fs::symlink(path, path).unwrap(),
+                    By::Unreadable => std::os::unix::fs::symlink("/proc/self/mem", path).unwrap(),
+                }
+            }
         }
     }
 }
@@ -187,6 +212,11 @@ fn a_zeroed_range_loses_nothing_unnoticed() {
 #[test]
 fn a_file_that_is_gone_loses_nothing() {
     do_harm(|_| vec![Harm::Gone, Harm::Cut(0)]);
+}
+
+#[test]
+fn a_file_of_which_nothing_can_be_read_loses_nothing() {
+    do_harm(|_| [By::Directory, By::Pipe, By::Circle, By::Unreadable].map(Harm::Replaced).to_vec());
 }
 
 /// What a killed start, a backup program or a person leaves there.

@@ -1,0 +1,181 @@
+//! What the system does not give of a file that is there. For who reads a copy of a store that is damage of this copy, as the
+//! other one may serve. Where it gives nothing for another reason (rights, memory, too many open files), that is no damage.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+/// Opens a file to read it. What is none (a directory, a pipe that would be waited for, a device) is refused as damage.
+///
+/// # Errors
+/// It is not there, is no file, or cannot be opened.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
+    let file = File::from(file);
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file"))
+}
+
+/// Whether an error says that the content itself cannot be read.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(error) => matches!(
+            error,
+            Errno::IO
+                | Errno::UCLEAN
+                | Errno::BADMSG
+                | Errno::ISDIR
+                | Errno::NOTDIR
+                | Errno::LOOP
+                | Errno::NXIO
+        ),
+        None => error.kind() == io::ErrorKind::InvalidData,
+    }
+}
+
+/// A file from its beginning to its end, with filling in the place of what the disk does not give: no zeros, so that nobody takes
+/// it for space that nothing was written to, and of no right checksum.
+pub(super) struct Patched<'a, F = File> {
+    file: &'a F,
+    at: u64,
+    /// Behind it nothing is filled in.
+    octets: u64,
+}
+
+/// What is read from any place.
+pub(super) trait ReadAt {
+    /// As [`FileExt::read_at`].
+    fn read_at(&self, octets: &mut [u8], at: u64) -> io::Result<usize>;
+}
+
+impl ReadAt for File {
+    fn read_at(&self, octets: &mut [u8], at: u64) -> io::Result<usize> {
+        FileExt::read_at(self, octets, at)
+    }
+}
+
+impl<'a> Patched<'a> {
+    /// Of a file.
+    ///
+    /// # Errors
+    /// Nobody can say how long it is.
+    pub(super) fn of(file: &'a File) -> io::Result<Self> {
+        Ok(Self { file, at: 0, octets: file.metadata()?.len() })
+    }
+}
+
+impl<F: ReadAt> Read for Patched<'_, F> {
+    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        let taken = match self.file.read_at(octets, self.at) {
+            Err(error) if is_damage(&error) => {
+                let behind = (self.at / PAGE_OCTETS + 1).saturating_mul(PAGE_OCTETS).min(self.octets);
+                let length = usize::try_from(behind.saturating_sub(self.at)).unwrap_or(usize::MAX);
+                let length = length.min(octets.len());
+                let page = octets.get_mut(..length).unwrap_or_default();
+                match self.file.read_at(page, self.at) {
+                    Err(error) if is_damage(&error) => {
+                        page.fill(FILLING);
+                        length
+                    }
+                    taken => taken?,
+                }
+            }
+            taken => taken?,
+        };
+        self.at = self.at.saturating_add(taken as u64);
+        Ok(taken)
+    }
+}
+
+/// Reads all of a file like that.
+///
+/// # Errors
+/// It is not there, is no file, or cannot be read for another reason.
+pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    Patched::of(&open_file(path)?)?.read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
+/// A disk that does not give an octet does not give those around it.
+pub(super) const PAGE_OCTETS: u64 = 4096;
+const FILLING: u8 = 0xff;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    /// A disk that does not give some octets.
+    struct Disk {
+        content: Vec<u8>,
+        lost: std::ops::Range<usize>,
+        error: Errno,
+    }
+
+    impl ReadAt for Disk {
+        fn read_at(&self, octets: &mut [u8], at: u64) -> io::Result<usize> {
+            let at = usize::try_from(at).unwrap();
+            let end = self.content.len().min(at + octets.len());
+            if at >= end {
+                return Ok(0);
+            }
+            if at < self.lost.end && end > self.lost.start {
+                return Err(self.error.into());
+            }
+            octets[..end - at].copy_from_slice(&self.content[at..end]);
+            Ok(end - at)
+        }
+    }
+
+    #[test]
+    fn what_the_disk_does_not_give_is_filled_in_page_by_page() {
+        let page = usize::try_from(PAGE_OCTETS).unwrap();
+        let content: Vec<u8> = (0..251).cycle().take(3 * page + 100).collect();
+        for bad in 0..4 {
+            let lost = bad * page..((bad + 1) * page).min(content.len());
+            let mut expected = content.clone();
+            expected[lost.clone()].fill(FILLING);
+            let mut disk = Disk { content: content.clone(), lost, error: Errno::IO };
+            let octets = content.len() as u64;
+            let mut read = Vec::new();
+            Patched { file: &disk, at: 0, octets }.read_to_end(&mut read).unwrap();
+            assert!(read == expected, "page {bad}");
+            disk.error = Errno::MFILE;
+            Patched { file: &disk, at: 0, octets }.read_to_end(&mut read).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn only_what_cannot_be_read_is_damage() {
+        for error in [Errno::IO, Errno::UCLEAN, Errno::BADMSG, Errno::ISDIR, Errno::LOOP] {
+            assert!(is_damage(&error.into()), "{error}");
+        }
+        for error in [Errno::ACCESS, Errno::MFILE, Errno::NOMEM, Errno::NOENT, Errno::NOSPC, Errno::INTR] {
+            assert!(!is_damage(&error.into()), "{error}");
+        }
+        // Reading the beginning of this one is such an error, whoever does it.
+        let error = std::fs::read("/proc/self/mem").unwrap_err();
+        assert!(is_damage(&error), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .unwrap();
+        let circle = directory.path().join("circle");
+        std::os::unix::fs::symlink(&circle, &circle).unwrap();
+        for path in [directory.path(), &pipe, &circle, Path::new("/dev/zero")] {
+            assert!(is_damage(&open_file(path).unwrap_err()), "{}", path.display());
+        }
+        assert_eq!(open_file(&directory.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}
