@@ -28,6 +28,7 @@ use super::Meta;
 use super::chain::{self, Effort};
 use super::error::Damage;
 use super::record::{self, Fault, Item};
+use super::unreadable::PAGE_OCTETS;
 use super::verify::Verifier;
 use crate::model::{Incarnation, Record, Timestamp};
 use crate::secret::Secret;
@@ -187,6 +188,9 @@ impl<W: Write> ArchiveWriter<W> {
     }
 
     fn write_block(&mut self, kind: u8, content: &[u8]) -> io::Result<()> {
+        if content.len() > BLOCK_OCTETS_MAX as usize {
+            return Err(io::Error::other("a block of the archive is too long"));
+        }
         let mut head = [0; BLOCK_HEAD_OCTETS];
         let mut rest = &mut head[..];
         rest.write_all(MAGIC)?;
@@ -230,13 +234,7 @@ impl<R: Read> ArchiveReader<R> {
             whole: blake3::Hasher::new(),
             block: Vec::new(),
         };
-        let kind = match reader.next_block() {
-            Err(ArchiveError::Damaged { at: 0 }) if reader.block.is_empty() => {
-                return Err(ArchiveError::Foreign);
-            }
-            block => block?,
-        };
-        if kind != HEAD {
+        if reader.next_block()? != HEAD {
             return Err(ArchiveError::Damaged { at: 0 });
         }
         reader.head = read_head(&reader.block)?;
@@ -306,23 +304,12 @@ impl<R: Read> ArchiveReader<R> {
         let at = self.at;
         let mut head = [0; BLOCK_HEAD_OCTETS];
         self.fill(&mut head)?;
-        let (kind, number, length, checksum) = read_block_head(&head).ok_or(ArchiveError::Damaged { at })?;
-        if number != self.blocks {
-            return Err(ArchiveError::Damaged { at });
-        }
-        let length = usize::try_from(length).map_err(|_| ArchiveError::Damaged { at })?;
+        let (kind, length, checksum) = block_at(at, self.blocks, &head)?;
         let mut block = std::mem::take(&mut self.block);
-        block.truncate(length);
-        let mut filled = 0;
-        // Memory is taken as octets come, whatever the head says.
-        while filled < length {
-            let end = length.min(filled + READ_OCTETS).max(block.len());
-            block.resize(end, 0);
-            self.fill(block.get_mut(filled..end).unwrap_or_default())?;
-            filled = end;
-        }
+        block.resize(length as usize, 0);
+        self.fill(&mut block)?;
         self.block = block;
-        if block_checksum(kind, number, &self.block) != checksum {
+        if block_checksum(kind, self.blocks, &self.block) != checksum {
             return Err(ArchiveError::Damaged { at });
         }
         self.whole.update(&checksum);
@@ -452,9 +439,7 @@ fn find_blocks(file: &File) -> Result<Vec<Block>, ArchiveError> {
         }
         let mut head = [0; BLOCK_HEAD_OCTETS];
         file.read_exact_at(&mut head, at)?;
-        let Some((kind, number, length, checksum)) = read_block_head(&head) else {
-            return Err(if at == 0 { ArchiveError::Foreign } else { ArchiveError::Damaged { at } });
-        };
+        let (kind, length, checksum) = block_at(at, blocks.len() as u64, &head)?;
         let end = content + u64::from(length);
         if end > octets {
             return Err(ArchiveError::Cut { octets });
@@ -465,7 +450,7 @@ fn find_blocks(file: &File) -> Result<Vec<Block>, ArchiveError> {
             (END, before) => before.is_some() && end == octets,
             _ => false,
         };
-        if number != blocks.len() as u64 || !is_in_order {
+        if !is_in_order {
             return Err(ArchiveError::Damaged { at });
         }
         blocks.push(Block { at, kind, length, checksum });
@@ -695,7 +680,7 @@ impl Wreck {
         let mut head = [0; BLOCK_HEAD_OCTETS];
         self.file.read_exact_at(&mut head, at).ok()?;
         let (kind, number, length, checksum) = read_block_head(&head)?;
-        (length <= BLOCK_OCTETS_MAX).then_some((number, Block { at, kind, length, checksum }))
+        Some((number, Block { at, kind, length, checksum }))
     }
 
     /// Where the next block begins, if the damaged one that begins here is as long as it says: what is in a value of its
@@ -714,7 +699,7 @@ impl Wreck {
                 Ok(taken) => taken,
                 // What the disk does not give is passed over.
                 Err(_) => {
-                    at = (at / UNREADABLE_OCTETS + 1) * UNREADABLE_OCTETS;
+                    at = (at / PAGE_OCTETS + 1) * PAGE_OCTETS;
                     continue;
                 }
             };
@@ -756,12 +741,29 @@ fn items_in(content: &[u8]) -> Option<Vec<Item>> {
     Some(items)
 }
 
+/// Kind, length and checksum of the block that begins at `at`, where the one of this number belongs.
+fn block_at(
+    at: u64,
+    number: u64,
+    head: &[u8; BLOCK_HEAD_OCTETS],
+) -> Result<(u8, u32, [u8; CHECKSUM_OCTETS]), ArchiveError> {
+    if at == 0 && !head.starts_with(MAGIC) {
+        return Err(ArchiveError::Foreign);
+    }
+    match read_block_head(head) {
+        Some((kind, found, length, checksum)) if found == number => Ok((kind, length, checksum)),
+        _ => Err(ArchiveError::Damaged { at }),
+    }
+}
+
+/// Kind, number, length and checksum, if it is the head of a block and says no more than one can have.
 fn read_block_head(head: &[u8; BLOCK_HEAD_OCTETS]) -> Option<(u8, u64, u32, [u8; CHECKSUM_OCTETS])> {
     let mut rest = head.strip_prefix(MAGIC)?;
     let [kind] = take(&mut rest)?;
     let number = u64::from_le_bytes(take(&mut rest)?);
     let length = u32::from_le_bytes(take(&mut rest)?);
-    Some((kind, number, length, take(&mut rest)?))
+    let checksum = take(&mut rest)?;
+    (length <= BLOCK_OCTETS_MAX).then_some((kind, number, length, checksum))
 }
 
 fn read_head(content: &[u8]) -> Result<Head, ArchiveError> {
@@ -865,7 +867,7 @@ const END_OCTETS: usize = 8 + 8 + blake3::OUT_LEN;
 pub(super) const READ_OCTETS: usize = 256 * 1024;
 /// A block is closed when it has so many octets.
 const BLOCK_OCTETS: usize = 256 * 1024;
-/// Where the length of a block is damaged, no more than this is read for it; none that was written is as long.
+/// Where the length of a block is damaged, no more than this is read for it; none is written that is longer.
 /// No limit of the config: a bound of the format.
 const BLOCK_OCTETS_MAX: u32 = 1024 * 1024;
 /// A block of items that is not the last one is closed by the item that makes it so long, and no item is as long as the rest.
@@ -876,8 +878,6 @@ const ITEM_HEAD_OCTETS: usize = 2 + 4;
 /// The first block is not as long.
 /// No limit of the config: a bound of the format.
 const HEAD_BLOCK_OCTETS_MAX: u64 = 4096;
-/// A disk that does not give an octet does not give those around it.
-const UNREADABLE_OCTETS: u64 = 4096;
 /// More than these wait for the disk.
 /// No limit of the config: more threads would gain nothing.
 const THREADS_MAX: usize = 16;

@@ -639,6 +639,46 @@ fn what_was_not_read_is_not_taken_for_whole() {
     });
 }
 
+/// The first block of an archive says how long it is; nothing is read behind what one can have.
+#[test]
+fn a_wrong_length_of_a_block_takes_no_memory() {
+    let store = MemoryStore::new();
+    store.commit(&batch(1)).unwrap();
+    let mut octets = Vec::new();
+    store.write_archive(&mut octets, crate::model::Timestamp::now(), None).unwrap();
+    let longest = 1024 * 1024_u32;
+    for (length, taken_max) in [(u32::MAX, 64), (longest + 1, 64), (longest, longest as usize + 64)] {
+        let mut wrong = octets.clone();
+        wrong[13..17].copy_from_slice(&length.to_le_bytes());
+        let mut taken = 0;
+        let error = {
+            let endless = std::io::Read::chain(&*wrong, std::io::repeat(7));
+            let counted = Counted { input: endless, taken: &mut taken };
+            archive::ArchiveReader::new(counted).err().unwrap()
+        };
+        assert!(matches!(error, archive::ArchiveError::Damaged { at: 0 }), "{length}: {error}");
+        assert!(taken <= taken_max, "{length}: {taken}");
+        // The same by who goes through the heads alone.
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&wrong, 0).unwrap();
+        file.set_len(1 << 33).unwrap();
+        assert!(archive::check(&file).is_err(), "{length}");
+    }
+}
+
+struct Counted<'a, R> {
+    input: R,
+    taken: &'a mut usize,
+}
+
+impl<R: std::io::Read> std::io::Read for Counted<'_, R> {
+    fn read(&mut self, octets: &mut [u8]) -> std::io::Result<usize> {
+        let taken = self.input.read(octets)?;
+        *self.taken += taken;
+        Ok(taken)
+    }
+}
+
 /// However an archive is damaged, it is refused by who reads it from its beginning to its end and by who checks its blocks.
 #[test]
 fn blocks_of_an_archive_are_checked_as_they_are_read() {
