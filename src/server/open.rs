@@ -14,7 +14,7 @@ use crate::config::{HashingSettings, Limits, Settings};
 use crate::registry::{
     CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, Spools, TokenCareSettings, remove_spools,
 };
-use crate::store::{DiskStore, MemoryStore, StoreError, has_store, read_backup, read_directory};
+use crate::store::{DiskStore, Holder, MemoryStore, StoreError, has_store, read_backup, read_directory};
 
 /// What is said of one opening of a store.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,13 +109,12 @@ impl Patience {
     /// Whether to try again after [`Patience::PAUSE`], as another process holds the store. The first time `tell` is told
     /// which.
     pub fn lasts(&mut self, error: &StoreError, tell: impl FnOnce(&str)) -> bool {
-        let StoreError::Held { path, pid } = error else { return false };
-        if *pid == Some(std::process::id()) || Instant::now() >= self.end {
+        let StoreError::Held { path, holder } = error else { return false };
+        if *holder == Holder::Own || Instant::now() >= self.end {
             return false;
         }
         if !std::mem::replace(&mut self.is_told, true) {
-            let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-            tell(&format!("waiting for {who}, which holds the store in {}", path.display()));
+            tell(&format!("waiting for {holder}, which holds the store in {}", path.display()));
         }
         true
     }

@@ -1,5 +1,6 @@
 //! What can go wrong with a store, in the words of an operator.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +16,13 @@ pub enum StoreError {
     #[error(
         "the store in {} is held by {}; stop that one first, or go through the running server",
         path.display(),
-        holder(*pid)
+        holder
     )]
     Held {
         /// The data directory.
         path: PathBuf,
-        /// The process that holds it, if it can be known.
-        pid: Option<u32>,
+        /// Who holds it.
+        holder: Holder,
     },
     /// It belongs to another user, who could not read what this one would write.
     #[error(
@@ -287,11 +288,27 @@ fn is_out_of_space(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
-fn holder(pid: Option<u32>) -> String {
-    match pid {
-        Some(pid) if pid == std::process::id() => format!("this process itself ({pid})"),
-        Some(pid) => format!("process {pid}"),
-        None => "another process".to_owned(),
+/// Who holds a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// This process.
+    Own,
+    /// Another one, by the number that it has where it runs.
+    Process(u32),
+    /// Nobody knows who.
+    Unknown,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = std::process::id();
+        match self {
+            Self::Own => write!(formatter, "this process itself ({own})"),
+            // In each container they are counted anew.
+            Self::Process(pid) if *pid == own => write!(formatter, "process {pid} of another container"),
+            Self::Process(pid) => write!(formatter, "process {pid}"),
+            Self::Unknown => formatter.write_str("another process"),
+        }
     }
 }
 

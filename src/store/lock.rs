@@ -1,15 +1,17 @@
 //! One process at a time works on a store: a lock file beside it, with the process id of its holder.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::error::StoreError;
-use super::ledger;
+use super::error::{Holder, StoreError};
+use super::{ledger, unreadable};
 
 /// Holds the store in a directory until it is dropped. The system frees it when the process ends.
 #[derive(Debug)]
@@ -20,6 +22,10 @@ pub(super) struct Lock {
 impl Drop for Lock {
     /// Closing alone would leave it to a child process that was forked meanwhile, until that executes something.
     fn drop(&mut self) {
+        // First: whoever takes it next is another one.
+        if let Some(place) = place_of(&self.file) {
+            own().remove(&place);
+        }
         let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
@@ -43,10 +49,11 @@ impl Lock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                return Err(StoreError::Held { path: directory.to_owned(), pid: holder(&mut file) });
+                return Err(StoreError::Held { path: directory.to_owned(), holder: holder(&mut file) });
             }
             Err(error) => return Err(StoreError::from_io(&path, "lock", error.into())),
         }
+        own().extend(place_of(&file));
         // Only the name of the holder in a message depends on it: a full disk is no reason to stop.
         let _ = note_holder(&mut file);
         Ok(Self { file })
@@ -58,7 +65,7 @@ impl Lock {
     /// The file cannot be read.
     pub(super) fn holder(directory: &Path) -> Result<Option<StoreError>, StoreError> {
         let path = directory.join(FILE_NAME);
-        let mut file = match File::open(&path) {
+        let mut file = match unreadable::open_file(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::from_io(&path, "open the lock file", error)),
@@ -67,7 +74,7 @@ impl Lock {
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => Ok(None),
             Err(Errno::WOULDBLOCK) => {
-                Ok(Some(StoreError::Held { path: directory.to_owned(), pid: holder(&mut file) }))
+                Ok(Some(StoreError::Held { path: directory.to_owned(), holder: holder(&mut file) }))
             }
             Err(error) => Err(StoreError::from_io(&path, "look at the lock", error.into())),
         }
@@ -95,12 +102,57 @@ fn note_holder(file: &mut File) -> std::io::Result<()> {
     writeln!(file, "{}", std::process::id())
 }
 
-fn holder(file: &mut File) -> Option<u32> {
+fn holder(file: &mut File) -> Holder {
+    if place_of(file).is_some_and(|place| own().contains(&place)) {
+        return Holder::Own;
+    }
     let mut text = String::new();
-    file.take(PID_OCTETS_MAX).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    let read = file.take(PID_OCTETS_MAX).read_to_string(&mut text);
+    read.ok().and_then(|_| text.trim().parse().ok()).map_or(Holder::Unknown, Holder::Process)
+}
+
+/// What a file is known by in this process.
+fn place_of(file: &File) -> Option<(u64, u64)> {
+    file.metadata().ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// The lock files that this process holds: the number of a process says nothing of it, as each container counts them anew.
+fn own() -> MutexGuard<'static, BTreeSet<(u64, u64)>> {
+    static OWN: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+    OWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const FILE_NAME: &str = "lock";
 /// No limit of the config: the form of the file gives it.
 const PID_OCTETS_MAX: u64 = 32;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// In containers each process is the first one.
+    #[test]
+    fn another_process_may_have_the_same_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        let own = std::process::id();
+        std::fs::write(&path, format!("{own}\n")).unwrap();
+        let other = File::open(&path).unwrap();
+        flock(&other, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let held = |error: &StoreError| match error {
+            StoreError::Held { holder, .. } => Some(*holder),
+            _ => None,
+        };
+        let error = Lock::take(directory.path()).unwrap_err();
+        assert_eq!(held(&error), Some(Holder::Process(own)));
+        assert!(error.to_string().contains("of another container"), "{error}");
+        assert_eq!(held(&Lock::holder(directory.path()).unwrap().unwrap()), Some(Holder::Process(own)));
+        drop(other);
+        let lock = Lock::take(directory.path()).unwrap();
+        assert_eq!(held(&Lock::take(directory.path()).unwrap_err()), Some(Holder::Own));
+        assert_eq!(held(&Lock::holder(directory.path()).unwrap().unwrap()), Some(Holder::Own));
+        drop(lock);
+        assert!(Lock::holder(directory.path()).unwrap().is_none());
+    }
+}

@@ -46,7 +46,7 @@ pub use backup::{BackupError, Examined, Verified, examine, read_head, verify};
 pub use commit::BATCH_OCTETS_MAX;
 pub use contents::{Contents, Counts, ValidAgain};
 pub use disk::{DiskStore, check_reserve};
-pub use error::StoreError;
+pub use error::{Holder, StoreError};
 #[cfg(test)]
 pub(crate) use faulty::{Call, Fate, FaultyStore};
 pub use lock::check_owner;

@@ -16,7 +16,7 @@ use crossbeam_epoch as epoch;
 use crate::store::catch::catch;
 use crate::store::commit::Writes;
 use crate::store::directories::{make_directory, sync_directory};
-use crate::store::error::{Damage, StoreError};
+use crate::store::error::{Damage, Holder, StoreError};
 use crate::store::{aside, unreadable};
 
 /// An open database.
@@ -415,7 +415,7 @@ fn settle<T>(directory: &Path, answer: Result<::sled::Result<T>, String>) -> Res
         Ok(Ok(value)) => Ok(value),
         Err(message) => Err(damaged(message)),
         Ok(Err(::sled::Error::Io(error))) if is_locked_io(&error) => {
-            Err(StoreError::Held { path: directory.to_owned(), pid: None })
+            Err(StoreError::Held { path: directory.to_owned(), holder: Holder::Unknown })
         }
         // A file that ends too early.
         Ok(Err(::sled::Error::Io(error))) if error.kind() == io::ErrorKind::UnexpectedEof => {
