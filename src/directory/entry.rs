@@ -47,7 +47,7 @@ struct ShownOctets {
 }
 
 /// An attribute of a stored entry of which some values are not shown.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Lacking {
     /// Its place in the entry.
     place: usize,
@@ -274,6 +274,12 @@ impl Entry {
             octets.length = length;
         }
         shown
+    }
+
+    /// Whether it is the same stored entry of which the same is shown.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let ((stored, lacking), (others, lacking_there)) = (self.stored(), other.stored());
+        std::ptr::eq(stored, others) && lacking == lacking_there
     }
 
     /// In which attributes it shows its members.

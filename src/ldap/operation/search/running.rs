@@ -572,7 +572,7 @@ impl Search {
         let Some(large) = self.large.as_ref().filter(|large| large.is_begun()) else { return true };
         let follows = self.projection.values.as_ref().is_some_and(|values| values.follows_values());
         let is_same = || match (before.entry(large.id), now.entry(large.id)) {
-            (Some(before), Some(now)) => before.attribute_octets() == now.attribute_octets(),
+            (Some(before), Some(now)) => before.is_same(&now),
             _ => false,
         };
         !follows && before.visibility().sees_the_entries_of(now.visibility()) && is_same()
