@@ -142,6 +142,10 @@ limits! {
     http_body_size_max: u64 = MIB, KIB..=64 * MIB;
     /// Objects on one page of a list; who asks for more gets so many.
     http_page_size_max: u32 = 1_000, 1..=100_000;
+    /// The largest answer of the API, and what one object of it may take in memory, in octets; a larger one is refused with 400, and the answer to a change says less. Never more than a quarter of `http_answer_memory_max`.
+    http_answer_size_max: u64 = 32 * MIB, 64 * KIB..=GIB;
+    /// Octets of answers of the API that are made or not yet taken, on all connections together, of which no account and no source holds more than is left for others; who finds no room is answered with 503. An answer of 64 KiB always has room.
+    http_answer_memory_max: u64 = 256 * MIB, 16 * MIB..=1024 * GIB;
     /// Requests to the API by one token, and those that it has replaced, within a minute, as many of them at once; more are answered with 429.
     http_requests_by_token_max: u32 = 6_000, 1..=100_000_000;
     /// Requests to the API from one source address (IPv6: from one /64) within a minute, as many of them at once; a proxy in front that is not in `proxy_networks` is one source.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::call::Call;
-use super::page::Page;
 use super::policy_test::{PolicyTestResult, account_of_caller, test};
 use super::provider::{self, Provider};
 use super::reading::{Reading, RepresentationSource};
@@ -134,7 +134,10 @@ pub(super) struct CheckAccessQuery {
     pub(super) client_ip: Option<IpAddr>,
 }
 
-pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Application>, CallRefusal> {
+pub(super) fn list(
+    reading: &Reading,
+    query: ApplicationQuery,
+) -> Result<WrittenPage<Application>, CallRefusal> {
     let accounts = reading.accounts();
     let admitted = query.for_user.map(|number| account_of(reading, number)).transpose()?;
     let now = reading.registry.now();
@@ -168,7 +171,7 @@ pub(super) fn list(reading: &Reading, query: ApplicationQuery) -> Result<Page<Ap
         "provider" => Some(viewed_provider(reading, one).cmp(&viewed_provider(reading, other))),
         _ => None,
     })?;
-    reading.page.cut(&found, |application| Ok(shown(reading, application)))
+    reading.cut(&found, |application| Ok(shown(reading, application)))
 }
 
 pub(super) async fn create(

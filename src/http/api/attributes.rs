@@ -91,6 +91,13 @@ pub(super) fn write(attributes: &[Attribute], forms: &[AttributeForm]) -> Map<St
     shown.collect()
 }
 
+/// Octets of memory that [`write`] takes for these, about.
+pub(super) fn octets_as_json(attributes: &[Attribute]) -> usize {
+    let value = |value: &Vec<u8>| VALUE_OCTETS + value.len() + value.len() / 2;
+    let of = |attribute: &Attribute| VALUE_OCTETS + attribute.values.iter().map(value).sum::<usize>();
+    attributes.iter().map(of).sum()
+}
+
 /// A value that has become another since it was given stands as what it is.
 fn value(octets: &[u8], kind: ValueKind) -> Value {
     let text = std::str::from_utf8(octets).ok();
@@ -157,6 +164,8 @@ impl AttributesFilter {
 /// Values that a list is asked for at a time.
 /// No limit of the config: nobody asks for more.
 const WANTED_MAX: usize = 100;
+/// Of one value, beside what it says.
+const VALUE_OCTETS: usize = 64;
 const FIELD: &str = "attributes";
 const TRUE: &[u8] = b"TRUE";
 const FALSE: &[u8] = b"FALSE";

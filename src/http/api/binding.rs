@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::by_uuid;
 use super::call::Call;
-use super::page::Page;
 use super::partial::{self, PartialGroup, PartialUser};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -137,7 +137,10 @@ pub(super) struct PolicyBindingQuery {
 
 type Bound = (Arc<Application>, Binding);
 
-pub(super) fn list(reading: &Reading, query: PolicyBindingQuery) -> Result<Page<PolicyBinding>, CallRefusal> {
+pub(super) fn list(
+    reading: &Reading,
+    query: PolicyBindingQuery,
+) -> Result<WrittenPage<PolicyBinding>, CallRefusal> {
     let accounts = reading.accounts();
     let has_any = query.policy.is_none()
         && query.policy__isnull != Some(false)
@@ -167,7 +170,7 @@ pub(super) fn list(reading: &Reading, query: PolicyBindingQuery) -> Result<Page<
         "pk" | "policy_binding_uuid" => Some(one.1.uuid.cmp(&other.1.uuid)),
         _ => None,
     })?;
-    reading.page.cut(&found, |(application, binding)| Ok(shown(reading, application, binding)?))
+    reading.cut(&found, |(application, binding)| Ok(shown(reading, application, binding)?))
 }
 
 pub(super) async fn create(

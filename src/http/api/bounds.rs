@@ -11,17 +11,22 @@ use http_body_util::LengthLimitError;
 use tokio::sync::Semaphore;
 
 use super::Api;
+use super::answer::Holder;
 use super::call::Door;
 use super::refusal::CallRefusal;
 use crate::config::{Limit, Limits};
 use crate::http::BODY_OCTETS_MAX;
 use crate::model::AccountNumber;
-use crate::net::Rate;
+use crate::net::{Budget, Rate};
 
 /// The limits of `[server.limits]` that the API keeps. The operator's own commands have hardly any.
 pub(super) struct Bounds {
     pub(super) body_octets_max: usize,
     pub(super) page_size_max: usize,
+    /// Of one answer.
+    pub(super) answer_octets_max: usize,
+    /// What all answers hold together.
+    pub(super) answer_memory: Arc<Budget<Holder>>,
     /// For the whole of a call; `None`: as long as it takes.
     pub(super) request_time: Option<Duration>,
     pub(super) by_source: Option<Rate>,
@@ -66,10 +71,14 @@ impl Bounds {
         let readings = Arc::new(Semaphore::new(limits.http_readings_max as usize));
         let readings_by_account = Shares::new(limits.http_readings_max);
         let walks_by_account = Shares::new(limits.trail_walks_max);
+        // One that is made doubles what it holds, and has half of all: else it would be told to come again for ever.
+        let answer_octets_max = limits.http_answer_size_max.min(limits.http_answer_memory_max / 4);
         match door {
             Door::Local => Self {
                 body_octets_max: BODY_OCTETS_MAX,
                 page_size_max,
+                answer_octets_max: usize::MAX,
+                answer_memory: Budget::new(u64::MAX),
                 request_time: None,
                 by_source: None,
                 by_token: None,
@@ -80,6 +89,8 @@ impl Bounds {
             Door::Public => Self {
                 body_octets_max: usize::try_from(limits.http_body_size_max).unwrap_or(usize::MAX),
                 page_size_max,
+                answer_octets_max: usize::try_from(answer_octets_max).unwrap_or(usize::MAX),
+                answer_memory: Budget::new(limits.http_answer_memory_max),
                 request_time: Some(limits.http_request_time),
                 by_source: Some(Rate::per_minute(limits.http_requests_by_source_max)),
                 by_token: Some(Rate::per_minute(limits.http_requests_by_token_max)),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 use super::Api;
+use super::answer::Room;
 use super::page::PageQuery;
 use super::reading::Reading;
 use super::refusal::CallRefusal;
@@ -67,6 +68,8 @@ pub(super) struct Call {
     pub(super) caller: Caller,
     pub(super) page: PageQuery,
     pub(super) tls: Option<Arc<Tls>>,
+    /// What its answer may hold.
+    pub(super) room: Arc<Room>,
     parameters: Vec<(String, String)>,
     /// Where it leaves what its maker would be told, if it is only rehearsed: then it changes nothing.
     rehearsal: Option<Arc<Mutex<Told>>>,
@@ -76,8 +79,9 @@ impl Call {
     /// Of a request with these parts of its path.
     pub(super) fn new(api: &Api, caller: Caller, page: PageQuery, parameters: Vec<(String, String)>) -> Self {
         let page = api.bounded(page);
+        let room = Room::new(api, &caller);
         let (registry, tls) = (Arc::clone(&api.registry), api.tls.clone());
-        Self { registry, caller, page, tls, parameters, rehearsal: None }
+        Self { registry, caller, page, tls, room, parameters, rehearsal: None }
     }
 
     /// The same, to leave there what its maker would be told.
@@ -143,20 +147,20 @@ impl Call {
     /// What is read in this call: one revision of the directory. After a change it may be read without asking again who
     /// the caller is: it may have exchanged its own token.
     pub(super) fn reading(self) -> Reading {
-        Reading::new(self.registry, self.caller, self.page, self.tls, self.parameters)
+        Reading::new(self.registry, self.caller, self.page, self.tls, self.room, self.parameters)
     }
 
     /// The same on a thread that may wait for the disk.
     ///
     /// # Errors
     /// What `read` says.
-    pub(super) async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static, E: Into<CallRefusal> + Send + 'static>(
         self,
-        read: impl FnOnce(&Reading) -> Result<T, ChangeError> + Send + 'static,
+        read: impl FnOnce(&Reading) -> Result<T, E> + Send + 'static,
     ) -> Result<T, CallRefusal> {
         let reading = self.reading();
         let read = tokio::task::spawn_blocking(move || read(&reading));
-        Ok(read.await.map_err(|_| CallRefusal::internal())??)
+        read.await.map_err(|_| CallRefusal::internal())?.map_err(Into::into)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `crypto/certificatekeypairs/`: the one certificate that the server has. Its key is never shown.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,8 +9,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::answer::{Room, WrittenPage};
 use super::fixed::CERTIFICATE;
-use super::page::Page;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{Answer, NoParameters, SchemaOf};
@@ -96,10 +97,10 @@ impl Answer for ViewedCertificate {
     const SCHEMA: Option<SchemaOf> =
         Some(|generator: &mut SchemaGenerator| generator.subschema_for::<CertificateData>());
 
-    fn respond(self, status: StatusCode) -> Result<Response, CallRefusal> {
+    fn respond(self, status: StatusCode, room: &Arc<Room>) -> Result<Response, CallRefusal> {
         let Self { data, is_download } = self;
         if !is_download {
-            return CertificateData { data }.respond(status);
+            return CertificateData { data }.respond(status, room);
         }
         let headers = [
             (header::CONTENT_TYPE, "application/x-pem-file"),
@@ -113,7 +114,7 @@ impl Answer for ViewedCertificate {
 pub(super) fn list(
     reading: &Reading,
     query: CertificateQuery,
-) -> Result<Page<CertificateKeyPair>, CallRefusal> {
+) -> Result<WrittenPage<CertificateKeyPair>, CallRefusal> {
     let in_force = certificate(reading).filter(|_| reading.may(Permission::ViewCertificate, None));
     let found: Option<CertificateKeyPair> = in_force.as_ref().map(shown).filter(|shown| {
         query.has_key != Some(false)
@@ -126,7 +127,7 @@ pub(super) fn list(
     reading.page.order(&mut found, |field, _, _| {
         matches!(field, "pk" | "name" | "managed" | "cert_expiry" | "cert_subject").then_some(Ordering::Equal)
     })?;
-    reading.page.cut(&found, |shown| Ok(shown.clone()))
+    reading.cut(&found, |shown| Ok(shown.clone()))
 }
 
 pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<CertificateKeyPair, CallRefusal> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::call::Call;
-use super::page::Page;
 use super::reading::{Reading, RepresentationSource as _};
 use super::refusal::CallRefusal;
 use super::route::NoParameters;
@@ -166,10 +167,10 @@ pub struct TypeCreate {
     pub model_name: String,
 }
 
-pub(super) async fn list(call: Call, query: EventQuery) -> Result<Page<Event>, CallRefusal> {
+pub(super) async fn list(call: Call, query: EventQuery) -> Result<WrittenPage<Event>, CallRefusal> {
     require(&call)?;
     let Some(mut trail) = query.trail(call.page.search.as_deref())? else {
-        return call.page.cut(&[] as &[model::Event], |_| Err(CallRefusal::internal()));
+        return call.reading().cut(&[] as &[model::Event], |_| Err(CallRefusal::internal()));
     };
     trail.oldest_first = call.page.ordering_keys().next() == Some(("created", false));
     let page = call.page.clone();
@@ -179,14 +180,20 @@ pub(super) async fn list(call: Call, query: EventQuery) -> Result<Page<Event>, C
         call.registry.flush_logins_sometimes().await;
     }
     // One walk through the trail, of which only the page stays in memory.
+    let room = Arc::clone(&call.room);
     let walked = call.registry.fold_events(trail, (Vec::new(), 0_usize), move |(found, count), event| {
-        if *count >= first && found.len() < size {
+        if *count >= first && found.len() < size && room.hold(octets(&event)) {
             found.push(event);
         }
         *count += 1;
     });
     let (found, count) = walked.await?;
-    page.envelope(count, shown(call, found).await?)
+    call.room.check()?;
+    let envelope = page.envelope(count)?;
+    call.read(move |reading| {
+        WrittenPage::write(&reading.room, envelope, found.iter(), |event| Ok(with_email(reading, event)?))
+    })
+    .await
 }
 
 pub(super) async fn retrieve(call: Call, _: NoParameters) -> Result<Event, CallRefusal> {
@@ -393,22 +400,23 @@ fn require(call: &Call) -> Result<(), CallRefusal> {
 }
 
 /// Events as they are answered. The mail addresses in them are those of now, from the disk.
-async fn shown(call: Call, events: Vec<model::Event>) -> Result<Vec<Event>, CallRefusal> {
-    call.read(move |reading| {
-        let email = |number| -> Result<String, ChangeError> {
-            Ok(reading.account(number)?.map(|account| account.email).unwrap_or_default())
-        };
-        let with_email = |event: &model::Event| {
-            let email = event.actor.number.map(email).transpose()?;
-            Ok(told(event, email.unwrap_or_default()))
-        };
-        events.iter().map(with_email).collect()
-    })
-    .await
+fn with_email(reading: &Reading, event: &model::Event) -> Result<Event, ChangeError> {
+    let account = event.actor.number.map(|number| reading.account(number)).transpose()?;
+    Ok(told(event, account.flatten().map(|account| account.email).unwrap_or_default()))
 }
 
 async fn one(call: Call, event: model::Event) -> Result<Event, CallRefusal> {
-    shown(call, vec![event]).await?.pop().ok_or_else(CallRefusal::internal)
+    call.read(move |reading| with_email(reading, &event)).await
+}
+
+/// Octets of what an event tells.
+fn octets(event: &model::Event) -> usize {
+    let change = |model::FieldChange { field, before, after }: &model::FieldChange| {
+        field.len() + before.as_ref().map_or(0, String::len) + after.as_ref().map_or(0, String::len)
+    };
+    let changes: usize = event.changes.iter().map(change).sum();
+    let details: usize = event.details.iter().map(|detail| detail.name.len() + detail.value.len()).sum();
+    EVENT_OCTETS + changes + details
 }
 
 fn told(event: &model::Event, email: String) -> Event {
@@ -610,6 +618,8 @@ const ACTIONS_OF_AUTHENTIK: [&str; 24] = [
     "update_available",
     "user_write",
 ];
+/// Of an event, beside what it tells.
+const EVENT_OCTETS: usize = 1024;
 const VOLUME_DAYS: u32 = 7;
 /// No limit of the config: the form of the answer.
 const VOLUME_DAYS_MAX: u32 = 366;

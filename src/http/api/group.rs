@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::attributes::{self, AttributesFilter};
 use super::by_uuid;
 use super::call::Call;
 use super::object;
-use super::page::Page;
 use super::partial::{self, PartialUser};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -137,6 +137,14 @@ impl ShownQuery {
         include_users: Some(true),
     };
 
+    /// Where that is too large for an answer.
+    const ITSELF: Self = Self {
+        include_children: Some(false),
+        include_inherited_roles: Some(false),
+        include_parents: Some(false),
+        include_users: Some(false),
+    };
+
     fn users(self) -> bool {
         self.include_users != Some(false)
     }
@@ -154,7 +162,7 @@ impl ShownQuery {
     }
 }
 
-pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, CallRefusal> {
+pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<WrittenPage<Group>, CallRefusal> {
     let accounts = reading.accounts();
     let wanted = AttributesFilter::read(query.attributes.as_deref())?;
     let mut members: BTreeSet<AccountNumber> =
@@ -195,7 +203,7 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<Page<Group>, 
         _ => None,
     })?;
     let mut shown_users = 0;
-    reading.page.cut(&found, |group| {
+    reading.cut(&found, |group| {
         shown_users += if asked.users() { group.member_count().min(USERS_SHOWN_MAX) } else { 0 };
         if shown_users > PAGE_USERS_SHOWN_MAX {
             return Err(CallRefusal::field(
@@ -248,7 +256,20 @@ pub(super) async fn update(call: Call, request: PatchedGroupRequest) -> Result<G
 /// The group as it is after a change, with what whoever makes it is told: read behind the commit, as it may have many
 /// members.
 async fn after(call: Call, number: GroupNumber, told: Told) -> Result<Group, CallRefusal> {
-    let group = call.read(move |reading| shown(reading, number, ShownQuery::ALL)).await?;
+    let read = call.read(move |reading| {
+        reading.room.bound(true);
+        let whole = shown(reading, number, ShownQuery::ALL);
+        let is_exceeded = reading.room.is_exceeded();
+        // The change is made, and told as that.
+        reading.room.bound(false);
+        if !is_exceeded {
+            return whole;
+        }
+        drop(whole);
+        reading.room.let_go(0);
+        shown(reading, number, ShownQuery::ITSELF)
+    });
+    let group = read.await?;
     let Told { foreign_credentials, shared_values, .. } = told;
     Ok(Group { foreign_credentials, shared_values, ..group })
 }
@@ -347,7 +368,7 @@ fn shown(
         parents_obj: if asked.parents() { Some(related(&parents)?) } else { None },
         users: members.iter().map(|member| member.get()).collect(),
         users_obj,
-        attributes: attributes::write(&record.attributes, &record.attribute_forms),
+        attributes: source.attributes(&record.attributes, &record.attribute_forms),
         roles: roles.iter().map(|role| role.uuid).collect(),
         roles_obj: roles.iter().map(|role| role::shown(role)).collect(),
         inherited_roles_obj: asked.inherited_roles().then(|| inherited_roles(source, state)),
@@ -385,7 +406,7 @@ fn related(source: &impl RepresentationSource, state: &GroupState) -> Result<Rel
         name: state.name.to_string(),
         is_superuser: state.is_superuser,
         attributes: record
-            .map(|record| attributes::write(&record.attributes, &record.attribute_forms))
+            .map(|record| source.attributes(&record.attributes, &record.attribute_forms))
             .unwrap_or_default(),
         group_uuid: state.uuid,
     })

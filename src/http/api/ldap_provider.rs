@@ -11,9 +11,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::call::Call;
 use super::fixed::{CERTIFICATE, FLOW_SLUG};
-use super::page::Page;
 use super::provider::{self, Provider, has_application, viewed};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -140,7 +140,10 @@ pub(super) struct LDAPProviderQuery {
     uid_start_number__iexact: Option<i64>,
 }
 
-pub(super) fn list(reading: &Reading, query: LDAPProviderQuery) -> Result<Page<LdapProvider>, CallRefusal> {
+pub(super) fn list(
+    reading: &Reading,
+    query: LDAPProviderQuery,
+) -> Result<WrittenPage<LdapProvider>, CallRefusal> {
     let certificate = certificate_of(reading.tls.is_some());
     let name = certificate.map(|_| super::certificate::NAME);
     let is_same = |wanted: &Option<String>, value: Option<&str>| {
@@ -179,7 +182,7 @@ pub(super) fn list(reading: &Reading, query: LDAPProviderQuery) -> Result<Page<L
         "base_dn" => Some(one.base_dn.to_lowercase().cmp(&other.base_dn.to_lowercase())),
         _ => None,
     })?;
-    reading.page.cut(&found, |provider| Ok(shown(reading, provider, certificate)))
+    reading.cut(&found, |provider| Ok(shown(reading, provider, certificate)))
 }
 
 pub(super) async fn create(

@@ -3,6 +3,7 @@
 //! [`table`] is the one list of what there is: the router, the OpenAPI document and the tests of permissions are made
 //! from it. One file for each resource; what all have in common stands in the others.
 
+mod answer;
 mod attributes;
 mod authenticate;
 mod bounds;

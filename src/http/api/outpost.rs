@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::fixed::FLOW_SLUG;
 use super::ldap_provider::{access_modes, base_dn, certificate_named, certificate_of};
-use super::page::Page;
 use super::policy_test::{PolicyTestResult, account_of_caller, test};
 use super::provider::{viewed, viewed_application};
 use super::reading::{Reading, RepresentationSource};
@@ -76,7 +76,10 @@ pub(super) struct CheckAccessQuery {
 
 /// Providers that have an application: without one authentik's outposts serve none. An application that the caller may
 /// not view is none.
-pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOutpostConfig>, CallRefusal> {
+pub(super) fn list(
+    reading: &Reading,
+    query: OutpostQuery,
+) -> Result<WrittenPage<LdapOutpostConfig>, CallRefusal> {
     let accounts = reading.accounts();
     let certificate = certificate_of(reading.tls.is_some());
     let mut found: Vec<(Arc<LdapProvider>, Arc<Application>)> = reading
@@ -93,7 +96,7 @@ pub(super) fn list(reading: &Reading, query: OutpostQuery) -> Result<Page<LdapOu
         "name" => Some(name_key(&one.0.name).cmp(&name_key(&other.0.name))),
         _ => None,
     })?;
-    reading.page.cut(&found, |(provider, application)| {
+    reading.cut(&found, |(provider, application)| {
         Ok(LdapOutpostConfig {
             pk: provider.number.get(),
             name: provider.name.clone(),

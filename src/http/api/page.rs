@@ -68,32 +68,17 @@ impl PageQuery {
         Self { page_size: Some(size), ..self }
     }
 
-    /// Cuts the page out of a list that is filtered and in order.
-    ///
-    /// # Errors
-    /// There is no such page, or an item cannot be shown.
-    pub(super) fn cut<T, V>(
-        &self,
-        items: &[T],
-        show: impl FnMut(&T) -> Result<V, CallRefusal>,
-    ) -> Result<Page<V>, CallRefusal> {
-        let (first, size) = self.span();
-        let pages = self.envelope(items.len(), Vec::new())?;
-        let results: Vec<V> = items.iter().skip(first).take(size).map(show).collect::<Result<_, _>>()?;
-        Ok(Page { results, ..pages })
-    }
-
     /// The place of the first item of the page in the whole list, from 0, and how many items a page has.
     pub(super) fn span(&self) -> (usize, usize) {
         let size = self.page_size.unwrap_or(PAGE_SIZE).max(1);
         (self.page.unwrap_or(1).saturating_sub(1).saturating_mul(size), size)
     }
 
-    /// The page of a list of `count` items, with those that are on it.
+    /// The page of a list of `count` items, without those that are on it.
     ///
     /// # Errors
     /// There is no such page.
-    pub(super) fn envelope<V>(&self, count: usize, results: Vec<V>) -> Result<Page<V>, CallRefusal> {
+    pub(super) fn envelope<V>(&self, count: usize) -> Result<Page<V>, CallRefusal> {
         let (first, size) = self.span();
         let total_pages = count.div_ceil(size).max(1);
         let current = self.page.unwrap_or(1);
@@ -110,7 +95,7 @@ impl PageQuery {
                 start_index: if count == 0 { 0 } else { first + 1 },
                 end_index: count.min(first.saturating_add(size)),
             },
-            results,
+            results: Vec::new(),
             autocomplete: Empty {},
         })
     }

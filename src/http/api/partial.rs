@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::attributes;
 use super::reading::RepresentationSource;
 use super::value::Time;
 use crate::directory::GroupState;
@@ -55,7 +54,7 @@ pub(super) fn user(
     Ok(Some(PartialUser {
         pk: record.number.get(),
         last_login: last_login(source, number),
-        attributes: attributes::write(&record.attributes, &record.attribute_forms),
+        attributes: source.attributes(&record.attributes, &record.attribute_forms),
         uid: record.uuid.simple().to_string(),
         username: record.username,
         name: record.name,

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::by_uuid;
 use super::call::Call;
 use super::group;
 use super::object;
-use super::page::Page;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::role;
@@ -192,7 +192,10 @@ pub(super) struct AssignedQuery {
     object_pk: Option<String>,
 }
 
-pub(super) fn list(reading: &Reading, query: PermissionQuery) -> Result<Page<Permission>, CallRefusal> {
+pub(super) fn list(
+    reading: &Reading,
+    query: PermissionQuery,
+) -> Result<WrittenPage<Permission>, CallRefusal> {
     let of_role = query.role.map(|uuid| viewed_role(reading, uuid, "role")).transpose()?;
     let is_of_role = |permission: &model::Permission| {
         of_role.is_none_or(|role| role.grants.contains(&Grant { permission: *permission, on: None }))
@@ -215,7 +218,7 @@ pub(super) fn list(reading: &Reading, query: PermissionQuery) -> Result<Page<Per
         "name" => Some(one.title().cmp(other.title())),
         _ => None,
     })?;
-    reading.page.cut(&found, |permission| Ok(shown(*permission)))
+    reading.cut(&found, |permission| Ok(shown(*permission)))
 }
 
 pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Permission, CallRefusal> {
@@ -227,7 +230,7 @@ pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Permission,
 pub(super) fn of_role(
     reading: &Reading,
     query: RolePermissionQuery,
-) -> Result<Page<ExtraRoleObjectPermission>, CallRefusal> {
+) -> Result<WrittenPage<ExtraRoleObjectPermission>, CallRefusal> {
     let accounts = reading.accounts();
     let role = viewed_role(reading, query.uuid, "uuid")?;
     let numbered = role.grants.iter().enumerate();
@@ -242,7 +245,7 @@ pub(super) fn of_role(
         "object_pk" => Some(object::pk(accounts, one.2).cmp(&object::pk(accounts, other.2))),
         _ => None,
     })?;
-    reading.page.cut(&found, |(place, grant, on)| {
+    reading.cut(&found, |(place, grant, on)| {
         let Permission { app_label_verbose, model_verbose, codename, model, app_label, name, .. } =
             shown(grant.permission);
         Ok(ExtraRoleObjectPermission {
@@ -273,7 +276,7 @@ fn viewed_role<'a>(
 pub(super) fn assigned_by_roles(
     reading: &Reading,
     query: AssignedQuery,
-) -> Result<Page<RoleAssignedObjectPermission>, CallRefusal> {
+) -> Result<WrittenPage<RoleAssignedObjectPermission>, CallRefusal> {
     assigned(
         reading,
         &query,
@@ -289,7 +292,7 @@ pub(super) fn assigned_by_roles(
 pub(super) fn assigned_by_users(
     reading: &Reading,
     query: AssignedQuery,
-) -> Result<Page<UserAssignedObjectPermission>, CallRefusal> {
+) -> Result<WrittenPage<UserAssignedObjectPermission>, CallRefusal> {
     assigned(
         reading,
         &query,
@@ -305,7 +308,7 @@ pub(super) fn assigned_by_users(
 pub(super) fn assigned_by_groups(
     reading: &Reading,
     query: AssignedQuery,
-) -> Result<Page<GroupAssignedObjectPermission>, CallRefusal> {
+) -> Result<WrittenPage<GroupAssignedObjectPermission>, CallRefusal> {
     assigned(
         reading,
         &query,
@@ -320,13 +323,13 @@ pub(super) fn assigned_by_groups(
 
 /// Those of `all` who hold something that is asked for and whom the caller may view, as `row` shows them; `holder` says
 /// which object one is, its name, and what it holds.
-fn assigned<'a, T: 'a, R>(
+fn assigned<'a, T: 'a, R: Serialize>(
     reading: &'a Reading,
     query: &AssignedQuery,
     all: impl Iterator<Item = &'a Arc<T>>,
     holder: impl Fn(&'a T) -> (ObjectReference, &'a str, &'a [Grant]),
     row: impl Fn(&T, Vec<ObjectPermission>, Vec<ModelPermission>) -> R,
-) -> Result<Page<R>, CallRefusal> {
+) -> Result<WrittenPage<R>, CallRefusal> {
     let accounts = reading.accounts();
     let asked = Asked::new(reading, query)?;
     let mut found: Vec<(&T, &[Grant])> = reading
@@ -342,7 +345,7 @@ fn assigned<'a, T: 'a, R>(
         "name" | "username" => Some(name_key(holder(one).1).cmp(&name_key(holder(other).1))),
         _ => None,
     })?;
-    reading.page.cut(&found, |(one, grants)| {
+    reading.cut(&found, |(one, grants)| {
         let (on_objects, globally) = asked.of(accounts, grants);
         Ok(row(one, on_objects, globally))
     })

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::call::Call;
 use super::event::TypeCreate;
-use super::page::Page;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
@@ -60,7 +60,7 @@ pub(super) struct ProviderQuery {
     backchannel: Option<bool>,
 }
 
-pub(super) fn list(reading: &Reading, query: ProviderQuery) -> Result<Page<Provider>, CallRefusal> {
+pub(super) fn list(reading: &Reading, query: ProviderQuery) -> Result<WrittenPage<Provider>, CallRefusal> {
     let accounts = reading.accounts();
     let mut found: Vec<Arc<model::LdapProvider>> = reading
         .walk(accounts.providers())
@@ -77,7 +77,7 @@ pub(super) fn list(reading: &Reading, query: ProviderQuery) -> Result<Page<Provi
         "name" => Some(name_key(&one.name).cmp(&name_key(&other.name))),
         _ => None,
     })?;
-    reading.page.cut(&found, |provider| Ok(shown(reading, provider)))
+    reading.cut(&found, |provider| Ok(shown(reading, provider)))
 }
 
 pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<Provider, CallRefusal> {

@@ -3,16 +3,20 @@
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::answer::{Room, WrittenPage};
+use super::attributes;
 use super::call::parameter;
 use super::page::PageQuery;
 use super::refusal::CallRefusal;
 use crate::auth::Pause;
 use crate::directory::{Accounts, Snapshot};
 use crate::model::{
-    Account, AccountNumber, Group, GroupNumber, Key, ObjectReference, Permission, Record, Timestamp, Usage,
-    UsageOf,
+    Account, AccountNumber, Attribute, AttributeForm, Group, GroupNumber, Key, ObjectReference, Permission,
+    Record, Timestamp, Usage, UsageOf,
 };
 use crate::net::Tls;
 use crate::registry::{Caller, ChangeError, Registry, Transaction, Viewer};
@@ -53,6 +57,11 @@ pub(super) trait RepresentationSource {
 
     fn accounts(&self) -> &Accounts {
         self.snapshot().accounts()
+    }
+
+    /// Attributes in an answer, as far as there is room for it.
+    fn attributes(&self, attributes: &[Attribute], forms: &[AttributeForm]) -> Map<String, Value> {
+        attributes::write(attributes, forms)
     }
 
     /// What came of looking at a field of a request, see [`Transaction::noting`].
@@ -101,6 +110,8 @@ pub(super) struct Reading {
     pub(super) caller: Caller,
     pub(super) page: PageQuery,
     pub(super) tls: Option<Arc<Tls>>,
+    /// What its answer may hold.
+    pub(super) room: Arc<Room>,
     snapshot: Arc<Snapshot>,
     /// Cancelled when nobody waits for the answer any more.
     left: CancellationToken,
@@ -137,6 +148,14 @@ impl RepresentationSource for Reading {
         }
     }
 
+    fn attributes(&self, attributes: &[Attribute], forms: &[AttributeForm]) -> Map<String, Value> {
+        if self.room.hold(attributes::octets_as_json(attributes)) {
+            attributes::write(attributes, forms)
+        } else {
+            Map::new()
+        }
+    }
+
     fn group(&self, number: GroupNumber) -> Result<Option<Group>, ChangeError> {
         Ok(match self.record(&Key::Group(number))? {
             Some(Record::Group(group)) => Some(group),
@@ -151,11 +170,12 @@ impl Reading {
         caller: Caller,
         page: PageQuery,
         tls: Option<Arc<Tls>>,
+        room: Arc<Room>,
         parameters: Vec<(String, String)>,
     ) -> Self {
         let snapshot = registry.snapshot();
         let left = CancellationToken::new();
-        Self { registry, caller, page, tls, snapshot, left, viewer: OnceLock::new(), parameters }
+        Self { registry, caller, page, tls, room, snapshot, left, viewer: OnceLock::new(), parameters }
     }
 
     /// The same, which ends its walks when `left` is cancelled.
@@ -176,6 +196,20 @@ impl Reading {
     /// It is not.
     pub(super) fn verify(&self) -> Result<(), CallRefusal> {
         Ok(self.caller.verify(self.accounts(), self.registry.now())?)
+    }
+
+    /// Cuts the page out of a list that is filtered and in order.
+    ///
+    /// # Errors
+    /// There is no such page, or an item cannot be shown, or there is no room for it.
+    pub(super) fn cut<T, V: Serialize>(
+        &self,
+        items: &[T],
+        show: impl FnMut(&T) -> Result<V, CallRefusal>,
+    ) -> Result<WrittenPage<V>, CallRefusal> {
+        let (first, size) = self.page.span();
+        let envelope = self.page.envelope(items.len())?;
+        WrittenPage::write(&self.room, envelope, items.iter().skip(first).take(size), show)
     }
 
     /// A part of the path.

@@ -115,6 +115,21 @@ impl CallRefusal {
         Self::detail(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     }
 
+    /// What is asked for is more than one answer may be.
+    pub(super) fn answer_too_large(octets_max: usize) -> Self {
+        Self::invalid(format!(
+            "the answer would have more than {octets_max} octets: ask for a smaller `page_size`, or without the objects that \
+             stand in others (`include_…=false`)"
+        ))
+    }
+
+    /// Others have taken what memory there is for answers.
+    pub(super) fn no_memory() -> Self {
+        let detail = "there is no memory for the answer now: read the answers to other calls to their end, and try again";
+        let refusal = Self::detail(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
+        Self { retry_after: Some(Duration::from_secs(1)), ..refusal }
+    }
+
     /// An error of bindery's own; the log knows more.
     pub(super) fn internal() -> Self {
         Self::detail(

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::by_uuid;
 use super::call::Call;
 use super::object;
-use super::page::Page;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
@@ -63,11 +63,11 @@ pub(super) struct RoleQuery {
     users: Option<u32>,
 }
 
-pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, CallRefusal> {
+pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<WrittenPage<Role>, CallRefusal> {
     let accounts = reading.accounts();
     // bindery manages no roles of its own.
     if !query.managed.is_empty() || query.managed__isnull == Some(false) {
-        return reading.page.cut(&[] as &[Arc<model::Role>], |role| Ok(shown(role)));
+        return reading.cut(&[] as &[Arc<model::Role>], |role| Ok(shown(role)));
     }
     let inherited = query.inherited.unwrap_or(false);
     let shown_group = |uuid| {
@@ -112,7 +112,7 @@ pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<Page<Role>, Ca
         "pk" | "uuid" => Some(one.uuid.cmp(&other.uuid)),
         _ => None,
     })?;
-    reading.page.cut(&found, |role| Ok(shown(role)))
+    reading.cut(&found, |role| Ok(shown(role)))
 }
 
 pub(super) async fn create(call: Call, request: Required<PatchedRoleRequest>) -> Result<Role, CallRefusal> {

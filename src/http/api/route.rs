@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::{Room, Text};
 use super::bounds::read_body;
 use super::call::{Call, Door, REHEARSE, RequestId, RequestSource};
 use super::denied;
@@ -118,13 +119,14 @@ pub(super) trait Answer: Send + 'static {
     /// Its schema; `None`: there is no body.
     const SCHEMA: Option<SchemaOf>;
 
-    fn respond(self, status: StatusCode) -> Result<Response, CallRefusal>;
+    /// The answer, in what room there is.
+    fn respond(self, status: StatusCode, room: &Arc<Room>) -> Result<Response, CallRefusal>;
 }
 
 impl Answer for NoContent {
     const SCHEMA: Option<SchemaOf> = None;
 
-    fn respond(self, _: StatusCode) -> Result<Response, CallRefusal> {
+    fn respond(self, _: StatusCode, _: &Arc<Room>) -> Result<Response, CallRefusal> {
         Ok(StatusCode::NO_CONTENT.into_response())
     }
 }
@@ -132,13 +134,10 @@ impl Answer for NoContent {
 impl<T: Serialize + JsonSchema + Send + 'static> Answer for T {
     const SCHEMA: Option<SchemaOf> = Some(|generator| generator.subschema_for::<T>());
 
-    fn respond(self, status: StatusCode) -> Result<Response, CallRefusal> {
-        let body = serde_json::to_vec(&self).map_err(|error| {
-            tracing::error!(%error, "an answer of the API cannot be written as JSON");
-            CallRefusal::internal()
-        })?;
-        let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
-        response.body(Body::from(body)).map_err(|_| CallRefusal::internal())
+    fn respond(self, status: StatusCode, room: &Arc<Room>) -> Result<Response, CallRefusal> {
+        let mut text = Text::new(room);
+        text.write_json(&self)?;
+        text.respond(status)
     }
 }
 
@@ -183,7 +182,7 @@ where
             // when nobody waits any more.
             let read = spawn_blocking(move || {
                 let _turn = turn;
-                handler(&reading, filters)?.respond(StatusCode::OK)
+                handler(&reading, filters)?.respond(StatusCode::OK, &reading.room)
             });
             let read = read.await;
             read.unwrap_or_else(|_| Err(CallRefusal::internal()))
@@ -241,7 +240,9 @@ where
             let (filters, page) = incoming.query::<Q>()?;
             let Incoming { api, caller, parameters, .. } = incoming;
             let _turn = if is_walk { api.turn_to_walk(&caller).await? } else { None };
-            handler(Call::new(&api, caller, page, parameters), filters).await?.respond(StatusCode::OK)
+            let call = Call::new(&api, caller, page, parameters);
+            let room = Arc::clone(&call.room);
+            handler(call, filters).await?.respond(StatusCode::OK, &room)
         })
     };
     Route {
@@ -280,7 +281,10 @@ where
             let body: B = incoming.says.body.read(&incoming.body)?;
             let Incoming { api, caller, parameters, rehearsal, .. } = incoming;
             let call = Call::new(&api, caller, page, parameters).rehearsed(rehearsal);
-            handler(call, body).await?.respond(StatusCode::OK)
+            let room = Arc::clone(&call.room);
+            // What was changed is not told as refused because of what is said of it.
+            room.bound(false);
+            handler(call, body).await?.respond(StatusCode::OK, &room)
         })
     };
     let route = Route::new(method, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out));
@@ -308,7 +312,8 @@ where
         Box::pin(async move {
             let (how, page) = incoming.query::<Q>()?;
             let Incoming { api, caller, parameters, .. } = incoming;
-            handler(Call::new(&api, caller, page, parameters), how).await?.respond(StatusCode::NO_CONTENT)
+            let NoContent = handler(Call::new(&api, caller, page, parameters), how).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
         })
     };
     Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out)).asks::<Q>(false)
@@ -324,7 +329,8 @@ where
             let (NoParameters {}, page) = incoming.query()?;
             let Incoming { api, caller, parameters, rehearsal, .. } = incoming;
             let call = Call::new(&api, caller, page, parameters).rehearsed(rehearsal);
-            handler(call).await?.respond(StatusCode::NO_CONTENT)
+            let NoContent = handler(call).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
         })
     };
     Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out))

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::call::Call;
-use super::page::Page;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
@@ -163,7 +163,7 @@ pub(super) struct TokenDeleteQuery {
     keep_replaced: bool,
 }
 
-pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<Page<Token>, CallRefusal> {
+pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<WrittenPage<Token>, CallRefusal> {
     let accounts = reading.accounts();
     let owner = query.user__username.as_deref().filter(|name| !name.is_empty());
     let viewer = reading.viewer();
@@ -211,7 +211,7 @@ pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<Page<Token>, 
         "created" => Some(one.created.cmp(&other.created)),
         _ => None,
     })?;
-    reading.page.cut(&found, |token| Ok(shown(reading, token)?))
+    reading.cut(&found, |token| Ok(shown(reading, token)?))
 }
 
 pub(super) async fn create(

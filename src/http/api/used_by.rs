@@ -59,7 +59,7 @@ impl UsedBy {
 
     /// An object, if the caller may view it.
     pub(super) fn of(reading: &Reading, on: ObjectReference, action: UsedByAction) -> Option<Self> {
-        if !reading.may_view(on) {
+        if !reading.may_view(on) || !reading.room.hold(OCTETS) {
             return None;
         }
         let accounts = reading.accounts();
@@ -79,3 +79,6 @@ impl UsedBy {
         Self { prevents_deletion: true, ..self }
     }
 }
+
+/// Of one, about.
+const OCTETS: usize = 256;

@@ -472,7 +472,7 @@ pub(super) fn user(source: &impl RepresentationSource, record: &Account, shown: 
         roles_obj: shown.roles.then(|| roles.iter().map(|role| role::shown(role)).collect()),
         email: record.email.clone(),
         avatar: String::new(),
-        attributes: attributes::write(&record.attributes, &record.attribute_forms),
+        attributes: source.attributes(&record.attributes, &record.attribute_forms),
         uid: record.uuid.simple().to_string(),
         path: path_of(record).to_owned(),
         kind: record.kind,

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::answer::WrittenPage;
 use super::attributes::AttributesFilter;
-use super::page::Page;
 use super::partial::last_login;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -52,7 +52,7 @@ pub(super) struct UserQuery {
     uuid: Option<Uuid>,
 }
 
-pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, CallRefusal> {
+pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<WrittenPage<User>, CallRefusal> {
     let filter = Filter::new(query, reading)?;
     let accounts = reading.accounts();
     let mut found: Vec<Found> = Vec::new();
@@ -71,18 +71,17 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<Page<User>, Ca
                 continue;
             }
         }
+        // Nothing is ordered by them, and all that are found are held at a time.
+        let record =
+            record.map(|record| Account { attributes: Vec::new(), attribute_forms: Vec::new(), ..record });
         // Once for each account, not for each comparison.
         let login = if is_by_login { last_login(reading, state.number) } else { None };
         found.push(Found { state: Arc::clone(state), record, login });
     }
     reading.page.order(&mut found, |field, one, other| one.compare(other, field))?;
     let shown = filter.shown();
-    reading.page.cut(&found, |found| {
-        let record = match &found.record {
-            Some(record) => Some(record.clone()),
-            None => reading.account(found.state.number)?,
-        };
-        let record = record.ok_or_else(CallRefusal::not_found)?;
+    reading.cut(&found, |found| {
+        let record = reading.account(found.state.number)?.ok_or_else(CallRefusal::not_found)?;
         Ok(user(reading, &record, shown))
     })
 }

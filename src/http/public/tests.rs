@@ -671,3 +671,113 @@ async fn who_may_see_the_server_sees_its_counters_from_elsewhere() {
     let seen = ask(&mut stream, &head, "").await;
     assert!(seen.status == 200 && seen.body.contains("bindery_limit_reached_total"), "{seen:?}");
 }
+
+/// An account that may view accounts and groups, and change these, and the head of its calls behind the path.
+async fn clerk(door: &PublicDoor) -> String {
+    use crate::model::{AccountKind, Actor, Grant, Intent, Permission, Record};
+    use crate::registry::commands::testing::new_token;
+    use crate::registry::commands::{AccountChanges, create_account};
+
+    let made = door.registry.change(Actor::named("test"), |transaction| {
+        let (kind, name) = (AccountKind::ServiceAccount, "clerk".to_owned());
+        let number = create_account(transaction, name, kind, AccountChanges::default())?;
+        let mut account = transaction.account(number)?.unwrap();
+        use Permission::{AddGroup, AddUser, ChangeGroup, ViewGroup, ViewUser};
+        let permissions = [AddUser, ViewUser, AddGroup, ChangeGroup, ViewGroup];
+        account.grants = permissions.into_iter().map(|permission| Grant { permission, on: None }).collect();
+        transaction.put(Record::Account(account))
+    });
+    made.await.unwrap();
+    let made = door.registry.create_token(Actor::named("test"), new_token("clerk", "clerk", Intent::Api));
+    let secret = String::from_utf8(made.await.unwrap().secret.expose().to_vec()).unwrap();
+    format!(" HTTP/1.1\r\nAuthorization: Bearer {secret}")
+}
+
+/// A call with a JSON body.
+async fn send(stream: &mut TcpStream, line: &str, clerk: &str, body: &serde_json::Value) -> Answer {
+    let body = body.to_string();
+    let length = body.len();
+    let head = format!("{line}{clerk}\r\nContent-Type: application/json\r\nContent-Length: {length}");
+    ask(stream, &head, &body).await
+}
+
+#[tokio::test]
+async fn an_answer_has_a_bound() {
+    use serde_json::{Value, json};
+
+    const SIZE_MAX: usize = 512 << 10;
+    let (door, address) = door(Limits { http_answer_size_max: SIZE_MAX as u64, ..Limits::default() }).await;
+    let clerk = clerk(&door).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let group = send(&mut stream, "POST /api/v3/core/groups/", &clerk, &json!({ "name": "all" })).await;
+    group.is_of_the_api(201);
+    let group: Value = serde_json::from_str(&group.body).unwrap();
+    let group = group["pk"].as_str().unwrap();
+    for number in 0..6 {
+        let large = json!({ "description": ["x".repeat(100 << 10)] });
+        let user = json!({ "username": format!("u{number}"), "name": "", "attributes": large });
+        send(&mut stream, "POST /api/v3/core/users/", &clerk, &user).await.is_of_the_api(201);
+        let child = json!({ "name": format!("g{number}"), "attributes": large, "parents": [group] });
+        send(&mut stream, "POST /api/v3/core/groups/", &clerk, &child).await.is_of_the_api(201);
+    }
+    // Within it, whole; over it, refused with what to do.
+    let users = "GET /api/v3/core/users/?ordering=username";
+    let within = ask(&mut stream, &format!("{users}&page_size=4{clerk}"), "").await;
+    within.is_of_the_api(200);
+    let page: Value = serde_json::from_str(&within.body).unwrap();
+    assert_eq!((page["results"].as_array().unwrap().len(), &page["pagination"]["count"]), (4, &json!(7)));
+    assert!(within.body.len() > 300 << 10 && within.body.len() <= SIZE_MAX);
+    assert_eq!(reached(&door, Limit::http_answer_size_max), 0);
+    let over = ask(&mut stream, &format!("{users}&page_size=7{clerk}"), "").await;
+    over.is_of_the_api(400);
+    assert!(over.body.contains("smaller `page_size`"), "{over:?}");
+    // What stands in one object counts, before it is written.
+    let path = format!("/api/v3/core/groups/{group}/");
+    ask(&mut stream, &format!("GET {path}{clerk}"), "").await.is_of_the_api(200);
+    let over = ask(&mut stream, &format!("GET {path}?include_children=true{clerk}"), "").await;
+    over.is_of_the_api(400);
+    assert_eq!(reached(&door, Limit::http_answer_size_max), 2);
+    // A change that was made is told as that.
+    let changed = send(&mut stream, &format!("PATCH {path}"), &clerk, &json!({ "name": "others" })).await;
+    changed.is_of_the_api(200);
+    let changed: Value = serde_json::from_str(&changed.body).unwrap();
+    assert_eq!((&changed["name"], &changed["children_obj"]), (&json!("others"), &Value::Null));
+    assert_eq!(changed["children"].as_array().unwrap().len(), 6);
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_leave_room_for_others() {
+    use serde_json::json;
+
+    const MEMORY_MAX: u64 = 64 << 20;
+    let (door, address) = door(Limits { http_answer_memory_max: MEMORY_MAX, ..Limits::default() }).await;
+    let clerk = clerk(&door).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for number in 0..14 {
+        let large = json!({ "description": ["x".repeat(1000 << 10)] });
+        let user = json!({ "username": format!("u{number}"), "name": "", "attributes": large });
+        send(&mut stream, "POST /api/v3/core/users/", &clerk, &user).await.is_of_the_api(201);
+    }
+    let page = format!("GET /api/v3/core/users/{clerk}\r\nHost: x\r\n\r\n");
+    // Two such answers are nearly all that one account may hold.
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(page.as_bytes()).await.unwrap();
+        stream.readable().await.unwrap();
+        silent.push(stream);
+    }
+    assert!(reached(&door, Limit::http_answer_memory_max) >= 1);
+    let refused = read_answer(&mut silent[3], true).await;
+    refused.is_of_the_api(503);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    // What is small always has room.
+    let small = ask(&mut stream, &format!("GET /api/v3/core/users/?username=clerk{clerk}"), "").await;
+    small.is_of_the_api(200);
+    // Who goes gives back.
+    drop(silent);
+    while door.entrance.counts().open > 1 {
+        sleep(milliseconds(5)).await;
+    }
+    ask(&mut stream, page.trim_end_matches("\r\nHost: x\r\n\r\n"), "").await.is_of_the_api(200);
+}

@@ -231,7 +231,7 @@ async fn a_list_shows_what_may_be_viewed() {
     world.application("wiki", None).await;
     let on = Some(ObjectReference::Application(vault));
     let viewer = world.caller("viewer", &[(Permission::ViewApplication, on)]).await;
-    let page = application::list(&world.reading(&viewer, &[]), ApplicationQuery::default()).unwrap();
+    let page = application::list(&world.reading(&viewer, &[]), ApplicationQuery::default()).unwrap().page;
     let shown: Vec<(&str, bool)> =
         page.results.iter().map(|shown| (shown.slug.as_str(), shown.provider_obj.is_some())).collect();
     // Of the provider nothing, not even the number: the caller may not view it.
@@ -239,7 +239,7 @@ async fn a_list_shows_what_may_be_viewed() {
     assert_eq!(page.results[0].provider, None);
     let both = [(Permission::ViewApplication, on), (Permission::ViewProvider, None)];
     let both = world.caller("both", &both).await;
-    let page = application::list(&world.reading(&both, &[]), ApplicationQuery::default()).unwrap();
+    let page = application::list(&world.reading(&both, &[]), ApplicationQuery::default()).unwrap().page;
     assert_eq!(page.results[0].provider, Some(provider.get()));
 
     for (slug, is_shown) in [("vault", true), ("wiki", false), ("none", false)] {

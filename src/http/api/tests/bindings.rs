@@ -250,7 +250,7 @@ async fn a_list_shows_the_bindings_of_what_may_be_viewed() {
         ("auditor", vec![(Permission::ViewPolicyBinding, None)], 2),
     ] {
         let caller = world.caller(name, &grants).await;
-        let page = binding::list(&world.reading(&caller, &[]), PolicyBindingQuery::default()).unwrap();
+        let page = binding::list(&world.reading(&caller, &[]), PolicyBindingQuery::default()).unwrap().page;
         assert_eq!(page.results.len(), expected, "{name}");
         // Who may not view the account is told nothing of it, nor of the application.
         assert!(page.results.iter().all(|shown| shown.user.is_none() && shown.user_obj.is_none()));

@@ -78,7 +78,7 @@ async fn only_who_may_view_it_sees_it() {
         [("nobody", vec![], false), ("viewer", vec![(Permission::ViewCertificate, None)], true)]
     {
         let caller = world.caller(name, &grants).await;
-        let page = certificate::list(&world.reading(&caller, &[]), CertificateQuery::default()).unwrap();
+        let page = certificate::list(&world.reading(&caller, &[]), CertificateQuery::default()).unwrap().page;
         assert_eq!(page.results.len() == 1, is_shown);
         let reading = world.reading(&caller, &[("kp_uuid", &uuid)]);
         let shown = certificate::retrieve(&reading, NoParameters {}).map_err(|refusal| refusal.status());

@@ -257,7 +257,7 @@ async fn a_list_shows_what_may_be_viewed() {
     let on = Some(ObjectReference::Provider(one));
     let grants = [(Permission::ViewProvider, on), (Permission::SearchFullDirectory, on)];
     let viewer = world.caller("viewer", &grants).await;
-    let page = ldap_provider::list(&world.reading(&viewer, &[]), LDAPProviderQuery::default()).unwrap();
+    let page = ldap_provider::list(&world.reading(&viewer, &[]), LDAPProviderQuery::default()).unwrap().page;
     let shown: Vec<_> = page
         .results
         .iter()
@@ -265,12 +265,12 @@ async fn a_list_shows_what_may_be_viewed() {
         .collect();
     assert_eq!(shown, [(one.get(), None)]);
     // An application that may not be viewed is none, and without one there is nothing for an outpost.
-    let page = outpost::list(&world.reading(&viewer, &[]), OutpostQuery::default()).unwrap();
+    let page = outpost::list(&world.reading(&viewer, &[]), OutpostQuery::default()).unwrap().page;
     assert_eq!(page.results.len(), 0);
     let vault = world.registry.snapshot().accounts().application_named("vault").unwrap().number;
     let of_application = [(Permission::ViewApplication, Some(ObjectReference::Application(vault)))];
     let both = world.caller("both", &[&grants[..], &of_application[..]].concat()).await;
-    let page = outpost::list(&world.reading(&both, &[]), OutpostQuery::default()).unwrap();
+    let page = outpost::list(&world.reading(&both, &[]), OutpostQuery::default()).unwrap().page;
     assert_eq!(page.results.len(), 1);
 
     let check_by = |caller: &Caller, number: ProviderNumber, slug: &str| {

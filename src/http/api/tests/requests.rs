@@ -489,7 +489,7 @@ async fn what_nobody_waits_for_is_not_read_on() {
     assert_eq!((walk.next(), walk.next()), (Some(1), Some(2)));
     left.cancel();
     assert_eq!(walk.next(), None);
-    assert_eq!(super::super::user_list::list(&reading, Default::default()).unwrap().pagination.count, 0);
+    assert_eq!(super::super::user_list::list(&reading, Default::default()).unwrap().page.pagination.count, 0);
 }
 
 /// What a request calls as an answer calls something of its own is told with its name.
