@@ -743,7 +743,7 @@ mod tests {
             wait(registry.authenticate_api(b"wrong", None, Timestamp::now())).unwrap_err();
             let page = PageQuery { page: Some(page), page_size: Some(1), ..PageQuery::default() };
             let failed = EventQuery { action: Some("login_failed".to_owned()), ..EventQuery::default() };
-            wait(list(call(&registry, page), failed)).unwrap().pagination.count
+            wait(list(call(&registry, page), failed)).unwrap().page.pagination.count
         };
         assert_eq!(look(1), 1, "what was before it is seen");
         let revision = store.meta().revision;

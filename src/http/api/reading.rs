@@ -290,7 +290,7 @@ mod tests {
         wait(registry.revoke_token(actor(), "portal-api".to_owned(), crate::registry::Replaced::End))
             .unwrap();
         let gone = call().reading().verify().unwrap_err().status();
-        let events = wait(event::list(call(), Default::default())).unwrap_err().status();
+        let events = wait(event::list(call(), Default::default())).err().unwrap().status();
         assert_eq!((gone.as_u16(), events), (401, gone));
     }
 }
