@@ -682,8 +682,8 @@ async fn clerk(door: &PublicDoor) -> String {
         let (kind, name) = (AccountKind::ServiceAccount, "clerk".to_owned());
         let number = create_account(transaction, name, kind, AccountChanges::default())?;
         let mut account = transaction.account(number)?.unwrap();
-        use Permission::{AddGroup, AddUser, ChangeGroup, ViewGroup, ViewUser};
-        let permissions = [AddUser, ViewUser, AddGroup, ChangeGroup, ViewGroup];
+        use Permission::{AddGroup, AddUser, ChangeGroup, ChangeUser, ViewGroup, ViewUser};
+        let permissions = [AddUser, ChangeUser, ViewUser, AddGroup, ChangeGroup, ViewGroup];
         account.grants = permissions.into_iter().map(|permission| Grant { permission, on: None }).collect();
         transaction.put(Record::Account(account))
     });
