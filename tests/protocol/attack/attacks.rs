@@ -208,6 +208,21 @@ pub const ALL: &[Attack] = &[
         ..AFTER_BIND
     },
     Attack {
+        name: "list views by the members of a large group",
+        whom: Whom::Reader,
+        rate: 100,
+        way: Way::Ask {
+            before: 0,
+            differs: false,
+            ask: |_, _| {
+                let controls = [sort_control(&["memberUid"]), view_control(b"person-1")];
+                let search = search(2, &group(), 0, &element(0x87, b"objectClass"));
+                vec![(with_controls(&search, &controls), &[0])]
+            },
+        },
+        ..AFTER_BIND
+    },
+    Attack {
         name: "value of a list view, 3 MB",
         way: Way::Ask {
             before: 0,
