@@ -717,7 +717,10 @@ impl<'a> Reference<'a> {
                     return true;
                 }
                 let next = self.entries.iter().find(|other| Some(&other.normal) == name(value).as_ref());
-                if let Some(next) = next.filter(|next| reached.iter().all(|other| other.id != next.id)) {
+                // A way may come back to the entry of which it began with one value only, and go on by its others.
+                if let Some(next) =
+                    next.filter(|next| reached.iter().all(|other| !std::ptr::eq(*other, *next)))
+                {
                     reached.push(next);
                 }
             }
