@@ -18,7 +18,7 @@ use super::seeding;
 use crate::config::{self, Config, ListenAddress, Settings};
 use crate::registry::SeedOptions;
 use crate::server::{
-    Log, Opening, Server, Signals, check_backup_directory, check_data_directory, check_threads,
+    Log, Opening, Server, Signals, check_backups_are_apart, check_data_directory, check_threads,
     default_workers, have_memory_go_back,
 };
 use crate::store::has_store;
@@ -137,8 +137,8 @@ impl ServeArguments {
     fn read(&self) -> Result<(Settings, Option<Config>), Failure> {
         if let Ok(mut settings) = config::load_settings(&self.config, &environment) {
             self.override_settings(&mut settings);
-            let are_right =
-                check_data_directory(&settings.data_dir).is_ok() && check_backup_directory(&settings).is_ok();
+            let are_right = check_data_directory(&settings.data_dir).is_ok()
+                && check_backups_are_apart(&settings).is_ok();
             if are_right && has_store(&settings.data_dir) {
                 return Ok((settings, None));
             }

@@ -31,7 +31,9 @@ use open::open_in_turn;
 pub use open::{Opening, Patience, check_token_key, open_forgotten, open_reading, open_registry, spools};
 pub use process::{check_threads, default_workers, have_memory_go_back};
 use running::close;
-pub use running::{SOCKET_NAME, StartError, check_backup_directory, check_data_directory};
+pub use running::{
+    SOCKET_NAME, StartError, check_backup_directory, check_backups_are_apart, check_data_directory,
+};
 pub use signals::Signals;
 
 use self::process::{fit_to_open_files, raise_open_files};
@@ -68,7 +70,7 @@ impl Server {
         }
         // Before anything is made, certificates too.
         check_data_directory(&settings.data_dir)?;
-        check_backup_directory(&settings)?;
+        check_backups_are_apart(&settings)?;
         check_owner(&settings.data_dir)?;
         // One that is there may be held by a server that goes down, on the same addresses.
         let bound = match has_store(&settings.data_dir) {

@@ -152,6 +152,24 @@ pub fn check_data_directory(path: &Path) -> Result<(), DataDirectoryError> {
 /// # Errors
 /// [`BackupDirectoryError`]
 pub fn check_backup_directory(settings: &Settings) -> Result<(), BackupDirectoryError> {
+    check_backups_are_apart(settings)?;
+    if settings.backup.every.is_none() {
+        return Ok(());
+    }
+    let path = settings.backup.directory.clone();
+    match obstacle(&path) {
+        Ok(None) => Ok(()),
+        Ok(Some(obstacle)) => Err(BackupDirectoryError::NoDirectory { path, obstacle }),
+        Err(source) => Err(BackupDirectoryError::Io { path, source }),
+    }
+}
+
+/// Asks that the store leaves the server's own backups alone. More is not asked by a start: that there can be no backups, on
+/// a disk that is away, is told and takes nobody's directory away.
+///
+/// # Errors
+/// [`BackupDirectoryError::OfStore`]
+pub fn check_backups_are_apart(settings: &Settings) -> Result<(), BackupDirectoryError> {
     let path = settings.backup.directory.clone();
     if settings.backup.every.is_none() {
         return Ok(());
@@ -162,11 +180,7 @@ pub fn check_backup_directory(settings: &Settings) -> Result<(), BackupDirectory
         let name = name.to_owned();
         return Err(BackupDirectoryError::OfStore { path, name });
     }
-    match obstacle(&path) {
-        Ok(None) => Ok(()),
-        Ok(Some(obstacle)) => Err(BackupDirectoryError::NoDirectory { path, obstacle }),
-        Err(source) => Err(BackupDirectoryError::Io { path, source }),
-    }
+    Ok(())
 }
 
 /// A path without links, as far as it is there.

@@ -41,6 +41,17 @@ pub enum StoreError {
         /// The user of this process.
         user: u32,
     },
+    /// A restore was decided on, and has not come to its end.
+    #[error(
+        "a restore of the store in {} was decided on and has not come to its end: start the server, which goes on with it; \
+         what is in the directory `successor` there is the store that was restored, and what was there before is in \
+         `set-aside`",
+        path.display()
+    )]
+    Unfinished {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// It was opened to be read only.
     #[error("{} is only read: nothing of it is changed", path.display())]
     OnlyRead {
@@ -247,6 +258,7 @@ impl StoreError {
             | Self::Damaged { .. }
             | Self::JournalDamaged { .. }
             | Self::Behind { .. }
+            | Self::Unfinished { .. }
             | Self::Backup { .. } => true,
             Self::Foreign { .. }
             | Self::OnlyRead { .. }

@@ -208,5 +208,5 @@ const REPLACED: &str = "replaced";
 /// Whether a name in a data directory is the store's, which makes, renames and deletes what has it.
 pub fn is_of_store(name: &str) -> bool {
     let beside = |rest: &str| rest.is_empty() || rest.starts_with('.');
-    PARTS.iter().any(|part| name.strip_prefix(part).is_some_and(beside))
+    PARTS.iter().chain([&successor::DECIDED]).any(|part| name.strip_prefix(part).is_some_and(beside))
 }

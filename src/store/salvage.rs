@@ -31,7 +31,7 @@ use super::disk::Remains;
 use super::error::{Damage, StoreError};
 use super::lock::Lock;
 use super::record::{self, Item};
-use super::{Meta, ledger, unreadable};
+use super::{Meta, ledger, successor, unreadable};
 use crate::model::{Record, Timestamp};
 
 /// Reads the files in a data directory without changing them, and writes what is sound as an archive. The copy of the
@@ -50,6 +50,10 @@ pub fn salvage(
         Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => None,
         lock => Some(lock?),
     };
+    if successor::is_decided(directory) {
+        // What was there and what comes are in other places, each perhaps in part.
+        return Err(StoreError::Unfinished { path: directory.to_owned() });
+    }
     let mut salvaged = Salvaged::default();
     let journal = read_journal(directory, &mut salvaged)?;
     let checkpoint = open_checkpoint(directory, &mut salvaged);

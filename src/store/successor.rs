@@ -98,9 +98,14 @@ impl Drop for Draft {
     }
 }
 
-/// Whether a successor is decided on that is not in its place.
+/// Whether a successor is decided on that is not in its place. Where the disk does not tell, there may be one.
 pub(super) fn is_decided(directory: &Path) -> bool {
-    directory.join(DECIDED).is_dir()
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    match fs::symlink_metadata(directory.join(DECIDED)) {
+        Ok(_) => true,
+        // The last two are about the data directory, of which nothing else can be read either.
+        Err(error) => !matches!(error.kind(), NotFound | NotADirectory | PermissionDenied),
+    }
 }
 
 /// Puts a successor into its place that was decided on when the process ended.
@@ -121,16 +126,18 @@ pub(super) fn go_on(directory: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes what was never decided on.
+/// Removes what was never decided on; what a version before left there is set aside.
 ///
 /// # Errors
 /// It cannot be removed.
 pub(super) fn remove_draft(directory: &Path) -> Result<(), StoreError> {
-    for name in [DRAFT, DRAFT_BEFORE] {
-        let path = directory.join(name);
-        if path.exists() {
-            fs::remove_dir_all(&path).map_err(|error| StoreError::from_io(&path, "remove", error))?;
-        }
+    let (path, before) = (directory.join(DRAFT), directory.join(DRAFT_BEFORE));
+    if path.exists() {
+        fs::remove_dir_all(&path).map_err(|error| StoreError::from_io(&path, "remove", error))?;
+    }
+    // It may be all that there is of a store which that version would have finished.
+    if before.exists() {
+        aside::put(directory, &before)?;
     }
     Ok(())
 }
@@ -158,8 +165,9 @@ fn finish(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
         move_if_there(&decided.join(&name), &directory.join(&name), "put into its place")?;
         sync_directory(directory)?;
     }
-    // What stays is nothing that is put anywhere, and goes next time.
-    let _ = fs::remove_dir_all(&decided);
+    // Nothing is removed but what says where all went: what has stayed there against all that was answered is not lost.
+    let _ = fs::remove_file(decided.join(ASIDE));
+    let _ = fs::remove_dir(&decided);
     Ok(set_aside)
 }
 
@@ -202,8 +210,9 @@ fn names_in(path: &Path) -> Result<Vec<OsString>, StoreError> {
 }
 
 fn move_if_there(from: &Path, to: &Path, doing: &'static str) -> Result<(), StoreError> {
+    let is_gone = || fs::symlink_metadata(from).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     match fs::rename(from, to) {
-        Err(error) if fs::symlink_metadata(from).is_ok() => Err(StoreError::from_io(from, doing, error)),
+        Err(error) if !is_gone() => Err(StoreError::from_io(from, doing, error)),
         _ => Ok(()),
     }
 }
@@ -214,5 +223,6 @@ pub(super) const PARTS: [&str; 4] =
 const DRAFT: &str = "successor.new";
 /// What versions before called it, which made it the store once the journal was gone.
 const DRAFT_BEFORE: &str = "journal.new";
-const DECIDED: &str = "successor";
+/// Also what the name of the draft begins with.
+pub(super) const DECIDED: &str = "successor";
 const ASIDE: &str = "aside";

@@ -395,12 +395,18 @@ fn what_can_be_no_directory_for_backups_has_its_line() {
             ("data/store.new/backups", "`store.new` is a name of the store"),
             ("way/store.old", "`store.old` is a name of the store"),
             ("data/journal", "`journal` is a name of the store"),
+            ("data/successor", "`successor` is a name of the store"),
+            ("data/successor.new", "`successor.new` is a name of the store"),
         ] {
             let line = write(directory);
             let done = place.run(&["check", "--json"]).exits(3);
             assert_eq!(lines_told(&done), [line], "{directory}: {}", done.stdout);
             assert_eq!(done.json()["problems"][0]["key"], "server.backup.directory");
             for command in ["check", "serve", "apply"] {
+                // Whoever has a store serves it, with backups or without.
+                if command == "serve" && is_made && directory.starts_with("file") {
+                    continue;
+                }
                 place.run(&[command]).exits(3).says(&["server.backup.directory", words]);
             }
         }

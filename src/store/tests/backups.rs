@@ -201,6 +201,9 @@ fn a_restore_that_is_killed_leaves_one_of_the_two() {
         }
         assert!(has_store(killed.path()));
         assert!(crate::store::read_directory(killed.path()).unwrap().is_none());
+        // Each of the two lies in more than one place.
+        let salvaged = rescue(killed.path(), &place.path().join("salvaged"));
+        assert!(matches!(salvaged, Err(BackupError::Store(StoreError::Unfinished { .. }))), "{moved}");
         is_one_of_two(killed.path(), true, &format!("after {moved} moves"));
         let before = open(&at("set-aside/replaced.1")).unwrap();
         assert!(Content::of(&before).unwrap() == Content::after_batches(6, sound), "{moved}");
