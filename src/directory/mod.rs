@@ -54,7 +54,7 @@ pub use prepared::{FilterBounds, FilterTooLarge, PreparedFilter, Truth};
 pub use reader::{Subject, TreeReader};
 pub use shown::{Finding, Shown};
 pub use snapshot::{RecordSource, Snapshot, SnapshotBuilder};
-pub use sort_keys::{OrderOfEntry, SortFault, SortKey, SortKeys};
+pub use sort_keys::{OrderOfEntry, OrderTurn, SortFault, SortKey, SortKeys};
 pub use subschema::SUBSCHEMA_DN;
 pub use tree::{ContainerEntry, PlaceError, Tree};
 pub use values_filter::{ValueLook, ValueSelector, ValuesFilter};

@@ -31,6 +31,23 @@ pub struct OrderOfEntry {
     least: Option<Vec<u8>>,
 }
 
+/// What there is in one turn to find with what entries are sorted by.
+pub struct OrderTurn<'t, 'a> {
+    /// Who reads the entries.
+    pub reader: &'t TreeReader<'a>,
+    /// Where the work is counted.
+    pub evaluator: &'t mut Evaluator,
+    /// When so much is done in all, others have their turn.
+    pub enough: u64,
+}
+
+impl OrderTurn<'_, '_> {
+    /// Whether enough is done.
+    pub fn is_over(&self) -> bool {
+        self.evaluator.work() >= self.enough
+    }
+}
+
 /// Why results cannot be sorted so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SortFault {
@@ -81,15 +98,14 @@ impl SortKey {
     fn find_least(
         &self,
         found: &mut OrderOfEntry,
-        reader: &TreeReader<'_>,
         (id, entry): (EntryId, &Entry),
-        evaluator: &mut Evaluator,
-        enough: u64,
+        turn: &mut OrderTurn<'_, '_>,
     ) -> bool {
+        let reader = turn.reader;
         let types = reader.subtypes(self.attribute);
         if !std::mem::replace(&mut found.is_begun, true) {
             let cost = |attribute: &AttributeId| reader.cost_of_values(id, entry, *attribute);
-            evaluator.add_work(WORK_OF_A_KEY + types.iter().map(cost).sum::<u64>());
+            turn.evaluator.add_work(WORK_OF_A_KEY + types.iter().map(cost).sum::<u64>());
         }
         let (cursor, least) = (&mut found.cursor, &mut found.least);
         let mut form = Vec::new();
@@ -106,8 +122,8 @@ impl SortKey {
                     Some(_) => {}
                 }
             }
-            evaluator.add_work(work);
-            evaluator.work() < enough
+            turn.evaluator.add_work(work);
+            !turn.is_over()
         })
     }
 
@@ -151,19 +167,16 @@ impl SortKeys {
 
     /// Appends octets that compare among entries as the order says; entries with the same octets are ordered by id. Of each
     /// key that is the least of the entry's values, or, without one, more than any value (RFC 2891 section 2.2). Goes on
-    /// from where `found` is until all of it is appended (`true`) or so much work is done in all; something is done in any
-    /// case.
+    /// from where `found` is until all of it is appended (`true`) or the turn is over; something is done in any case.
     pub fn append(
         &self,
         found: &mut OrderOfEntry,
-        reader: &TreeReader<'_>,
-        (id, entry): (EntryId, &Entry),
+        own: (EntryId, &Entry),
         out: &mut Vec<u8>,
-        evaluator: &mut Evaluator,
-        enough: u64,
+        turn: &mut OrderTurn<'_, '_>,
     ) -> bool {
         while let Some(key) = self.0.get(found.key) {
-            if !key.find_least(found, reader, (id, entry), evaluator, enough) {
+            if !key.find_least(found, own, turn) {
                 return false;
             }
             key.append_form(found.least.as_deref(), out);

@@ -9,8 +9,8 @@ use super::sorted::{Progress, Sorted, Taken, WORK_OF_A_RUN};
 use crate::access::{Denied, Entitlements, Identity, authorise};
 use crate::config::Limit;
 use crate::directory::{
-    Entry, EntryId, Evaluator, LongLook, Looked, PreparedFilter, Shown, Snapshot, Step, Tree, TreeReader,
-    Truth, Visibility, WORK_AT_ONCE, Walk,
+    Entry, EntryId, Evaluator, LongLook, Looked, OrderTurn, PreparedFilter, Shown, Snapshot, Step, Tree,
+    TreeReader, Truth, Visibility, WORK_AT_ONCE, Walk,
 };
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
@@ -406,35 +406,40 @@ impl Search {
         moment: Moment,
     ) -> Batch {
         // What was collected is sorted in the same turn.
-        let work_enough = evaluator.work() + WORK_AT_ONCE - WORK_OF_A_RUN;
+        let enough = evaluator.work() + WORK_AT_ONCE - WORK_OF_A_RUN;
+        let turn = &mut OrderTurn { reader, evaluator, enough };
         let mut allowance = BATCH_ENTRIES;
         while sorted.is_collecting() {
             let found = match sorted.unfinished() {
-                None => self.next(evaluator, reader, &mut allowance),
-                Some(id) => reader.entry(id).map_or(Found::Nothing, |entry| Found::Entry(id, entry)),
+                None => self.next(turn.evaluator, reader, &mut allowance),
+                Some(id) => match reader.entry(id) {
+                    Some(entry) => Found::Entry(id, entry),
+                    None => {
+                        sorted.forget_unfinished();
+                        Found::Nothing
+                    }
+                },
             };
             match found {
-                Found::Nothing => sorted.forget_unfinished(),
+                Found::Nothing => {}
                 Found::Rest => return Batch::More,
-                Found::End(End::Complete) => evaluator.add_work(sorted.all_collected()),
+                Found::End(End::Complete) => turn.evaluator.add_work(sorted.all_collected()),
                 Found::End(end) => return Batch::Done(end),
-                Found::Entry(id, entry) => {
-                    match sorted.collect(reader, (id, &entry), evaluator, work_enough) {
-                        Taken::Whole => {}
-                        Taken::Part => return Batch::More,
-                        Taken::NoMemory => return self.without_memory(sorted),
-                    }
-                }
+                Found::Entry(id, entry) => match sorted.collect((id, &entry), turn) {
+                    Taken::Whole => {}
+                    Taken::Part => return Batch::More,
+                    Taken::NoMemory => return self.without_memory(sorted),
+                },
             }
-            if evaluator.work() >= work_enough {
-                evaluator.add_work(sorted.end_run());
+            if turn.is_over() {
+                turn.evaluator.add_work(sorted.end_run());
                 return Batch::More;
             }
         }
-        if let Progress::More = sorted.merge(reader, moment, evaluator, work_enough) {
+        if let Progress::More = sorted.merge(moment, turn) {
             return Batch::More;
         }
-        if let Progress::More = sorted.end_page(reader, evaluator, work_enough) {
+        if let Progress::More = sorted.end_page(turn) {
             return Batch::More;
         }
         while let Some((id, entry)) = sorted.peek(reader) {
@@ -442,14 +447,14 @@ impl Search {
                 return Batch::Done(end);
             }
             sorted.advance(id);
-            self.send(id, &entry, reader, output, evaluator);
+            self.send(id, &entry, reader, output, turn.evaluator);
             if self.page.as_ref().is_some_and(|page| page.size == self.sent) {
                 sorted.begin_end_of_page();
-                if let Progress::More = sorted.end_page(reader, evaluator, work_enough) {
+                if let Progress::More = sorted.end_page(turn) {
                     return Batch::More;
                 }
             }
-            if output.is_enough() || evaluator.work() >= work_enough || self.large.is_some() {
+            if output.is_enough() || turn.is_over() || self.large.is_some() {
                 return Batch::More;
             }
         }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::directory::{Entry, EntryId, Evaluator, OrderOfEntry, Shown, Snapshot, SortKeys, TreeReader};
+use crate::directory::{Entry, EntryId, OrderOfEntry, OrderTurn, Shown, Snapshot, SortKeys, TreeReader};
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::memory::Holders;
 use crate::ldap::pages::{
@@ -123,15 +123,6 @@ struct Placing {
     octets: Vec<u8>,
 }
 
-/// What is there to find an order with, for one turn.
-struct Finding<'t, 'a> {
-    keys: &'t SortKeys,
-    reader: &'t TreeReader<'a>,
-    evaluator: &'t mut Evaluator,
-    /// When so much is done in all, others have their turn.
-    enough: u64,
-}
-
 /// What of the order is asked for.
 pub(super) struct Part {
     /// Where the page before ended.
@@ -227,17 +218,12 @@ impl Sorted {
         }
     }
 
-    /// Takes an entry, until so much work is done in all.
-    pub(super) fn collect(
-        &mut self,
-        reader: &TreeReader<'_>,
-        (id, entry): (EntryId, &Entry),
-        evaluator: &mut Evaluator,
-        enough: u64,
-    ) -> Taken {
+    /// Takes an entry, until the turn is over.
+    pub(super) fn collect(&mut self, own: (EntryId, &Entry), turn: &mut OrderTurn<'_, '_>) -> Taken {
         let Phase::Collecting(collected) = &mut self.phase else { return Taken::Whole };
-        let (_, found) = collected.unfinished.get_or_insert_with(|| (id, OrderOfEntry::default()));
-        if !self.keys.append(found, reader, (id, entry), &mut collected.octets, evaluator, enough) {
+        let (id, found) = collected.unfinished.get_or_insert_with(|| (own.0, OrderOfEntry::default()));
+        let id = id.raw();
+        if !self.keys.append(found, own, &mut collected.octets, turn) {
             return Taken::Part;
         }
         collected.unfinished = None;
@@ -245,9 +231,9 @@ impl Sorted {
         if !collected.memory.grow((key_end - start + OCTETS_OF_AN_ITEM) as u64) {
             return Taken::NoMemory;
         }
-        collected.items.push(Item { id: id.raw(), key_end });
+        collected.items.push(Item { id, key_end });
         if collected.items.len() - collected.run_start >= RUN_ITEMS {
-            evaluator.add_work(collected.end_run());
+            turn.evaluator.add_work(collected.end_run());
         }
         Taken::Whole
     }
@@ -272,25 +258,19 @@ impl Sorted {
     }
 
     /// Merges runs for a while; when one is left, finds where to begin.
-    pub(super) fn merge(
-        &mut self,
-        reader: &TreeReader<'_>,
-        moment: Moment,
-        evaluator: &mut Evaluator,
-        enough: u64,
-    ) -> Progress {
+    pub(super) fn merge(&mut self, moment: Moment, turn: &mut OrderTurn<'_, '_>) -> Progress {
         if let Phase::Merging(collected) = &mut self.phase {
             if let Progress::More = collected.merge_some() {
-                evaluator.add_work(WORK_OF_A_MERGE);
+                turn.evaluator.add_work(WORK_OF_A_MERGE);
                 return Progress::More;
             }
             let Phase::Merging(collected) = std::mem::replace(&mut self.phase, Phase::GivenUp) else {
                 return Progress::Done;
             };
-            evaluator.add_work(collected.items.len() as u64 / ITEMS_OF_ONE_WORK);
+            turn.evaluator.add_work(collected.items.len() as u64 / ITEMS_OF_ONE_WORK);
             let order = collected.into_order();
             // Whose rights have become fewer meanwhile has found too little for who has them again.
-            if self.is_shared && visibility_digest(reader.visibility()) == self.key.visibility {
+            if self.is_shared && visibility_digest(turn.reader.visibility()) == self.key.visibility {
                 self.pages.keep_order(self.key, &order, self.holders, moment.instant);
             }
             self.phase = Phase::Sending(Sending::unplaced(order));
@@ -298,8 +278,7 @@ impl Sorted {
         if let Phase::Sending(sending) = &mut self.phase
             && sending.is_unplaced()
         {
-            let finding = Finding { keys: &self.keys, reader, evaluator, enough };
-            return sending.place(self.before.as_ref(), self.list_view.as_ref(), finding);
+            return sending.place(&self.keys, self.before.as_ref(), self.list_view.as_ref(), turn);
         }
         Progress::Done
     }
@@ -332,20 +311,13 @@ impl Sorted {
     }
 
     /// Takes down what the last entry of a page is sorted by, if it was sent.
-    pub(super) fn end_page(
-        &mut self,
-        reader: &TreeReader<'_>,
-        evaluator: &mut Evaluator,
-        enough: u64,
-    ) -> Progress {
+    pub(super) fn end_page(&mut self, turn: &mut OrderTurn<'_, '_>) -> Progress {
         let Some(found) = &mut self.ending else { return Progress::Done };
         if let Phase::Sending(sending) = &self.phase
-            && let Some(entry) = reader.entry(sending.last)
+            && let Some(entry) = turn.reader.entry(sending.last)
+            && !self.keys.append(found, (sending.last, &entry), &mut self.last_order, turn)
         {
-            let own = (sending.last, &*entry);
-            if !self.keys.append(found, reader, own, &mut self.last_order, evaluator, enough) {
-                return Progress::More;
-            }
+            return Progress::More;
         }
         self.ending = None;
         shorten(&mut self.last_order);
@@ -475,21 +447,23 @@ impl Sending {
     /// Finds where to begin and to end.
     fn place(
         &mut self,
+        keys: &SortKeys,
         before: Option<&Place>,
         list_view: Option<&ListView>,
-        finding: Finding<'_, '_>,
+        turn: &mut OrderTurn<'_, '_>,
     ) -> Progress {
         let count = self.order.ids.len();
         match (list_view, before) {
             (None, None) => (self.next, self.end) = (0, count),
-            (None, Some(before)) => match self.placing.behind(&self.order.ids, before, finding) {
+            (None, Some(before)) => match self.placing.behind(&self.order.ids, before, keys, turn) {
                 Some(next) => (self.next, self.end) = (next, count),
                 None => return Progress::More,
             },
             (Some(list_view), _) => {
                 let target = match &list_view.target {
                     ListViewTarget::AtLeast(octets) => {
-                        match self.placing.at_least(&self.order.ids, octets, finding) {
+                        let is_before = |_, order: Vec<u8>| order.as_slice() < octets.as_slice();
+                        match self.placing.partition_point(&self.order.ids, keys, turn, is_before) {
                             Some(before) => before + 1,
                             None => return Progress::More,
                         }
@@ -525,19 +499,20 @@ fn place_of(offset: u32, content_count: u32, count: usize) -> usize {
 
 /// `None`: others have their turn first.
 impl Placing {
-    /// How many entries come before these octets of the order.
-    fn at_least(&mut self, ids: &[u32], octets: &[u8], mut finding: Finding<'_, '_>) -> Option<usize> {
-        self.partition_point(ids, &mut finding, |_, order| order.as_slice() < octets)
-    }
-
     /// The place behind the last entry of the page before, as it was sorted then: it may be sorted by something else now,
     /// or not be among the results any more.
-    fn behind(&mut self, ids: &[u32], before: &Place, mut finding: Finding<'_, '_>) -> Option<usize> {
+    fn behind(
+        &mut self,
+        ids: &[u32],
+        before: &Place,
+        keys: &SortKeys,
+        turn: &mut OrderTurn<'_, '_>,
+    ) -> Option<usize> {
         let last = before.last.raw();
         if self.between.is_none() {
-            finding.evaluator.add_work(ids.len() as u64 / ITEMS_OF_ONE_WORK);
+            turn.evaluator.add_work(ids.len() as u64 / ITEMS_OF_ONE_WORK);
             if let Some(place) = ids.iter().position(|id| *id == last) {
-                let mut order = self.order_of(last, &mut finding)?;
+                let mut order = self.order_of(last, keys, turn)?;
                 shorten(&mut order);
                 if order == before.order {
                     return Some(place + 1);
@@ -547,7 +522,7 @@ impl Placing {
         // Those that are alike stand in the order of their ids, if that was all of what they are sorted by; else some of
         // them may come twice, but none is left out.
         let is_whole = before.order.len() <= ORDER_OCTETS_MAX;
-        self.partition_point(ids, &mut finding, |id, mut order| {
+        self.partition_point(ids, keys, turn, |id, mut order| {
             shorten(&mut order);
             match beginning(&order).cmp(beginning(&before.order)) {
                 Ordering::Less => true,
@@ -561,7 +536,8 @@ impl Placing {
     fn partition_point(
         &mut self,
         ids: &[u32],
-        finding: &mut Finding<'_, '_>,
+        keys: &SortKeys,
+        turn: &mut OrderTurn<'_, '_>,
         is_before: impl Fn(u32, Vec<u8>) -> bool,
     ) -> Option<usize> {
         let (mut low, mut high) = *self.between.get_or_insert((0, ids.len()));
@@ -569,7 +545,7 @@ impl Placing {
             let middle = low + (high - low) / 2;
             // It is within the order.
             let id = *ids.get(middle)?;
-            if is_before(id, self.order_of(id, finding)?) {
+            if is_before(id, self.order_of(id, keys, turn)?) {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -580,13 +556,12 @@ impl Placing {
     }
 
     /// What an entry is sorted by now; nothing when it is not there any more.
-    fn order_of(&mut self, id: u32, finding: &mut Finding<'_, '_>) -> Option<Vec<u8>> {
-        let Finding { keys, reader, evaluator, enough } = finding;
-        if let Some(entry) = reader.entry(EntryId::from_raw(id)) {
-            let own = (EntryId::from_raw(id), &*entry);
-            if !keys.append(&mut self.found, reader, own, &mut self.octets, evaluator, *enough) {
-                return None;
-            }
+    fn order_of(&mut self, id: u32, keys: &SortKeys, turn: &mut OrderTurn<'_, '_>) -> Option<Vec<u8>> {
+        let id = EntryId::from_raw(id);
+        if let Some(entry) = turn.reader.entry(id)
+            && !keys.append(&mut self.found, (id, &entry), &mut self.octets, turn)
+        {
+            return None;
         }
         self.found = OrderOfEntry::default();
         Some(std::mem::take(&mut self.octets))
