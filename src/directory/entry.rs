@@ -503,17 +503,10 @@ impl<'a> Values<'a> {
 
     /// The next one that is shown.
     fn next_shown(&mut self) -> Option<&'a [u8]> {
-        let value = self.pass()?;
-        match self.lacking {
-            Some(lacking) if lacking.hides(self.number - 1) => self.next_shown_of(lacking),
-            _ => Some(value),
-        }
-    }
-
-    fn next_shown_of(&mut self, lacking: &Lacking) -> Option<&'a [u8]> {
         loop {
+            let number = self.number;
             let value = self.pass()?;
-            if !lacking.hides(self.number - 1) {
+            if !self.lacking.is_some_and(|lacking| lacking.hides(number)) {
                 return Some(value);
             }
         }

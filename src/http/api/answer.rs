@@ -203,7 +203,7 @@ impl Text {
         Ok(())
     }
 
-    /// The answer, of which each piece is given back when it was sent.
+    /// The answer, which is handed over in pieces and counts as a whole until the last of them was sent.
     ///
     /// # Errors
     /// An error of bindery's own.

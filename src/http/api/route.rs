@@ -123,11 +123,17 @@ pub(super) trait Answer: Send + 'static {
     fn respond(self, status: StatusCode, room: &Arc<Room>) -> Result<Response, CallRefusal>;
 }
 
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
+    }
+}
+
 impl Answer for NoContent {
     const SCHEMA: Option<SchemaOf> = None;
 
     fn respond(self, _: StatusCode, _: &Arc<Room>) -> Result<Response, CallRefusal> {
-        Ok(StatusCode::NO_CONTENT.into_response())
+        Ok(self.into_response())
     }
 }
 
@@ -312,8 +318,8 @@ where
         Box::pin(async move {
             let (how, page) = incoming.query::<Q>()?;
             let Incoming { api, caller, parameters, .. } = incoming;
-            let NoContent = handler(Call::new(&api, caller, page, parameters), how).await?;
-            Ok(StatusCode::NO_CONTENT.into_response())
+            let gone = handler(Call::new(&api, caller, page, parameters), how).await?;
+            Ok(gone.into_response())
         })
     };
     Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out)).asks::<Q>(false)
@@ -329,8 +335,7 @@ where
             let (NoParameters {}, page) = incoming.query()?;
             let Incoming { api, caller, parameters, rehearsal, .. } = incoming;
             let call = Call::new(&api, caller, page, parameters).rehearsed(rehearsal);
-            let NoContent = handler(call).await?;
-            Ok(StatusCode::NO_CONTENT.into_response())
+            Ok(handler(call).await?.into_response())
         })
     };
     Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out))
