@@ -30,6 +30,7 @@ mod net;
 mod store;
 // 0: what exists, what time it is
 mod clock;
+mod file_identity;
 mod model;
 mod quoted;
 mod schema;

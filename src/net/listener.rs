@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream};
 
 use super::peer::{LocalAddress, Peer, PeerAddress};
+use crate::file_identity::FileIdentity;
 use crate::seldom::{self, Seldom};
 
 /// One address that accepts connections. Dropped, it listens no more and removes its socket file.
@@ -253,20 +254,11 @@ impl AsyncWrite for Stream {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, file: FileIdentity },
-}
-
-/// Tells our socket file from one that another server has put in its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileIdentity {
-    device: u64,
-    inode: u64,
-}
-
-impl FileIdentity {
-    fn of(metadata: &fs::Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
-    }
+    Unix {
+        listener: UnixListener,
+        /// Tells our socket file from one that another server has put in its place.
+        file: FileIdentity,
+    },
 }
 
 fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::error::{Holder, StoreError};
 use super::{ledger, unreadable};
+use crate::file_identity::FileIdentity;
 
 /// Holds the store in a directory until it is dropped. The system frees it when the process ends.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ impl Drop for Lock {
     /// Closing alone would leave it to a child process that was forked meanwhile, until that executes something.
     fn drop(&mut self) {
         // First: whoever takes it next is another one.
-        if let Some(place) = place_of(&self.file) {
-            own().remove(&place);
+        if let Some(identity) = identity_of(&self.file) {
+            own().remove(&identity);
         }
         let _ = flock(&self.file, FlockOperation::Unlock);
     }
@@ -53,7 +54,7 @@ impl Lock {
             }
             Err(error) => return Err(StoreError::from_io(&path, "lock", error.into())),
         }
-        own().extend(place_of(&file));
+        own().extend(identity_of(&file));
         // Only the name of the holder in a message depends on it: a full disk is no reason to stop.
         let _ = note_holder(&mut file);
         Ok(Self { file })
@@ -103,7 +104,7 @@ fn note_holder(file: &mut File) -> std::io::Result<()> {
 }
 
 fn holder(file: &mut File) -> Holder {
-    if place_of(file).is_some_and(|place| own().contains(&place)) {
+    if identity_of(file).is_some_and(|identity| own().contains(&identity)) {
         return Holder::Own;
     }
     let mut text = String::new();
@@ -112,13 +113,13 @@ fn holder(file: &mut File) -> Holder {
 }
 
 /// What a file is known by in this process.
-fn place_of(file: &File) -> Option<(u64, u64)> {
-    file.metadata().ok().map(|found| (found.dev(), found.ino()))
+fn identity_of(file: &File) -> Option<FileIdentity> {
+    file.metadata().ok().map(|found| FileIdentity::of(&found))
 }
 
 /// The lock files that this process holds: the number of a process says nothing of it, as each container counts them anew.
-fn own() -> MutexGuard<'static, BTreeSet<(u64, u64)>> {
-    static OWN: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+fn own() -> MutexGuard<'static, BTreeSet<FileIdentity>> {
+    static OWN: Mutex<BTreeSet<FileIdentity>> = Mutex::new(BTreeSet::new());
     OWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, renameat_with};
@@ -11,6 +11,7 @@ use rustix::io::{Errno, retry_on_intr};
 use uuid::Uuid;
 
 use super::archive::READ_OCTETS;
+use crate::file_identity::FileIdentity;
 
 /// Why a file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -286,7 +287,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(there) => {
             let file = file.metadata()?;
-            Ok(there.is_file() && (there.dev(), there.ino()) == (file.dev(), file.ino()))
+            Ok(there.is_file() && FileIdentity::of(&there) == FileIdentity::of(&file))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
