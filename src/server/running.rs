@@ -153,14 +153,11 @@ pub fn check_data_directory(path: &Path) -> Result<(), DataDirectoryError> {
 /// [`BackupDirectoryError`]
 pub fn check_backup_directory(settings: &Settings) -> Result<(), BackupDirectoryError> {
     check_backups_are_apart(settings)?;
-    if settings.backup.every.is_none() {
-        return Ok(());
-    }
-    let path = settings.backup.directory.clone();
-    match obstacle(&path) {
+    let Some(path) = backup_directory(settings) else { return Ok(()) };
+    match obstacle(path) {
         Ok(None) => Ok(()),
-        Ok(Some(obstacle)) => Err(BackupDirectoryError::NoDirectory { path, obstacle }),
-        Err(source) => Err(BackupDirectoryError::Io { path, source }),
+        Ok(Some(obstacle)) => Err(BackupDirectoryError::NoDirectory { path: path.to_owned(), obstacle }),
+        Err(source) => Err(BackupDirectoryError::Io { path: path.to_owned(), source }),
     }
 }
 
@@ -170,17 +167,19 @@ pub fn check_backup_directory(settings: &Settings) -> Result<(), BackupDirectory
 /// # Errors
 /// [`BackupDirectoryError::OfStore`]
 pub fn check_backups_are_apart(settings: &Settings) -> Result<(), BackupDirectoryError> {
-    let path = settings.backup.directory.clone();
-    if settings.backup.every.is_none() {
-        return Ok(());
-    }
-    if let Ok(below) = resolved(&path).strip_prefix(resolved(&settings.data_dir))
+    let Some(path) = backup_directory(settings) else { return Ok(()) };
+    if let Ok(below) = resolved(path).strip_prefix(resolved(&settings.data_dir))
         && let Some(name) = below.iter().next().and_then(OsStr::to_str).filter(|name| is_of_store(name))
     {
-        let name = name.to_owned();
-        return Err(BackupDirectoryError::OfStore { path, name });
+        return Err(BackupDirectoryError::OfStore { path: path.to_owned(), name: name.to_owned() });
     }
     Ok(())
+}
+
+/// Where the server's own backups are to be; `None`: it makes none.
+fn backup_directory(settings: &Settings) -> Option<&Path> {
+    let backup = &settings.backup;
+    backup.every.is_some().then_some(&*backup.directory)
 }
 
 /// A path without links, as far as it is there.
