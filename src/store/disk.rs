@@ -27,6 +27,7 @@ use std::thread::JoinHandle;
 use self::database::Database;
 pub(super) use self::database::{DATABASE, DATABASE_OLD, database_in, remove_database};
 use self::opening::Begun;
+pub(super) use self::opening::is_beside_database;
 pub(super) use self::remains::Remains;
 use super::acknowledged::Acknowledged;
 use super::commit::{self, Prepared};

@@ -8,7 +8,7 @@ use super::archive::{ArchiveError, ArchiveReader};
 use super::backup::BackupError;
 use super::contents::Contents;
 use super::directories::{make_directory, sync_directory, write_file};
-use super::disk::remove_database;
+use super::disk::{is_beside_database, remove_database};
 use super::error::{Damage, StoreError};
 use super::ledger::{self, Ledger};
 use super::lock::Lock;
@@ -207,6 +207,5 @@ const REPLACED: &str = "replaced";
 
 /// Whether a name in a data directory is the store's, which makes, renames and deletes what has it.
 pub fn is_of_store(name: &str) -> bool {
-    let beside = |rest: &str| rest.is_empty() || rest.starts_with('.');
-    PARTS.iter().chain([&successor::DECIDED]).any(|part| name.strip_prefix(part).is_some_and(beside))
+    PARTS.contains(&name) || successor::NAMES.contains(&name) || is_beside_database(name)
 }

@@ -223,6 +223,7 @@ pub(super) const PARTS: [&str; 4] =
 const DRAFT: &str = "successor.new";
 /// What versions before called it, which made it the store once the journal was gone.
 const DRAFT_BEFORE: &str = "journal.new";
-/// Also what the name of the draft begins with.
-pub(super) const DECIDED: &str = "successor";
+const DECIDED: &str = "successor";
+/// All of them.
+pub(super) const NAMES: [&str; 3] = [DECIDED, DRAFT, DRAFT_BEFORE];
 const ASIDE: &str = "aside";

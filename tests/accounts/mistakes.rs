@@ -378,6 +378,7 @@ fn what_can_be_no_data_directory_has_its_line() {
 /// Backups that would fail, or go with what the store deletes, are told before any is made.
 #[test]
 fn what_can_be_no_directory_for_backups_has_its_line() {
+    const COPY: &str = "data/store.copy-0b0c4fb2-7d1c-4f0e-9a58-0e5a3a1f9b11";
     let place = Place::new(SEED);
     place.write("file", "");
     std::fs::create_dir(place.path("data")).unwrap();
@@ -397,6 +398,8 @@ fn what_can_be_no_directory_for_backups_has_its_line() {
             ("data/journal", "`journal` is a name of the store"),
             ("data/successor", "`successor` is a name of the store"),
             ("data/successor.new", "`successor.new` is a name of the store"),
+            ("data/journal.new", "`journal.new` is a name of the store"),
+            (COPY, "is a name of the store"),
         ] {
             let line = write(directory);
             let done = place.run(&["check", "--json"]).exits(3);
@@ -410,7 +413,14 @@ fn what_can_be_no_directory_for_backups_has_its_line() {
                 place.run(&[command]).exits(3).says(&["server.backup.directory", words]);
             }
         }
-        for directory in ["data/stores", "data/kept/store", "elsewhere/journal"] {
+        let others = [
+            "data/stores",
+            "data/store.backups",
+            "data/journal.old",
+            "data/store.copy-mine",
+            "data/successor.1",
+        ];
+        for directory in others.iter().chain(&["data/kept/store", "elsewhere/journal"]) {
             write(directory);
             place.run(&["check"]).exits(0);
         }

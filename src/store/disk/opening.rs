@@ -753,6 +753,11 @@ fn lock(copy: &File) -> Result<(), Errno> {
     rustix::fs::flock(copy, rustix::fs::FlockOperation::NonBlockingLockExclusive)
 }
 
+/// Whether a name in a data directory is that of a database which is made, or of a copy of one.
+pub(in crate::store) fn is_beside_database(name: &str) -> bool {
+    name == NEW || is_copy(OsStr::new(name))
+}
+
 /// Whether this is the name of a [`Copy`].
 fn is_copy(name: &OsStr) -> bool {
     let of = name.to_str().and_then(|name| name.strip_prefix(COPY_PREFIX));
