@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -47,11 +48,9 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(|error| StoreError::from_io(&path, "open the lock file", error))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(StoreError::Held { path: directory.to_owned(), holder: holder(&mut file) });
-            }
+        match lock(&mut file, FlockOperation::NonBlockingLockExclusive, pause) {
+            Ok(None) => {}
+            Ok(Some(holder)) => return Err(StoreError::Held { path: directory.to_owned(), holder }),
             Err(error) => return Err(StoreError::from_io(&path, "lock", error.into())),
         }
         own().extend(identity_of(&file));
@@ -72,11 +71,8 @@ impl Lock {
             Err(error) => return Err(StoreError::from_io(&path, "open the lock file", error)),
         };
         // It is let go at once: whoever wants to work on the store tries more than once.
-        match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(None),
-            Err(Errno::WOULDBLOCK) => {
-                Ok(Some(StoreError::Held { path: directory.to_owned(), holder: holder(&mut file) }))
-            }
+        match lock(&mut file, FlockOperation::NonBlockingLockShared, pause) {
+            Ok(holder) => Ok(holder.map(|holder| StoreError::Held { path: directory.to_owned(), holder })),
             Err(error) => Err(StoreError::from_io(&path, "look at the lock", error.into())),
         }
     }
@@ -97,6 +93,31 @@ pub fn check_owner(directory: &Path) -> Result<(), StoreError> {
     Err(StoreError::Foreign { path: directory.to_owned(), owner: found.uid(), user })
 }
 
+/// Takes the lock, or answers with who holds it. Whoever has noted itself may have gone since, and who came in its place may not
+/// have noted itself yet: told is who stands there twice, while the lock is held; otherwise nobody knows who it is.
+fn lock(file: &mut File, how: FlockOperation, pause: impl Fn()) -> Result<Option<Holder>, Errno> {
+    let mut noted = None;
+    for _ in 0..LOOKS {
+        match flock(&*file, how) {
+            Ok(()) => return Ok(None),
+            Err(Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(error),
+        }
+        let found = holder(file);
+        if noted == Some(found) {
+            return Ok(noted);
+        }
+        noted = Some(found);
+        pause();
+    }
+    Ok(Some(Holder::Unknown))
+}
+
+/// Longer than between taking the lock and noting who has it.
+fn pause() {
+    std::thread::sleep(Duration::from_millis(5));
+}
+
 fn note_holder(file: &mut File) -> std::io::Result<()> {
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
@@ -108,7 +129,7 @@ fn holder(file: &mut File) -> Holder {
         return Holder::Own;
     }
     let mut text = String::new();
-    let read = file.take(PID_OCTETS_MAX).read_to_string(&mut text);
+    let read = file.rewind().and_then(|()| file.take(PID_OCTETS_MAX).read_to_string(&mut text));
     read.ok().and_then(|_| text.trim().parse().ok()).map_or(Holder::Unknown, Holder::Process)
 }
 
@@ -124,13 +145,44 @@ fn own() -> MutexGuard<'static, BTreeSet<FileIdentity>> {
 }
 
 const FILE_NAME: &str = "lock";
+/// In the second one nearly always the first is found again.
+const LOOKS: usize = 4;
 /// No limit of the config: the form of the file gives it.
 const PID_OCTETS_MAX: u64 = 32;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// Between finding the lock held and reading by whom, the holder goes, another one comes, or many do.
+    #[test]
+    fn who_has_gone_meanwhile_is_not_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        let locked = || {
+            let file = File::open(&path).unwrap();
+            flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+            file
+        };
+        let ask = |meanwhile: &dyn Fn(usize)| {
+            std::fs::write(&path, "4000001\n").unwrap();
+            let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            let times = Cell::new(0);
+            let pause = || meanwhile(times.replace(times.get() + 1));
+            lock(&mut file, FlockOperation::NonBlockingLockExclusive, pause).unwrap()
+        };
+        std::fs::write(&path, "").unwrap();
+        let other = Cell::new(Some(locked()));
+        assert_eq!(ask(&|_| drop(other.take())), None, "it is ours");
+        other.set(Some(locked()));
+        let next = |_: usize| std::fs::write(&path, "4000002\n").unwrap();
+        assert_eq!(ask(&next), Some(Holder::Process(4_000_002)));
+        let many = |times: usize| std::fs::write(&path, format!("{}\n", 4_000_002 + times)).unwrap();
+        assert_eq!(ask(&many), Some(Holder::Unknown));
+    }
 
     /// In containers each process is the first one.
     #[test]
