@@ -50,16 +50,20 @@ impl TokenKeys {
     /// A file cannot be used as it is.
     pub fn open(data_dir: &Path, sealing: Option<&Path>) -> Result<Self, TokenKeyError> {
         let sealing = sealing.map(|path| read_sealing(path, data_dir)).transpose()?;
-        let data_dir = Some(data_dir.to_owned());
-        let keys = Self { finding: None, sealing, mark: None, data_dir };
-        match keys.path().map(|path| read_key(&path, open_file(&path))) {
-            Some(Ok(key)) => Ok(keys.found_by(&key)),
-            Some(Err(TokenKeyError::Unreadable { source, .. }))
-                if source.kind() == io::ErrorKind::NotFound =>
-            {
-                Ok(keys)
-            }
-            Some(Err(error)) => Err(error),
+        Self { sealing, data_dir: Some(data_dir.to_owned()), ..Self::default() }.read_again()
+    }
+
+    /// Reads the finding key of the data directory as it is now.
+    ///
+    /// # Errors
+    /// The file cannot be used as it is.
+    pub fn read_again(self) -> Result<Self, TokenKeyError> {
+        let keys = Self { finding: None, mark: None, ..self };
+        let Some(directory) = &keys.data_dir else { return Ok(keys) };
+        let path = directory.join(FINDING_KEY_NAME);
+        match Self::finding_octets(directory)?.map(|octets| parse_key(octets.expose())) {
+            Some(Some(key)) => Ok(keys.found_by(&key)),
+            Some(None) => Err(TokenKeyError::NoKey { path }),
             None => Ok(keys),
         }
     }
@@ -135,12 +139,24 @@ impl TokenKeys {
     /// # Errors
     /// It cannot be read, or is no key.
     pub fn finding_file(data_dir: &Path) -> Result<Option<Secret>, TokenKeyError> {
+        match Self::finding_octets(data_dir)? {
+            Some(octets) if !is_finding_file(&octets) => {
+                Err(TokenKeyError::NoKey { path: data_dir.join(FINDING_KEY_NAME) })
+            }
+            octets => Ok(octets),
+        }
+    }
+
+    /// The same, whatever it holds.
+    fn finding_octets(data_dir: &Path) -> Result<Option<Secret>, TokenKeyError> {
         let path = data_dir.join(FINDING_KEY_NAME);
         match read_key_octets(&path, open_file(&path)) {
-            Ok(octets) if is_finding_file(&octets) => Ok(Some(octets)),
-            Ok(_) => Err(TokenKeyError::NoKey { path }),
+            Ok(octets) => Ok(Some(octets)),
             Err(TokenKeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Ok(None)
+            }
+            Err(TokenKeyError::Unreadable { path, source }) => {
+                Err(TokenKeyError::FindingUnreadable { path, source })
             }
             Err(error) => Err(error),
         }
@@ -239,6 +255,17 @@ pub enum TokenKeyError {
     /// The file cannot be read.
     #[error("the key file {path} cannot be read")]
     Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file of the finding key cannot be read.
+    #[error(
+        "the token key {path} cannot be read, and nothing was changed: put the file back from a backup, or move it away; without \
+         it --new-token-key makes another one, and ends the API tokens whose secrets were chosen"
+    )]
+    FindingUnreadable {
         /// The file.
         path: PathBuf,
         /// Why.

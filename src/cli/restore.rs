@@ -9,7 +9,7 @@ use super::arguments::{PlaceArguments, load_settings};
 use super::backend::{Backend, in_turn};
 use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
-use crate::auth::{FINDING_KEY_NAME, TokenKeys, is_finding_file};
+use crate::auth::{FINDING_KEY_NAME, TokenKeyError, TokenKeys, is_finding_file};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::model::{Timestamp, visible};
@@ -67,6 +67,13 @@ pub(super) async fn run(
     settings.data_dir = data_dir.unwrap_or(settings.data_dir);
     let examined = examine(&file)?;
     let restoration = in_turn(&settings.limits, || Restoration::begin(&settings.data_dir)).await?;
+    // It may be set aside beside the store: what cannot be read is told before all that takes long.
+    let own = match TokenKeys::finding_file(&settings.data_dir) {
+        Err(error @ TokenKeyError::FindingUnreadable { .. }) => {
+            return Err(Failure::of(Exit::Wrong, &error));
+        }
+        own => own,
+    };
 
     let existing = restoration.existing();
     let again = match &existing {
@@ -81,7 +88,7 @@ pub(super) async fn run(
             settings.data_dir.display()
         )));
     }
-    let key = key_of(&examined, &settings, new_token_key, &file)?;
+    let key = key_of(&examined, own, &settings.data_dir, new_token_key, &file)?;
 
     let ended: Vec<&str> =
         if new_token_key { examined.contents.chosen_tokens().collect() } else { Vec::new() };
@@ -129,7 +136,8 @@ impl<'a> Names<'a> {
 /// The content that the file of the key gets; `None`: it stays as it is.
 fn key_of(
     examined: &Examined,
-    settings: &Settings,
+    own: Result<Option<Secret>, TokenKeyError>,
+    data_dir: &Path,
     new_token_key: bool,
     file: &Path,
 ) -> Result<Option<Secret>, Failure> {
@@ -145,8 +153,7 @@ fn key_of(
             )),
         };
     }
-    let own =
-        TokenKeys::finding_file(&settings.data_dir).map_err(|error| Failure::of(Exit::Wrong, &error))?;
+    let own = own.map_err(|error| Failure::of(Exit::Wrong, &error))?;
     let needed: Vec<&str> = examined.contents.chosen_tokens().collect();
     if own.is_some() || needed.is_empty() {
         return Ok(None);
@@ -156,7 +163,7 @@ fn key_of(
         format!(
             "the backup was made without `token.key`, and there is none in {}: put the one of that time there, or give \
              --new-token-key, which revokes the API tokens whose secrets were chosen: {}",
-            settings.data_dir.display(),
+            data_dir.display(),
             list(&needed)
         ),
     ))

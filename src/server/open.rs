@@ -14,7 +14,7 @@ use crate::config::{HashingSettings, Limits, Settings};
 use crate::registry::{
     CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, Spools, TokenCareSettings, remove_spools,
 };
-use crate::store::{DiskStore, Holder, MemoryStore, StoreError, has_store, read_backup, read_directory};
+use crate::store::{DiskStore, Holder, MemoryStore, StoreError, check_owner, read_backup, read_directory};
 
 /// What is said of one opening of a store.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,14 +63,14 @@ pub fn open_registry(
         .threads
         .map_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get), count);
     check_threads(STORE_THREADS + WRITER_THREADS + hashing)?;
-    if !has_store(&settings.data_dir) {
-        // No store is made that cannot be opened.
-        check_token_key(settings)?;
-    }
-    // The store first: it makes the data directory, and sees to it that no other process makes keys there.
+    // Another user may read neither.
+    check_owner(&settings.data_dir)?;
+    // No store is made that cannot be opened, and none is opened, which changes its files, without keys that can be read.
+    let token_keys = TokenKeys::open(&settings.data_dir, settings.token_key_file.as_deref())?;
     let store = DiskStore::open(&settings.data_dir)?;
     remove_spools(&settings.data_dir);
-    let token_keys = TokenKeys::open(&settings.data_dir, settings.token_key_file.as_deref())?;
+    // From here on no other process makes one there, and that of a restore which was decided on is in its place.
+    let token_keys = token_keys.read_again()?;
     let makes_new_token_key = opening.makes_new_token_key;
     let settings = RegistrySettings { token_keys, makes_new_token_key, clock, ..registry_settings(settings) };
     Registry::open(Arc::new(store), settings)

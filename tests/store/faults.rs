@@ -230,6 +230,44 @@ fn a_start_that_is_refused_changes_nothing() {
     assert_eq!(state_of(&data, &[]), before);
 }
 
+/// As a disk that does not give it: told before anything is opened.
+#[test]
+fn a_token_key_that_cannot_be_read_refuses_what_would_open_the_store() {
+    let place = Place::new(SEED);
+    with_tokens(&place);
+    place.run(&["backup", "with.backup", "--with-keys"]).exits(0);
+    let (data, key) = (place.path("data"), place.path("data/token.key"));
+    let right = std::fs::read(&key).unwrap();
+    let write_key = |content: &[u8], mode| {
+        std::fs::write(&key, content).unwrap();
+        std::fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+    };
+    let restore = ["restore", "with.backup", "--replace"];
+    let refuses = |command: &[&str], words: &[&str]| {
+        let before = state_of(&data, &[]);
+        let refused = place.run(command).exits(3).says(&[&["token.key"][..], words].concat());
+        assert!(state_of(&data, &[]) == before, "{command:?}");
+        assert!(!refused.stderr.contains("the store there is at revision"), "{}", refused.stderr);
+    };
+    std::fs::remove_file(&key).unwrap();
+    std::fs::create_dir(&key).unwrap();
+    for command in [&["serve"][..], &["account", "deactivate", "bob"], &restore] {
+        refuses(command, &["cannot be read", "move it away", "--new-token-key"]);
+    }
+    std::fs::remove_dir(&key).unwrap();
+    for (content, mode, words) in [(&right[..4], 0o600, "holds no key"), (&right[..], 0o604, "chmod 600")] {
+        write_key(content, mode);
+        for command in [&["serve"][..], &["account", "deactivate", "bob"]] {
+            refuses(command, &[words]);
+        }
+    }
+    // What is no key is set aside.
+    write_key(b"none", 0o600);
+    place.run(&restore).exits(0);
+    assert!(std::fs::read(&key).unwrap() == right);
+    place.serve(&[]).stop();
+}
+
 /// The database is lost, which alone could tell what stood at the torn end of the journal.
 #[test]
 fn a_start_that_is_refused_for_a_torn_end_changes_nothing() {
