@@ -150,6 +150,18 @@ pub enum StoreError {
         /// What the system says.
         source: io::Error,
     },
+    /// A copy of the database, which is read in its place, cannot be made or used: that says nothing of the store.
+    #[error(
+        "no copy of the database can be made and read in {}, and nothing is known of the database by that: see to the space and \
+         the state of that disk, or have the copy made on another one, beside the output of `bindery salvage --output`",
+        path.display()
+    )]
+    Copy {
+        /// The copy.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A failure leaves open what is on disk, or the database cannot be used.
     #[error(
         "the store in {} takes no more changes ({reason}); check the disk, then restart the server",
@@ -265,6 +277,7 @@ impl StoreError {
             | Self::Full { .. }
             | Self::TooLarge { .. }
             | Self::Io { .. }
+            | Self::Copy { .. }
             | Self::Stopped { .. } => false,
         }
     }
@@ -281,7 +294,23 @@ impl StoreError {
 
     /// Whether the same change may succeed once there is space.
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Full { .. })
+        match self {
+            Self::Full { .. } => true,
+            Self::Copy { source, .. } => is_out_of_space(source.kind()),
+            _ => false,
+        }
+    }
+
+    /// The same of a copy at `path`: what the system refuses there is not the store's.
+    pub(super) fn of_copy(self, path: &Path) -> Self {
+        let source = match self {
+            Self::Io { source, .. } if !is_of_content(source.kind()) => source,
+            Self::Full { free, needed, .. } => {
+                io::Error::new(io::ErrorKind::StorageFull, format!("it is full{}", space(free, needed)))
+            }
+            error => return error,
+        };
+        Self::Copy { path: path.to_owned(), source }
     }
 
     /// An error of the system while `doing` something with `path`; a full disk is told apart.
@@ -293,6 +322,12 @@ impl StoreError {
             Self::Io { path, doing, source }
         }
     }
+}
+
+/// Whether what is read may be the reason, and not what it is read from: octets that lead to nowhere.
+fn is_of_content(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
+    matches!(kind, InvalidData | InvalidInput | NotFound | Other | UnexpectedEof)
 }
 
 /// Whether space, a quota or the size limit of files is the reason.
@@ -338,4 +373,29 @@ pub(super) fn check_ending(directory: &Path, ending: &AtomicBool) -> Result<(), 
         return Err(StoreError::Io { path: directory.to_owned(), doing: "go on with", source });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    /// What a disk refuses is told of the disk; what sled says of octets that it cannot use is told of those.
+    #[test]
+    fn what_a_copy_meets_is_no_damage_of_the_store() {
+        let of = |source| StoreError::from_io("store", "use", source).of_copy(Path::new("copy"));
+        for error in [Errno::IO, Errno::ROFS, Errno::NOSPC, Errno::DQUOT, Errno::ACCESS, Errno::MFILE] {
+            let of_copy = of(error.into());
+            assert!(matches!(of_copy, StoreError::Copy { .. }), "{of_copy:?}");
+            assert!(!of_copy.is_damage() && !of_copy.is_unusable(), "{of_copy:?}");
+            assert_eq!(of_copy.is_full(), matches!(error, Errno::NOSPC | Errno::DQUOT), "{of_copy:?}");
+        }
+        for error in [io::Error::other("corrupt"), Errno::NOENT.into(), Errno::INVAL.into()] {
+            assert!(matches!(of(error), StoreError::Io { .. }));
+        }
+        let path = PathBuf::from("store");
+        let damaged = StoreError::Damaged { path, damage: Damage::Sum }.of_copy(Path::new("copy"));
+        assert!(damaged.is_damage());
+    }
 }

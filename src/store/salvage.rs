@@ -38,7 +38,8 @@ use crate::model::{Record, Timestamp};
 /// database is made in `scratch`, and removed.
 ///
 /// # Errors
-/// A process works on the store, a newer version wrote it, nothing at all was found, or the system refuses something.
+/// A process works on the store, a newer version wrote it, nothing at all was found, or the system refuses something: what it
+/// refuses of the copy is [`StoreError::Copy`], and nothing is done with less.
 pub fn salvage(
     directory: &Path,
     scratch: &Path,
@@ -112,7 +113,8 @@ pub fn salvage(
     }
     salvaged.records = meta.records;
 
-    let failed = |error| StoreError::from_io(Path::new("the output"), "write", error);
+    // Not the disk of the store, if it is full.
+    let failed = |source| StoreError::Io { path: PathBuf::from("the output"), doing: "write", source };
     let made = crate::clock::system_time()
         .max(meta.belief.map_or(Timestamp::from_unix_seconds(0), |belief| belief.time));
     let mut writer = ArchiveWriter::new(out, &meta, made).map_err(failed)?;

@@ -24,6 +24,8 @@ use crate::store::{aside, unreadable};
 pub(super) struct Database {
     /// The data directory, for errors.
     directory: PathBuf,
+    /// Where it is, if it is a copy.
+    copy: Option<PathBuf>,
     /// `None` only while it is being dropped.
     database: Option<::sled::Db>,
     /// Our own handle of the file that sled writes, to sync it.
@@ -79,11 +81,22 @@ impl Database {
         path.parent().map_or(Ok(()), sync_directory)?;
         Ok(Self {
             directory: directory.to_owned(),
+            copy: None,
             database: Some(database),
             file,
             synced_length: AtomicU64::new(length),
             left: Arc::default(),
         })
+    }
+
+    /// Opens a copy, which is at `path`.
+    ///
+    /// # Errors
+    /// [`StoreError::Copy`], or sled cannot make sense of the files.
+    pub(super) fn open_copy(directory: &Path, path: &Path, cache_octets: u64) -> Result<Self, StoreError> {
+        let mut opened = Self::open(directory, path, cache_octets).map_err(|error| error.of_copy(path))?;
+        opened.copy = Some(path.to_owned());
+        Ok(opened)
     }
 
     /// The value of an item.
@@ -148,15 +161,12 @@ impl Database {
         // `visit` is not to be called where panics are caught: its own are not the database's.
         let mut piece = Vec::with_capacity(SCAN_ITEMS);
         loop {
-            let last = settle(
-                &self.directory,
-                catch(|| {
-                    for item in items.by_ref().take(SCAN_ITEMS) {
-                        piece.push(item?);
-                    }
-                    Ok(piece.len() < SCAN_ITEMS)
-                }),
-            )?;
+            let last = self.settle(catch(|| {
+                for item in items.by_ref().take(SCAN_ITEMS) {
+                    piece.push(item?);
+                }
+                Ok(piece.len() < SCAN_ITEMS)
+            }))?;
             for (key, value) in piece.drain(..) {
                 if visit(&key, &value)?.is_break() {
                     return Ok(());
@@ -234,13 +244,17 @@ impl Database {
     }
 
     fn ask<T>(&self, work: impl FnOnce(&::sled::Db) -> ::sled::Result<T>) -> Result<T, StoreError> {
-        settle(
-            &self.directory,
-            catch(|| match &self.database {
-                Some(database) => work(database),
-                None => Err(::sled::Error::ReportableBug("it was closed".to_owned())),
-            }),
-        )
+        self.settle(catch(|| match &self.database {
+            Some(database) => work(database),
+            None => Err(::sled::Error::ReportableBug("it was closed".to_owned())),
+        }))
+    }
+
+    fn settle<T>(&self, answer: Result<::sled::Result<T>, String>) -> Result<T, StoreError> {
+        settle(&self.directory, answer).map_err(|error| match &self.copy {
+            Some(copy) => error.of_copy(copy),
+            None => error,
+        })
     }
 }
 
@@ -273,7 +287,8 @@ pub(super) fn tidy(directory: &Path, path: &Path) -> Result<(), StoreError> {
 /// Something cannot be read or removed.
 pub(super) fn tidy_copy(path: &Path) -> Result<(), StoreError> {
     for stray in strays(path)? {
-        fs::remove_file(&stray).map_err(|error| StoreError::from_io(&stray, "remove", error))?;
+        fs::remove_file(&stray)
+            .map_err(|error| StoreError::from_io(&stray, "remove", error).of_copy(path))?;
     }
     Ok(())
 }
@@ -288,7 +303,7 @@ pub(super) fn remove_snapshots(path: &Path) -> Result<(), StoreError> {
         let entry = entry.map_err(failed)?;
         if is_snapshot(&entry.file_name()) {
             fs::remove_file(entry.path())
-                .map_err(|error| StoreError::from_io(entry.path(), "remove", error))?;
+                .map_err(|error| StoreError::from_io(entry.path(), "remove", error).of_copy(path))?;
         }
     }
     Ok(())

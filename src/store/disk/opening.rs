@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -173,7 +173,7 @@ fn open_whole(
     path: &Path,
 ) -> Result<(Copy, Database, Meta), StoreError> {
     let copy = Copy::of(directory, path)?;
-    let database = Database::open(directory, &copy.path, settings.cache_octets)?;
+    let database = Database::open_copy(directory, &copy.path, settings.cache_octets)?;
     let meta = verify(directory, &database, &AtomicBool::new(false))?;
     Ok((copy, database, meta))
 }
@@ -259,7 +259,8 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
         // A copy is asked first, so that a start that is refused has changed nothing; without room for one, the database.
         if check_space(directory, settings, octets_in(&path)).is_ok() {
             let copy = Copy::of(directory, &path)?;
-            tell_end(directory, ledger, torn, &compare(directory, settings, ledger, &copy.path)?)?;
+            let opened = Database::open_copy(directory, &copy.path, settings.cache_octets);
+            tell_end(directory, ledger, torn, &compare(directory, ledger, opened)?)?;
         }
     }
     successor::remove_draft(directory)?;
@@ -267,7 +268,7 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
     // What was not finished when it was to take the place of this one.
     remove(&directory.join(NEW))?;
     let compared = match database::tidy(directory, &path) {
-        Ok(()) => compare(directory, settings, ledger, &path)?,
+        Ok(()) => compare(directory, ledger, Database::open(directory, &path, settings.cache_octets))?,
         Err(error) if error.is_damage() => Compared::Unusable { reason: said(&error) },
         Err(error) => return Err(error),
     };
@@ -362,18 +363,16 @@ enum Compared {
     Ahead(Database),
 }
 
-/// Opens the database at `path`.
+/// Holds the database, or a copy of it, against the ledger.
 ///
 /// # Errors
 /// The end of the ledger is lost and the database is not whole, or the system refuses something.
 fn compare(
     directory: &Path,
-    settings: &Settings,
     ledger: &Ledger,
-    path: &Path,
+    opened: Result<Database, StoreError>,
 ) -> Result<Compared, StoreError> {
-    let opened = Database::open(directory, path, settings.cache_octets)
-        .and_then(|database| Ok((super::read_meta(directory, &database)?, database)));
+    let opened = opened.and_then(|database| Ok((super::read_meta(directory, &database)?, database)));
     let (meta, database) = match opened {
         Ok(opened) => opened,
         Err(error) if error.is_damage() => return Ok(Compared::Unusable { reason: said(&error) }),
@@ -691,16 +690,20 @@ pub(super) struct Copy {
 }
 
 impl Copy {
+    /// Copies the files of the database at `database` into `directory`.
+    ///
+    /// # Errors
+    /// They cannot be read, or, as [`StoreError::Copy`], not be written there.
     pub(super) fn of(directory: &Path, database: &Path) -> Result<Self, StoreError> {
         let path = directory.join(format!("{COPY_PREFIX}{}", Uuid::new_v4()));
         let made = fs::DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(|error| StoreError::from_io(&path, "create the directory", error))?;
+        made.map_err(|source| StoreError::Copy { path: path.clone(), source })?;
         let copy = Self { _used: File::open(&path).ok().filter(|copy| lock(copy).is_ok()), path };
         let failed = |error| StoreError::from_io(database, "copy", error);
         for entry in fs::read_dir(database).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if entry.file_type().map_err(failed)?.is_file() && database::is_of_database(&entry.file_name()) {
-                copy_file(&entry.path(), &copy.path.join(entry.file_name())).map_err(failed)?;
+                copy_file(&entry.path(), &copy.path.join(entry.file_name()))?;
             }
         }
         database::tidy_copy(&copy.path)?;
@@ -709,12 +712,29 @@ impl Copy {
 }
 
 /// Copies a file; what cannot be read of it is damaged in the copy.
-fn copy_file(from: &Path, to: &Path) -> std::io::Result<()> {
-    let file = unreadable::open_file(from)?;
-    let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
-    let mut to = BufWriter::with_capacity(READ_OCTETS, to);
-    std::io::copy(&mut Patched::of(&file)?, &mut to)?;
-    to.flush()
+fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let unreadable = |error| StoreError::from_io(from, "copy", error);
+    let file = unreadable::open_file(from).map_err(unreadable)?;
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
+    let mut made = made.map_err(|source| StoreError::Copy { path: to.to_owned(), source })?;
+    copy_octets((from, &mut Patched::of(&file).map_err(unreadable)?), (to, &mut made))
+}
+
+fn copy_octets(
+    (from, file): (&Path, &mut impl Read),
+    (to, made): (&Path, &mut impl Write),
+) -> Result<(), StoreError> {
+    let mut piece = vec![0; READ_OCTETS];
+    loop {
+        let taken = match file.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            taken => taken.map_err(|error| StoreError::from_io(from, "copy", error))?,
+        };
+        // Whatever it is, it is not what was to be copied.
+        made.write_all(piece.get(..taken).unwrap_or_default())
+            .map_err(|source| StoreError::Copy { path: to.to_owned(), source })?;
+    }
 }
 
 impl Drop for Copy {
@@ -796,3 +816,36 @@ const COPY_PREFIX: &str = "store.copy-";
 const WRITTEN_TOGETHER_OCTETS: usize = 64 * 1024;
 /// A database takes several times what its items do.
 const DATABASE_OCTETS_FOR_ONE: u64 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Refusing;
+
+    impl Read for Refusing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(Errno::IO.into())
+        }
+    }
+
+    impl Write for Refusing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(Errno::IO.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The same error, of the disk of the store and of that of the copy.
+    #[test]
+    fn whose_disk_refuses_is_told_apart() {
+        let (from, to) = (Path::new("from"), Path::new("to"));
+        let read = copy_octets((from, &mut Refusing), (to, &mut Vec::new()));
+        assert!(read.is_err_and(|error| error.is_damage()));
+        let written = copy_octets((from, &mut &b"octets"[..]), (to, &mut Refusing));
+        assert!(matches!(written, Err(StoreError::Copy { path, .. }) if path == to));
+    }
+}

@@ -1,11 +1,12 @@
 //! What can be read of a damaged database: a copy of its files is opened, and read from both ends until it errs.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::database::{self, DATABASE_OLD, Database};
 use super::opening::{self, Copy, said};
-use super::{Settings, record};
+use super::{Settings, check_space, record};
 use crate::store::Meta;
 use crate::store::error::StoreError;
 use crate::store::record::Item;
@@ -29,6 +30,8 @@ pub(in crate::store) struct Remains {
     pub(in crate::store) meta: Option<Meta>,
     /// Whether every item is there and whole.
     pub(in crate::store) is_whole: bool,
+    /// That the disk of the copy has refused something while it was read.
+    failed: RefCell<Option<StoreError>>,
 }
 
 impl Remains {
@@ -36,7 +39,7 @@ impl Remains {
     /// process has left there when it was killed.
     ///
     /// # Errors
-    /// The files cannot be copied.
+    /// The files cannot be copied, or the copy not be used for a reason that is not in them.
     pub(in crate::store) fn of(directory: &Path, scratch: &Path) -> Result<Self, StoreError> {
         // Those in the data directory stay until a start has found the database whole.
         if scratch.canonicalize().ok() != directory.canonicalize().ok() {
@@ -64,31 +67,39 @@ impl Remains {
     }
 
     fn of_one(path: &Path, scratch: &Path) -> Result<Self, StoreError> {
-        let cache_octets = Settings::default().cache_octets;
+        let settings = Settings::default();
+        let open = |copy: &Copy| {
+            // sled writes, too, and what it meets then need not come back as what it is.
+            check_space(scratch, &settings, database::octets_to_open(&copy.path))
+                .map_err(|error| error.of_copy(&copy.path))?;
+            Database::open_copy(scratch, &copy.path, settings.cache_octets)
+        };
         let copy = match Copy::of(scratch, path) {
             Err(error) if error.is_damage() => {
                 return Ok(Self { reason: Some(said(&error)), ..Self::default() });
             }
             copy => copy?,
         };
-        let opened = match Database::open(scratch, &copy.path, cache_octets) {
+        let opened = match open(&copy) {
             // A snapshot that is whole and does not fit the log: the log alone may tell more.
             Err(error) if error.is_damage() => {
                 drop(copy);
                 let copy = Copy::of(scratch, path)?;
                 database::remove_snapshots(&copy.path)?;
-                Database::open(scratch, &copy.path, cache_octets).map(|database| (copy, database))
+                open(&copy).map(|database| (copy, database))
             }
             opened => opened.map(|database| (copy, database)),
         };
         match opened {
-            Ok((copy, database)) => Ok(Self::explore(copy, database)),
-            Err(error @ StoreError::Full { .. }) => Err(error),
+            Ok((copy, database)) => Self::explore(copy, database),
+            Err(error @ StoreError::Copy { .. }) => Err(error),
             Err(error) => Ok(Self { reason: Some(said(&error)), ..Self::default() }),
         }
     }
 
-    fn explore(copy: Copy, database: Database) -> Self {
+    /// # Errors
+    /// The disk of the copy refuses something.
+    fn explore(copy: Copy, database: Database) -> Result<Self, StoreError> {
         let mut remains = Self::default();
         let mut verifier = Some(Verifier::default());
         let mut last = None;
@@ -100,9 +111,13 @@ impl Remains {
             }
             Ok(ControlFlow::Continue(()))
         });
-        let described = database.get(&record::meta_key()).ok().flatten();
+        let described = match database.get(&record::meta_key()) {
+            Err(error @ StoreError::Copy { .. }) => return Err(error),
+            described => described.ok().flatten(),
+        };
         remains.meta = described.and_then(|value| record::decode_meta(&value).ok());
         match ended {
+            Err(error @ StoreError::Copy { .. }) => return Err(error),
             Ok(()) => {
                 let verified = verifier.and_then(|verifier| verifier.finish().ok());
                 remains.is_whole = remains.meta.is_some() && verified.is_some();
@@ -112,34 +127,47 @@ impl Remains {
                 remains.reason = Some(said(&error));
                 remains.ranges.extend(last.map(|last| (Vec::new(), behind(last))));
                 let mut first = None;
-                // Whatever ends it there as well, it is one reason.
-                let _ = database.scan_back(&[], END, |key, _| {
+                let ended = database.scan_back(&[], END, |key, _| {
                     remains.items += 1;
                     first = Some(key.to_vec());
                     Ok(ControlFlow::Continue(()))
                 });
+                // Whatever else ends it there as well, it is one reason.
+                if let Err(error @ StoreError::Copy { .. }) = ended {
+                    return Err(error);
+                }
                 remains.ranges.extend(first.map(|first| (first, END.to_vec())));
             }
         }
         remains.database = Some(database);
         remains._copy = Some(copy);
-        remains
+        Ok(remains)
     }
 
-    /// All of them, in the order of their keys; one may come twice.
+    /// All of them, in the order of their keys; one may come twice. Whether they were all, [`Remains::ended`] says.
     pub(in crate::store) fn items(&self) -> impl Iterator<Item = Item> {
         self.ranges.iter().flat_map(move |(from, end)| Pieces {
             database: self.database.as_ref(),
+            failed: &self.failed,
             from: Some(from.clone()),
             end,
             piece: Vec::new().into_iter(),
         })
+    }
+
+    /// Says after the items whether they were as many as before.
+    ///
+    /// # Errors
+    /// The disk of the copy has refused something meanwhile.
+    pub(in crate::store) fn ended(&self) -> Result<(), StoreError> {
+        self.failed.take().map_or(Ok(()), Err)
     }
 }
 
 /// The items of a range, read some at a time.
 struct Pieces<'a> {
     database: Option<&'a Database>,
+    failed: &'a RefCell<Option<StoreError>>,
     /// Where the next ones begin; `None`: there are none.
     from: Option<Vec<u8>>,
     end: &'a [u8],
@@ -159,9 +187,13 @@ impl Iterator for Pieces<'_> {
             piece.push((key.to_vec(), value.to_vec()));
             Ok(if piece.len() < PIECE_ITEMS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         });
-        // It was read before: what errs now is not read again.
-        if read.is_ok() && piece.len() == PIECE_ITEMS {
-            self.from = piece.last().map(|(key, _)| behind(key.clone()));
+        match read {
+            Ok(()) if piece.len() == PIECE_ITEMS => {
+                self.from = piece.last().map(|(key, _)| behind(key.clone()));
+            }
+            Err(error @ StoreError::Copy { .. }) => *self.failed.borrow_mut() = Some(error),
+            // It was read before: what errs now is not read again.
+            _ => {}
         }
         self.piece = piece.into_iter();
         self.piece.next()

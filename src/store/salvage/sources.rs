@@ -100,7 +100,7 @@ impl<'a> Sources<'a> {
     /// Shows the versions of each record, by its name.
     ///
     /// # Errors
-    /// A newer version of bindery wrote one, or what `visit` says.
+    /// A newer version of bindery wrote one, the disk of the copy refuses something, or what `visit` says.
     pub(super) fn records(
         &self,
         directory: &Path,
@@ -116,7 +116,9 @@ impl<'a> Sources<'a> {
                 database.peek().and_then(|(key, _)| name_in(key)),
                 changes.peek().and_then(|change| name_in(change.key)),
             ];
-            let Some(name) = names.into_iter().flatten().min().map(<[u8]>::to_vec) else { return Ok(()) };
+            let Some(name) = names.into_iter().flatten().min().map(<[u8]>::to_vec) else {
+                return self.database.ended();
+            };
             let mut versions = Versions::default();
             while let Some((key, value)) = checkpoint.next_if(|(key, _)| name_in(key) == Some(&name)) {
                 versions.add(checkpoint_rank, key, value);

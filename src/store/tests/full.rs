@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
+use crate::store::salvage::{SalvageRules, salvage};
 
 /// A file system in memory of a few MiB, gone at the end.
 struct SmallDisk {
@@ -87,6 +88,42 @@ fn what_is_no_store_leaves_it_its_reserve() {
     disk.fill(12 * 1024 * 1024);
     assert!(check_reserve(&disk.data()).unwrap_err().is_full());
     assert!(store.is_writable());
+}
+
+/// What the disk of a copy refuses says nothing of the database.
+#[test]
+fn a_salvage_goes_on_with_less_for_no_full_disk_of_its_copy() {
+    let Some(disk) = SmallDisk::mount(64) else { return };
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path()).unwrap();
+    for revision in 1..=20 {
+        store.commit(&batch(revision)).unwrap();
+    }
+    drop(store);
+    let rules = SalvageRules {
+        digest: &|event| EventDigest::new([event.sequence as u8; 32]),
+        misfit: &|_, _| None,
+        name_key: &|name| name.to_lowercase().into_bytes(),
+    };
+    let salvaged = || {
+        let mut out = Vec::new();
+        let salvaged = salvage(place.path(), disk.directory.path(), &rules, &mut out);
+        // But for what fills the disk.
+        let left = std::fs::read_dir(disk.directory.path()).unwrap();
+        let left = left.filter(|entry| entry.as_ref().unwrap().file_name() != "ballast");
+        assert_eq!(left.count(), 0, "the copy is gone");
+        salvaged.map(|_| out)
+    };
+    let octets = std::fs::metadata(place.path().join("store/db")).unwrap().len();
+    // For half of the copy; for the copy, and not for what opening it writes.
+    for leave in [octets / 2, octets + 1024 * 1024] {
+        disk.fill(leave);
+        let error = salvaged().unwrap_err();
+        assert!(matches!(&error, StoreError::Copy { path, .. } if path.starts_with(disk.directory.path())));
+        assert!(error.is_full() && !error.is_damage(), "{error}");
+        disk.empty();
+    }
+    assert!(!salvaged().unwrap().is_empty());
 }
 
 #[test]
