@@ -228,7 +228,7 @@ const TABLES: &[(&str, &[Key])] = &[
                 "count",
                 "`7`",
                 "How many are kept, 1 to 10000: the oldest goes when the new one was verified. None is made that would leave less \
-                 than twice its size free.",
+                 than twice its size free, or less than a start and the next changes need (16 MiB).",
             ),
             Key(
                 "with_keys",

@@ -15,7 +15,7 @@ use crate::http::in_words;
 use crate::model::{DateMeans, Revision, Timestamp};
 use crate::registry::{NewestBackup, Registry};
 use crate::seldom::{self, Seldom};
-use crate::store::{NewFile, read_head, verify};
+use crate::store::{NewFile, StoreError, check_reserve, read_head, verify};
 
 /// Makes backups until the server goes down.
 pub(super) async fn make_backups(
@@ -107,7 +107,8 @@ impl Maker {
             return Ok(());
         }
         let keys = if settings.with_keys { Some(registry.finding_key_file()?) } else { None };
-        let path = directory.join(name_of(now, meta.revision));
+        let is_doubted = clock.trusted.is_none();
+        let path = directory.join(name_of(now, meta.revision, is_doubted));
         let file = NewFile::create(&path, false).map_err(|error| in_words(&error))?;
         let mut file = Bounded { file, directory, written: 0, asked: 0, shutdown };
         let written = registry.store().write_archive(&mut file, now, keys.as_ref());
@@ -126,12 +127,12 @@ impl Maker {
                 "backups of a time that has not come stay until it has, or somebody removes them"
             );
         }
-        // While the clock is not believed none goes, however many there are.
-        if clock.trusted.is_none() {
-            return Ok(());
-        }
-        let surplus = (ours.len() + 1).saturating_sub(usize::try_from(settings.keep).unwrap_or(usize::MAX));
-        for Own { path, .. } in ours.iter().take(surplus) {
+        // While the clock is not believed only such go as were made in such a time: they are never more than `keep`, however long
+        // it lasts, and take none away that was made by a clock that was right.
+        let counted: Vec<&Own> = ours.iter().filter(|own| own.is_doubted || !is_doubted).collect();
+        let surplus =
+            (counted.len() + 1).saturating_sub(usize::try_from(settings.keep).unwrap_or(usize::MAX));
+        for Own { path, .. } in counted.into_iter().take(surplus) {
             fs::remove_file(path).map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
         }
         Ok(())
@@ -160,6 +161,8 @@ fn tidy(directory: &Path) -> io::Result<Vec<PathBuf>> {
 /// A backup that the server made, as its name says. What has another name is somebody else's.
 struct Own {
     made: Timestamp,
+    /// Whether the clock was not believed then.
+    is_doubted: bool,
     path: PathBuf,
 }
 
@@ -167,14 +170,18 @@ impl Own {
     fn of(file: &Path) -> Option<Self> {
         let name = file.file_name()?.to_str()?;
         let (time, revision) = name.strip_prefix(NAME_BEGIN)?.strip_suffix(NAME_END)?.split_once("-r")?;
+        let (revision, is_doubted) = match revision.strip_suffix(DOUBTED) {
+            Some(revision) => (revision, true),
+            None => (revision, false),
+        };
         let (date, time) = time.split_once('T')?;
         let [year, month, day] = [date.get(..4)?, date.get(4..6)?, date.get(6..)?];
         let [hour, minute, second] = [time.get(..2)?, time.get(2..4)?, time.get(4..)?];
         let time = format!("{year}-{month}-{day}T{hour}:{minute}:{second}");
         let made = Timestamp::read(&time, DateMeans::End).ok()?;
         // No other way to write the same is ours.
-        let is_ours = name_of(made, revision.parse().ok()?) == name;
-        is_ours.then(|| Self { made, path: file.to_owned() })
+        let is_ours = name_of(made, revision.parse().ok()?, is_doubted) == name;
+        is_ours.then(|| Self { made, is_doubted, path: file.to_owned() })
     }
 
     /// What its first block says; `None`: it cannot be read.
@@ -186,13 +193,14 @@ impl Own {
     }
 }
 
-fn name_of(now: Timestamp, revision: Revision) -> String {
+fn name_of(now: Timestamp, revision: Revision, is_doubted: bool) -> String {
     let time: String =
         now.to_string().chars().filter(|character| character.is_ascii_alphanumeric()).collect();
-    format!("{NAME_BEGIN}{time}-r{revision}{NAME_END}")
+    let doubted = if is_doubted { DOUBTED } else { "" };
+    format!("{NAME_BEGIN}{time}-r{revision}{doubted}{NAME_END}")
 }
 
-/// A backup that ends when it would leave less than twice its size free, or the server goes down.
+/// A backup that ends when it would leave less than twice its size free, or less than the store needs, or the server goes down.
 struct Bounded<'a> {
     file: NewFile,
     directory: &'a Path,
@@ -216,7 +224,13 @@ impl Bounded<'_> {
                 "{free} octets are free, and it would leave less than twice its own size"
             )));
         }
-        Ok(())
+        // What the next start and the next changes need, where it lies on the same disk as the store; on another one it is little.
+        check_reserve(self.directory).map_err(|error| match error {
+            StoreError::Full { free: Some(free), needed: Some(needed), .. } => io::Error::other(format!(
+                "{free} octets are free, and {needed} are needed by the store itself"
+            )),
+            error => io::Error::other(in_words(&error)),
+        })
     }
 }
 
@@ -238,6 +252,8 @@ impl Write for Bounded<'_> {
 
 const NAME_BEGIN: &str = "bindery-";
 const NAME_END: &str = ".backup";
+/// Of one that was made while the clock was not believed.
+const DOUBTED: &str = "-doubted";
 /// How often it is looked whether one is due, and one that failed is tried again.
 const LOOK_PERIOD: Duration = Duration::from_secs(60);
 /// After so many octets it is asked again whether there is room.
@@ -390,9 +406,40 @@ mod tests {
             // Right again.
             kept.maker.last = None;
             kept.look(begin + 2 * DAY).unwrap();
-            let newest = name_of(kept.start.0.after(begin + 2 * DAY), kept.store.meta().revision);
+            let newest = name_of(kept.start.0.after(begin + 2 * DAY), kept.store.meta().revision, false);
             assert_eq!(kept.names(), [before[2].clone(), due, newest]);
         }
+    }
+
+    /// A machine without a clock, for months: those of a right clock stay, and the disk does not fill.
+    #[test]
+    fn a_clock_that_is_never_believed_fills_no_disk() {
+        let mut kept = Kept::new(3);
+        for day in 0..6 {
+            kept.change();
+            kept.look((DAY + DAY / 24) * day).unwrap();
+        }
+        let before = kept.names();
+        assert_eq!(before.len(), 3);
+        let year_1970 = Timestamp::from_unix_seconds(DAY.as_secs() as i64);
+        let mut made = Vec::new();
+        for day in 6..20 {
+            if day % 4 == 0 {
+                kept.maker.last = None;
+            }
+            kept.change();
+            let passed = (DAY + DAY / 24) * day;
+            kept.look_by(year_1970.after(passed), passed).unwrap();
+            assert_eq!(kept.names()[..3], before, "day {day}");
+            made.push(kept.names().pop().unwrap());
+            let last = &made[made.len().saturating_sub(3)..];
+            assert_eq!(kept.names()[3..], *last, "day {day}");
+        }
+        // Right again, all count alike.
+        kept.change();
+        kept.look((DAY + DAY / 24) * 20).unwrap();
+        let newest = name_of(kept.start.0.after((DAY + DAY / 24) * 20), kept.store.meta().revision, false);
+        assert_eq!(kept.names(), [&made[made.len() - 2..], &[newest]].concat());
     }
 
     #[test]
@@ -407,7 +454,8 @@ mod tests {
             "bindery-20240101T000000Z-r01.backup".to_owned(),
             "bindery-20240101T000000-r1.backup".to_owned(),
             "bindery-20240101T000060Z-r1.backup".to_owned(),
-            name_of(later, 9),
+            name_of(later, 9, false),
+            "bindery-20240101T000000Z-r1-doubted-doubted.backup".to_owned(),
         ];
         for name in &foreign {
             fs::copy(&first, kept.maker.settings.directory.join(name)).unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ldap3::{LdapConn, Scope};
 use rustix::process::Signal;
 
-use crate::small_disk::SmallDisk;
+use crate::small_disk::{SmallDisk, fill};
 use crate::support::rounds::rounds;
 use crate::support::{BASE, Place, SEED, secret_of, send};
 
@@ -62,7 +62,7 @@ fn a_server_starts_on_a_full_disk() {
     let secret = secret_of(&secrets, "ldapservice-app-password");
     server.stop();
     for round in 0..u64::from(rounds(6)) {
-        disk_fill(&disk, round * 37_000 % 4_000_000);
+        fill(&disk, round * 37_000 % 4_000_000);
         let server = place.serve(&[]);
         let mut ldap = LdapConn::new(&server.url("ldap")).unwrap();
         ldap.simple_bind(&format!("cn=ldapservice,ou=users,{BASE}"), &secret).unwrap().success().unwrap();
@@ -357,10 +357,4 @@ fn put_back(directory: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) {
         std::fs::write(&path, content).unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     }
-}
-
-fn disk_fill(disk: &Path, leave: u64) {
-    let room = rustix::fs::statvfs(disk).unwrap();
-    let octets = (room.f_bavail * room.f_frsize).saturating_sub(leave);
-    std::fs::write(disk.join("ballast"), vec![1; usize::try_from(octets).unwrap()]).unwrap();
 }

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::small_disk::SmallDisk;
+use crate::small_disk::{self, SmallDisk};
 use crate::support::{BASE, Place, SEED, Server, secret_of, send};
 use ldap3::{LdapConn, Scope};
 use rustix::process::Signal;
@@ -127,6 +127,33 @@ fn an_import_that_fills_the_disk_ends_before_the_store_has_to() {
     let comment = format!("# {}\n", "x".repeat(1 << 20)).repeat(64);
     place.run_with_input(&["import", "-"], &comment).exits(1).says(&["too full", "nothing was changed"]);
     place.run(&["account", "deactivate", "bob"]).exits(0);
+    server.stop();
+}
+
+/// However small they are, the server's own backups do not take what the next start and the next changes need.
+#[test]
+fn backups_of_the_server_leave_the_store_its_reserve() {
+    let place = Place::new(SEED);
+    place.edit("[server.hashing]", "[server.backup]\nevery = \"1s\"\n\n[server.hashing]");
+    let Some(mount) = SmallDisk::mount(&place.path("data")) else {
+        eprintln!("skipped: this user cannot mount a small file system, so the disk cannot be filled");
+        return;
+    };
+    let (server, _) = place.serve_first();
+    let newest = || place.run(&["status", "--json"]).exits(0).json()["backup"]["newest"].clone();
+    // Enough for a change, which leaves 8 MiB.
+    small_disk::fill(mount.path(), 12 * 1024 * 1024);
+    place.run(&["account", "deactivate", "bob"]).exits(0);
+    server.await_log("backups that were due were not made");
+    assert!(place.run(&["status"]).exits(0).stdout.contains("are needed"));
+    let before = newest();
+    place.run(&["account", "activate", "bob"]).exits(0);
+    std::fs::remove_file(mount.path().join("ballast")).unwrap();
+    let start = Instant::now();
+    while newest() == before {
+        assert!(start.elapsed() < Duration::from_secs(60), "{}", server.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
     server.stop();
 }
 

@@ -32,3 +32,10 @@ impl Drop for SmallDisk {
         let _ = Command::new("umount").arg("-l").arg(&self.path).status();
     }
 }
+
+/// Takes the space of a disk but for this much, by the file `ballast`.
+pub(crate) fn fill(disk: &Path, leave: u64) {
+    let room = rustix::fs::statvfs(disk).unwrap();
+    let octets = (room.f_bavail * room.f_frsize).saturating_sub(leave);
+    std::fs::write(disk.join("ballast"), vec![1; usize::try_from(octets).unwrap()]).unwrap();
+}
