@@ -43,6 +43,7 @@ struct Document<'a> {
     incarnation: Option<String>,
     set_aside: Option<PathBuf>,
     valid_again: Option<Names<'a>>,
+    rights_gone: Option<&'a [String]>,
     ended_tokens: Vec<&'a str>,
 }
 
@@ -55,6 +56,15 @@ struct Names<'a> {
     wider_tokens: &'a [String],
     accounts: &'a [String],
     passwords: &'a [String],
+    rights: &'a [String],
+    applications: &'a [String],
+}
+
+/// How the backup differs from the store that is there.
+struct Compared {
+    again: ValidAgain,
+    /// Memberships, roles and permissions that the backup does not have.
+    rights_gone: Vec<String>,
 }
 
 pub(super) async fn run(
@@ -76,11 +86,14 @@ pub(super) async fn run(
     };
 
     let existing = restoration.existing();
-    let again = match &existing {
-        Existing::Readable(later) => Some(examined.contents.valid_again(later)),
+    let compared = match &existing {
+        Existing::Readable(later) => Some(Compared {
+            again: examined.contents.valid_again(later),
+            rights_gone: later.rights_beyond(&examined.contents),
+        }),
         Existing::Nothing | Existing::Unreadable(_) => None,
     };
-    tell_differences(&existing, &examined, again.as_ref(), output);
+    tell_differences(&existing, &examined, compared.as_ref(), output);
     if !replace && !matches!(existing, Existing::Nothing) {
         return Err(Failure::failed(format!(
             "there is a store in {}, and nothing was done: give --replace to set it aside and put the backup in its \
@@ -105,7 +118,8 @@ pub(super) async fn run(
         revision: meta.revision,
         incarnation: meta.incarnation.map(|incarnation| incarnation.to_string()),
         set_aside: set_aside.clone(),
-        valid_again: again.as_ref().map(Names::of),
+        valid_again: compared.as_ref().map(|compared| Names::of(&compared.again)),
+        rights_gone: compared.as_ref().map(|compared| &*compared.rights_gone),
         ended_tokens: ended.clone(),
     };
     output.result(&document, || {
@@ -127,9 +141,26 @@ pub(super) async fn run(
 
 impl<'a> Names<'a> {
     fn of(again: &'a ValidAgain) -> Self {
-        let ValidAgain { revoked_tokens, replaced_secrets, longer_tokens, wider_tokens, accounts, passwords } =
-            again;
-        Self { revoked_tokens, replaced_secrets, longer_tokens, wider_tokens, accounts, passwords }
+        let ValidAgain {
+            revoked_tokens,
+            replaced_secrets,
+            longer_tokens,
+            wider_tokens,
+            accounts,
+            passwords,
+            rights,
+            applications,
+        } = again;
+        Self {
+            revoked_tokens,
+            replaced_secrets,
+            longer_tokens,
+            wider_tokens,
+            accounts,
+            passwords,
+            rights,
+            applications,
+        }
     }
 }
 
@@ -190,7 +221,7 @@ async fn end_tokens(settings: &Settings, identifiers: &[&str]) -> Result<(), Fai
 }
 
 /// Says what the store that is there has, and what becomes valid again.
-fn tell_differences(existing: &Existing, examined: &Examined, again: Option<&ValidAgain>, output: Output) {
+fn tell_differences(existing: &Existing, examined: &Examined, compared: Option<&Compared>, output: Output) {
     match existing {
         Existing::Nothing => output.message(&format!(
             "what was revoked, deactivated or deleted after {} is valid again: tokens, accounts, memberships, rights",
@@ -204,7 +235,7 @@ fn tell_differences(existing: &Existing, examined: &Examined, again: Option<&Val
         )),
         Existing::Readable(later) => tell_counts(later, examined, output),
     }
-    let Some(again) = again else { return };
+    let Some(Compared { again, rights_gone }) = compared else { return };
     let lines = [
         ("tokens that the store there does not have are valid again", &again.revoked_tokens),
         ("tokens have an earlier secret again", &again.replaced_secrets),
@@ -212,6 +243,9 @@ fn tell_differences(existing: &Existing, examined: &Examined, again: Option<&Val
         ("tokens may be used from more networks than there", &again.wider_tokens),
         ("accounts that are not active there may bind again", &again.accounts),
         ("people have another password than there", &again.passwords),
+        ("rights that were taken away there are held again", &again.rights),
+        ("applications admit by other bindings than there", &again.applications),
+        ("rights that are held there are gone", rights_gone),
     ];
     for (sentence, names) in lines {
         if !names.is_empty() {
@@ -219,7 +253,7 @@ fn tell_differences(existing: &Existing, examined: &Examined, again: Option<&Val
         }
     }
     if again.is_empty() {
-        output.message("no token, account or password is valid again that is not valid there");
+        output.message("no token, account, password or right is valid again that is not valid there");
     }
 }
 

@@ -1,12 +1,14 @@
 //! What a store or a backup holds, as far as a person compares two of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use ipnet::IpNet;
+use uuid::Uuid;
 
 use super::Meta;
 use crate::model::{
-    AccountNumber, InternalAccount, Password, Record, Timestamp, Token, TokenNumber, TokenSelector,
+    AccountNumber, Binding, BindingMode, Grant, GroupNumber, InternalAccount, ObjectReference, Password,
+    Record, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector,
 };
 
 /// How many there are of each kind.
@@ -48,14 +50,49 @@ pub struct Contents {
     pub counts: Counts,
     accounts: BTreeMap<AccountNumber, Holder>,
     tokens: BTreeMap<TokenNumber, Token>,
+    /// What is neither.
+    others: BTreeMap<ObjectReference, (Uuid, String)>,
+    rights: HashSet<Right>,
+    /// Whom applications admit.
+    admissions: BTreeMap<ObjectReference, (BindingMode, Vec<Binding>)>,
 }
 
 /// An account, as far as it matters whether it may bind.
 #[derive(Clone, Debug)]
 struct Holder {
+    uuid: Uuid,
     username: String,
     is_active: bool,
     password: Option<Password>,
+}
+
+/// Something that an account, group or role holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Right {
+    holder: ObjectReference,
+    held: Held,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Held {
+    /// A place in a group, and with it what that one holds.
+    Member(GroupNumber),
+    Role(RoleNumber),
+    Grant(Grant),
+    /// All there is, of a group.
+    Everything,
+}
+
+impl Right {
+    /// What it is on.
+    fn on(self) -> Option<ObjectReference> {
+        match self.held {
+            Held::Member(group) => Some(ObjectReference::Group(group)),
+            Held::Role(role) => Some(ObjectReference::Role(role)),
+            Held::Grant(grant) => grant.on,
+            Held::Everything => None,
+        }
+    }
 }
 
 /// What is valid again when a store is taken back to a backup.
@@ -73,6 +110,10 @@ pub struct ValidAgain {
     pub accounts: Vec<String>,
     /// People with another password in the later store.
     pub passwords: Vec<String>,
+    /// Memberships, roles and permissions that were taken away in the later store, each with who holds it.
+    pub rights: Vec<String>,
+    /// Applications that admit by other bindings in the later store.
+    pub applications: Vec<String>,
 }
 
 impl ValidAgain {
@@ -89,7 +130,11 @@ impl Contents {
         }
         match record {
             Record::Account(account) => {
+                let holder = ObjectReference::Account(account.number);
+                self.holds(holder, account.roles.into_iter().map(Held::Role));
+                self.holds(holder, account.grants.into_iter().map(Held::Grant));
                 let holder = Holder {
+                    uuid: account.uuid,
                     username: account.username,
                     is_active: account.is_active,
                     password: account.password,
@@ -97,7 +142,89 @@ impl Contents {
                 self.accounts.insert(account.number, holder);
             }
             Record::Token(token) => drop(self.tokens.insert(token.number, token)),
-            _ => {}
+            Record::Membership(membership) => {
+                let holder = ObjectReference::Account(membership.account);
+                self.holds(holder, [Held::Member(membership.group)]);
+            }
+            Record::Group(group) => {
+                let holder = ObjectReference::Group(group.number);
+                self.holds(holder, group.parents.into_iter().map(Held::Member));
+                self.holds(holder, group.roles.into_iter().map(Held::Role));
+                self.holds(holder, group.grants.into_iter().map(Held::Grant));
+                self.holds(holder, group.is_superuser.then_some(Held::Everything));
+                self.others.insert(holder, (group.uuid, group.name));
+            }
+            Record::Role(role) => {
+                let holder = ObjectReference::Role(role.number);
+                self.holds(holder, role.grants.into_iter().map(Held::Grant));
+                self.others.insert(holder, (role.uuid, role.name));
+            }
+            Record::Provider(provider) => {
+                let place = ObjectReference::Provider(provider.number);
+                self.others.insert(place, (provider.uuid, provider.name));
+            }
+            Record::Application(application) => {
+                let place = ObjectReference::Application(application.number);
+                self.others.insert(place, (application.uuid, application.slug));
+                self.admissions.insert(place, (application.mode, application.bindings));
+            }
+            Record::CustomAttribute(_) | Record::Tombstone(_) | Record::Usage(_) | Record::Event(_) => {}
+        }
+    }
+
+    fn holds(&mut self, holder: ObjectReference, held: impl IntoIterator<Item = Held>) {
+        self.rights.extend(held.into_iter().map(|held| Right { holder, held }));
+    }
+
+    /// By what an object is known, and what an operator calls it; `None`: it is not there.
+    fn known(&self, what: ObjectReference) -> Option<(Uuid, &str)> {
+        match what {
+            ObjectReference::Account(number) => {
+                self.accounts.get(&number).map(|account| (account.uuid, &*account.username))
+            }
+            ObjectReference::Token(number) => {
+                self.tokens.get(&number).map(|token| (token.uuid, &*token.identifier))
+            }
+            _ => self.others.get(&what).map(|(uuid, name)| (*uuid, &**name)),
+        }
+    }
+
+    /// Whether a number stands for the same object in another store.
+    fn is_same(&self, what: ObjectReference, other: &Self) -> bool {
+        let uuid_in = |contents: &Self| contents.known(what).map(|(uuid, _)| uuid);
+        uuid_in(self) == uuid_in(other)
+    }
+
+    /// What is held here and not in `other`, in words, each as `alice: group admins`.
+    pub fn rights_beyond(&self, other: &Self) -> Vec<String> {
+        let beyond = self.rights.iter().filter(|right| {
+            let is_there = other.rights.contains(right)
+                && self.is_same(right.holder, other)
+                && right.on().is_none_or(|on| self.is_same(on, other));
+            !is_there
+        });
+        let mut told: Vec<String> = beyond.map(|right| self.in_words(*right)).collect();
+        told.sort_unstable();
+        told
+    }
+
+    fn in_words(&self, right: Right) -> String {
+        let called = |what: ObjectReference| {
+            let name =
+                self.known(what).map_or_else(|| what.number().to_string(), |(_, name)| name.to_owned());
+            format!("{} {name}", what.kind())
+        };
+        let holder = match (right.holder, self.known(right.holder)) {
+            (ObjectReference::Account(_), Some((_, name))) => name.to_owned(),
+            (holder, _) => called(holder),
+        };
+        match (right.held, right.on()) {
+            (Held::Grant(Grant { permission, .. }), Some(on)) => {
+                format!("{holder}: {permission} on {}", called(on))
+            }
+            (Held::Grant(Grant { permission, .. }), None) => format!("{holder}: {permission}"),
+            (_, Some(on)) => format!("{holder}: {}", called(on)),
+            (_, None) => format!("{holder}: superuser"),
         }
     }
 
@@ -133,6 +260,15 @@ impl Contents {
                 && other.is_some_and(|other| other.password != account.password)
             {
                 again.passwords.push(account.username.clone());
+            }
+        }
+        again.rights = self.rights_beyond(later);
+        for (place, admission) in &self.admissions {
+            let other = later.admissions.get(place).filter(|_| self.is_same(*place, later));
+            if other.is_some_and(|other| other != admission)
+                && let Some((_, slug)) = self.known(*place)
+            {
+                again.applications.push(slug.to_owned());
             }
         }
         again
@@ -184,8 +320,91 @@ const KINDS: [&str; 11] = [
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::{Account, HashText};
+    use crate::model::{
+        Account, Application, BindingSubject, Group, HashText, Membership, Permission, ProviderNumber, Role,
+    };
     use crate::plain;
+
+    /// As many there as here, and others.
+    #[test]
+    fn rights_are_compared_by_who_holds_what() {
+        let (alice, bob) = (AccountNumber::new(1), AccountNumber::new(2));
+        let (admins, staff) = (GroupNumber::new(3), GroupNumber::new(4));
+        let (helpdesk, provider) = (RoleNumber::new(5), ProviderNumber::new(6));
+        let is_in = |account, group| Record::Membership(Membership { group, account });
+        let of_bindings =
+            |bindings| Record::Application(Application { bindings, ..plain::application(7, "wiki") });
+        let contents = |more: Vec<Record>| {
+            let mut contents = Contents::default();
+            more.into_iter().for_each(|record| contents.take(record));
+            contents.take(Record::Provider(plain::provider(6, "dc=example,dc=com")));
+            contents
+        };
+        let earlier = contents(vec![
+            // Before what it is about.
+            is_in(alice, admins),
+            is_in(bob, staff),
+            Record::Account(Account { roles: vec![helpdesk], ..plain::account(1, "alice") }),
+            Record::Account(Account {
+                grants: vec![plain::search_grant(Some(provider))],
+                ..plain::account(2, "bob")
+            }),
+            Record::Group(Group { is_superuser: true, ..plain::group(3, "admins") }),
+            Record::Group(Group { parents: vec![admins], ..plain::group(4, "staff") }),
+            Record::Role(Role { grants: vec![plain::search_grant(None)], ..plain::role(5, "helpdesk") }),
+            of_bindings(Vec::new()),
+        ]);
+        let later = contents(vec![
+            is_in(bob, admins),
+            is_in(bob, staff),
+            Record::Account(Account {
+                grants: vec![plain::search_grant(Some(provider))],
+                ..plain::account(1, "alice")
+            }),
+            Record::Account(Account { roles: vec![helpdesk], ..plain::account(2, "bob") }),
+            Record::Group(Group { roles: vec![helpdesk], ..plain::group(3, "admins") }),
+            Record::Group(Group { is_superuser: true, ..plain::group(4, "staff") }),
+            Record::Role(plain::role(5, "helpdesk")),
+            of_bindings(vec![plain::binding(BindingSubject::Group(admins))]),
+        ]);
+        let search = Permission::SearchFullDirectory;
+        let again = earlier.valid_again(&later);
+        assert_eq!(
+            again.rights,
+            [
+                "alice: group admins".to_owned(),
+                "alice: role helpdesk".to_owned(),
+                format!("bob: {search} on provider provider-6"),
+                "group admins: superuser".to_owned(),
+                "group staff: group admins".to_owned(),
+                format!("role helpdesk: {search}"),
+            ]
+        );
+        assert_eq!(again.applications, ["wiki"]);
+        assert_eq!(
+            later.rights_beyond(&earlier),
+            [
+                format!("alice: {search} on provider provider-6"),
+                "bob: group admins".to_owned(),
+                "bob: role helpdesk".to_owned(),
+                "group admins: role helpdesk".to_owned(),
+                "group staff: superuser".to_owned(),
+            ]
+        );
+        assert!(earlier.valid_again(&earlier.clone()).is_empty());
+
+        // The numbers of another store are those of others.
+        let of_uuid = |uuid| {
+            let account = Account { uuid, ..plain::account(1, "alice") };
+            contents(vec![
+                Record::Account(account),
+                is_in(alice, admins),
+                Record::Group(plain::group(3, "admins")),
+            ])
+        };
+        let (one, other) = (of_uuid(Uuid::from_u128(1)), of_uuid(Uuid::from_u128(2)));
+        assert_eq!(one.rights_beyond(&other), ["alice: group admins"]);
+    }
 
     /// A rotation leaves the record under another name, with an end.
     #[test]

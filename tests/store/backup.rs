@@ -122,6 +122,9 @@ fn nothing_takes_the_place_of_a_file_or_a_store_unless_told() {
     place.run(&["token", "create", "later", "--account", "portal", "--no-expiry"]).exits(0);
     place.run(&["token", "revoke", "ldapservice-app-password"]).exits(0);
     place.run(&["account", "deactivate", "bob"]).exits(0);
+    // As many memberships as before.
+    place.run(&["group", "remove", "engineering", "alice"]).exits(0);
+    place.run(&["group", "add", "engineering", "bob"]).exits(0);
     assert_eq!(bind_as(&server, &secret), 49);
     server.stop();
 
@@ -131,12 +134,16 @@ fn nothing_takes_the_place_of_a_file_or_a_store_unless_told() {
         "--replace",
         "tokens that the store there does not have are valid again: ldapservice-app-password",
         "accounts that are not active there may bind again: bob",
+        "rights that were taken away there are held again: alice: group engineering",
+        "rights that are held there are gone: bob: group engineering",
     ]);
     assert_eq!(content_of(&place.path("data")), files, "nothing was done");
 
     let document = place.run(&["--json", "restore", "there", "--replace"]).exits(0).json();
     assert_eq!(document["valid_again"]["revoked_tokens"], serde_json::json!(["ldapservice-app-password"]));
     assert_eq!(document["valid_again"]["accounts"], serde_json::json!(["bob"]));
+    assert_eq!(document["valid_again"]["rights"], serde_json::json!(["alice: group engineering"]));
+    assert_eq!(document["rights_gone"], serde_json::json!(["bob: group engineering"]));
     let aside = document["set_aside"].as_str().unwrap().to_owned();
     let server = place.serve(&[]);
     assert_eq!(bind_as(&server, &secret), 0, "it is of the time of the backup");
