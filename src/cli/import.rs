@@ -27,7 +27,7 @@ use crate::store::check_owner;
 /// Take people and groups over from another directory
 #[derive(Debug, clap::Args)]
 pub(super) struct ImportArguments {
-    /// The LDIF file, as slapcat or ldapsearch write it; - reads standard input
+    /// The LDIF file, as slapcat, ldapsearch or ldifde write it; - reads standard input
     file: PathBuf,
     /// A container of people with its naming attribute, as in the file: "ou=people:uid"
     #[arg(long, value_name = "CONTAINER:ATTRIBUTE", value_parser = container)]

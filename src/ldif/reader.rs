@@ -1,4 +1,4 @@
-//! Reads content records one by one. An error costs one record, never the rest of the file.
+//! Reads content records, and change records that add one, one by one. An error costs one record, never the rest of the file.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,7 +17,8 @@ use crate::quoted::beginning;
 ///
 /// More lenient than the RFC where OpenLDAP is: values may hold octets beyond ASCII, base64 may
 /// lack its padding, a version line may stand before any record (files that were put together),
-/// and a record may have no attributes. A leading byte order mark is skipped.
+/// and a record may have no attributes. A leading byte order mark is skipped. A change record of
+/// the type `add`, as ldifde writes them, says what a content record says, and is read as one.
 ///
 /// After an error the next call goes on behind the next blank line, unless
 /// [`LdifError::is_fatal`]. So between two calls [`LdifReader::octets_read`] is where a record ends.
@@ -109,9 +110,10 @@ pub enum LdifProblem {
     /// `dn:` within a record.
     #[error("a second name (dn) in the same record: a blank line is missing before it")]
     SecondDn,
-    /// A record that describes a change (RFC 2849, ldif-change-record).
-    #[error("this is a change record (changetype); only entries can be read, as slapcat writes them")]
-    ChangeRecord,
+    /// A record that describes another change (RFC 2849, ldif-change-record) than a new entry.
+    #[error("this is a change record (changetype{}); only entries can be read, as slapcat writes them, and changes that add \
+             one", of_kind(.0))]
+    ChangeRecord(Option<&'static str>),
     /// A control, which only change records have.
     #[error("this is a change record (control); only entries can be read, as slapcat writes them")]
     Control,
@@ -215,6 +217,7 @@ impl<R: BufRead> LdifReader<R> {
 
     fn read_attributes(&mut self, record: &mut Record) -> Result<(), LdifError> {
         let limit = self.record_size_max;
+        let mut is_first = true;
         let mut spent = record.dn.len();
         loop {
             let (line, fits) = match self.read_line(limit.saturating_sub(spent))? {
@@ -232,8 +235,15 @@ impl<R: BufRead> LdifReader<R> {
                 return Err(error(LdifProblem::SecondDn));
             }
             if description.eq_ignore_ascii_case("changetype") {
-                return Err(error(LdifProblem::ChangeRecord));
+                let kind = value.octets(&description).map_err(error)?;
+                let is = |other: &str| kind.trim_ascii_end().eq_ignore_ascii_case(other.as_bytes());
+                if is_first && is("add") {
+                    is_first = false;
+                    continue;
+                }
+                return Err(error(LdifProblem::ChangeRecord(CHANGES.into_iter().find(|other| is(other)))));
             }
+            is_first = false;
             // Elsewhere it may be an attribute of that name.
             if record.attributes.is_empty() && description.eq_ignore_ascii_case("control") {
                 return Err(error(LdifProblem::Control));
@@ -386,6 +396,10 @@ impl Value<'_> {
     }
 }
 
+fn of_kind(kind: &Option<&'static str>) -> String {
+    kind.map_or_else(String::new, |kind| format!(": {kind}"))
+}
+
 /// Splits a line into an attribute description and its value, without the spaces before the value.
 fn split(line: &[u8]) -> Result<(&[u8], Value<'_>), LdifProblem> {
     let (description, value) = memchr::memchr(b':', line)
@@ -421,6 +435,8 @@ pub const RECORD_SIZE_MAX: usize = 256 * 1024 * 1024;
 /// What a value takes in memory beside its octets: a file of empty values must not fill it.
 const VALUE_OVERHEAD: usize = size_of::<(String, Vec<u8>)>() + 2 * 16;
 
+/// The types of change records.
+const CHANGES: [&str; 5] = ["add", "delete", "modify", "modrdn", "moddn"];
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,

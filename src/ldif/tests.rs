@@ -166,7 +166,7 @@ type IsExpected = fn(&LdifProblem) -> bool;
 #[test]
 fn each_problem_has_its_line_and_costs_one_record() {
     let good = "dn: cn=z\ncn: z\n";
-    let cases: [(&[u8], u64, IsExpected); 16] = [
+    let cases: [(&[u8], u64, IsExpected); 19] = [
         (b"cn: a\nsn: b\n", 1, |problem| matches!(problem, LdifProblem::NoDn)),
         (b"nothing\nsn: b\n", 1, |problem| matches!(problem, LdifProblem::NotAnAttribute)),
         (b"dn: cn=a\n\n cn: a\nsn: b\n", 3, |problem| matches!(problem, LdifProblem::Continuation)),
@@ -178,12 +178,24 @@ fn each_problem_has_its_line_and_costs_one_record() {
         (b"dn:: /w==\ncn: a\n", 1, |problem| matches!(problem, LdifProblem::DnNotUtf8)),
         (b"dn: \xff\ncn: a\n", 1, |problem| matches!(problem, LdifProblem::DnNotUtf8)),
         (b"dn: cn=a\ncn: a\ndn: cn=b\ncn: b\n", 3, |problem| matches!(problem, LdifProblem::SecondDn)),
-        (b"dn: cn=a\nchangetype: add\ncn: a\n", 2, |problem| matches!(problem, LdifProblem::ChangeRecord)),
+        (b"dn: cn=a\nchangetype: delete\n", 2, |problem| {
+            matches!(problem, LdifProblem::ChangeRecord(Some("delete")))
+        }),
+        (b"dn: cn=a\nchangetype: modRDN \nnewrdn: cn=b\n", 2, |problem| {
+            matches!(problem, LdifProblem::ChangeRecord(Some("modrdn")))
+        }),
+        // Nowhere else, and once.
+        (b"dn: cn=a\ncn: a\nchangetype: add\n", 3, |problem| {
+            matches!(problem, LdifProblem::ChangeRecord(Some("add")))
+        }),
+        (b"dn: cn=a\nchangetype: add\nchangetype: hunter2\n", 3, |problem| {
+            matches!(problem, LdifProblem::ChangeRecord(None))
+        }),
         (b"dn: cn=a\ncontrol: 1.2.3 true\nchangetype: delete\n", 2, |problem| {
             matches!(problem, LdifProblem::Control)
         }),
         (b"dn: cn=a\nchangetype: modify\nadd: cn\ncn: b\n-\n", 2, |problem| {
-            matches!(problem, LdifProblem::ChangeRecord)
+            matches!(problem, LdifProblem::ChangeRecord(Some("modify")))
         }),
         (
             b"dn: cn=a\njpegPhoto:< file:///etc/shadow\n",
@@ -202,6 +214,20 @@ fn each_problem_has_its_line_and_costs_one_record() {
         assert_eq!(next.dn, "cn=z", "{shown}");
         assert!(!error.is_fatal());
     }
+}
+
+#[test]
+fn a_change_that_adds_an_entry_is_read_as_that_entry() {
+    let content = record("dn: cn=a\nobjectClass: person\ncn: a\nsn:: w4Q=\n");
+    for change in ["changetype: add", "changeType:ADD ", "changetype:: YWRk"] {
+        let change = record(&format!("dn: cn=a\n{change}\nobjectClass: person\ncn: a\nsn:: w4Q=\n"));
+        assert_eq!(change, content);
+    }
+    let refused = error("dn: cn=a\nchangetype: modify\nreplace: sn\nsn: b\n-\n").to_string();
+    assert!(
+        refused.starts_with("line 2 (cn=a): this is a change record (changetype: modify); only"),
+        "{refused}"
+    );
 }
 
 fn is_record_of(result: &Result<Record, LdifError>, dn: &str) -> bool {

@@ -492,6 +492,28 @@ fn prune_deletes_what_is_not_in_the_config() {
     place.run(&["access", "explain", "bob"]).exits(1).says(&["bob"]);
 }
 
+#[test]
+fn changes_that_add_entries_are_imported() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    place.write(
+        "changes.ldif",
+        "dn: uid=ivy,ou=people,dc=ldap,dc=example,dc=com\nchangetype: add\nobjectClass: inetOrgPerson\nuid: ivy\n\
+         cn: Ivy Irving\nsn: Irving\n\n\
+         dn: uid=alice,ou=people,dc=ldap,dc=example,dc=com\nchangetype: delete\n",
+    );
+    let file = place.path("changes.ldif");
+    let done = place.run(&["import", "--users", "ou=people:uid", file.to_str().unwrap()]).exits(0);
+    let left_out = "line 9 (uid=alice,ou=people,dc=ldap,dc=example,dc=com)";
+    assert!(
+        done.stdout.contains("(changetype: delete)") && done.stdout.contains(left_out),
+        "{}",
+        done.stdout
+    );
+    assert!(place.run(&["account", "show", "ivy"]).exits(0).stdout.contains("Ivy Irving"));
+    place.run(&["account", "show", "alice"]).exits(0);
+}
+
 // ---- tokens, accounts, access --------------------------------------------------------------------------
 
 #[test]
