@@ -249,4 +249,14 @@ fn shells_and_man_know_the_commands() {
     std::fs::create_dir(place.path("man")).unwrap();
     place.run(&["man", "--dir", place.path("man").to_str().unwrap()]).exits(0);
     assert!(place.read("man/bindery-account-create.1").contains("create\\-group"));
+    // A page of another version is replaced, what is none stays, and keeps the others from being written.
+    place.write("man/bindery-status.1", "\\.ds\n.TH BINDERY-STATUS 1  \"bindery 0.0.1\"\n");
+    place.run(&["man", "--dir", place.path("man").to_str().unwrap()]).exits(0);
+    assert!(!place.read("man/bindery-status.1").contains("0.0.1"));
+    place.write("man/bindery-status.1", "notes of mine");
+    std::fs::remove_file(place.path("man/bindery.1")).unwrap();
+    let refused = place.run(&["man", "--dir", place.path("man").to_str().unwrap()]).exits(1);
+    refused.says(&["bindery-status.1", "no page of bindery's"]);
+    assert_eq!(place.read("man/bindery-status.1"), "notes of mine");
+    assert!(!place.path("man/bindery.1").exists());
 }
