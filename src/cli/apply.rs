@@ -23,7 +23,7 @@ pub(super) struct ApplyArguments {
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Delete what is in the store but not in the config
+    /// Delete what is in the store but not in the config; with --dry-run, show what that would be
     #[arg(long)]
     prune: bool,
     /// Make an account, token, group or role again although it was deleted or revoked
