@@ -1,6 +1,5 @@
 //! `core/applications/`: what integrations are for, and who may use them. Their bindings are in `binding.rs`.
 
-use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use uuid::Uuid;
 
 use super::answer::WrittenPage;
 use super::call::Call;
+use super::page::SortKey;
 use super::policy_test::{PolicyTestResult, account_of_caller, test};
 use super::provider::{self, Provider};
 use super::reading::{Reading, RepresentationSource};
@@ -162,13 +162,16 @@ pub(super) fn list(
         })
         .cloned()
         .collect();
-    reading.page.order(&mut found, |field, one, other| match field {
-        "name" => Some(one.name.to_lowercase().cmp(&other.name.to_lowercase())),
-        "slug" => Some(one.slug.cmp(&other.slug)),
-        "group" => Some(by_text(ApplicationText::Group, one, other)),
-        "meta_publisher" => Some(by_text(ApplicationText::Publisher, one, other)),
-        "pk" | "pbm_uuid" => Some(one.uuid.cmp(&other.uuid)),
-        "provider" => Some(viewed_provider(reading, one).cmp(&viewed_provider(reading, other))),
+    reading.page.order(&mut found, |field, application| match field {
+        "name" => Some(SortKey::folded(&application.name)),
+        "slug" => Some(SortKey::text(&application.slug)),
+        "group" => Some(SortKey::folded(application.texts.get(ApplicationText::Group))),
+        "meta_publisher" => Some(SortKey::folded(application.texts.get(ApplicationText::Publisher))),
+        "pk" | "pbm_uuid" => Some(SortKey::Uuid(application.uuid)),
+        "provider" => {
+            let provider = viewed_provider(reading, application);
+            Some(provider.map_or(SortKey::Nothing, |provider| SortKey::number(provider.get())))
+        }
         _ => None,
     })?;
     reading.cut(&found, |application| Ok(shown(reading, application)))
@@ -384,10 +387,6 @@ fn modes(_: &mut SchemaGenerator) -> Schema {
 fn texts(application: &model::Application) -> impl Iterator<Item = &str> {
     let texts = application.texts.iter().map(|(_, value)| value);
     [application.name.as_str(), &application.slug].into_iter().chain(texts)
-}
-
-fn by_text(text: ApplicationText, one: &model::Application, other: &model::Application) -> Ordering {
-    one.texts.get(text).to_lowercase().cmp(&other.texts.get(text).to_lowercase())
 }
 
 /// What a request says, once it is known that it asks for nothing that bindery does not have.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::answer::WrittenPage;
 use super::by_uuid;
 use super::call::Call;
+use super::page::SortKey;
 use super::partial::{self, PartialGroup, PartialUser};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -162,12 +163,12 @@ pub(super) fn list(
         found.extend(bindings.map(|binding| (application.clone(), binding.clone())));
     }
     found.sort_by_key(|(application, binding)| (application.number, binding.order));
-    reading.page.order(&mut found, |field, one, other| match field {
-        "order" => Some(one.1.order.cmp(&other.1.order)),
-        "enabled" => Some(one.1.enabled.cmp(&other.1.enabled)),
-        "negate" => Some(one.1.negate.cmp(&other.1.negate)),
-        "target" => Some(target(reading, &one.0).cmp(&target(reading, &other.0))),
-        "pk" | "policy_binding_uuid" => Some(one.1.uuid.cmp(&other.1.uuid)),
+    reading.page.order(&mut found, |field, (application, binding)| match field {
+        "order" => Some(SortKey::number(binding.order)),
+        "enabled" => Some(SortKey::number(binding.enabled)),
+        "negate" => Some(SortKey::number(binding.negate)),
+        "target" => Some(SortKey::Uuid(target(reading, application))),
+        "pk" | "policy_binding_uuid" => Some(SortKey::Uuid(binding.uuid)),
         _ => None,
     })?;
     reading.cut(&found, |(application, binding)| Ok(shown(reading, application, binding)?))

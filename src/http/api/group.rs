@@ -13,6 +13,7 @@ use super::attributes::{self, AttributesFilter};
 use super::by_uuid;
 use super::call::Call;
 use super::object;
+use super::page::SortKey;
 use super::partial::{self, PartialUser};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -195,11 +196,11 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<WrittenPage<G
         }
         found.push(Arc::clone(group));
     }
-    reading.page.order(&mut found, |field, one, other| match field {
-        "name" => Some(name_key(&one.name).cmp(&name_key(&other.name))),
-        "num_pk" => Some(one.number.cmp(&other.number)),
-        "pk" | "group_uuid" => Some(one.uuid.cmp(&other.uuid)),
-        "is_superuser" => Some(one.is_superuser.cmp(&other.is_superuser)),
+    reading.page.order(&mut found, |field, group| match field {
+        "name" => Some(SortKey::name(&group.name)),
+        "num_pk" => Some(SortKey::number(group.number.get())),
+        "pk" | "group_uuid" => Some(SortKey::Uuid(group.uuid)),
+        "is_superuser" => Some(SortKey::number(group.is_superuser)),
         _ => None,
     })?;
     let mut shown_users = 0;

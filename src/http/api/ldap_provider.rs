@@ -14,12 +14,12 @@ use uuid::Uuid;
 use super::answer::WrittenPage;
 use super::call::Call;
 use super::fixed::{CERTIFICATE, FLOW_SLUG};
+use super::page::SortKey;
 use super::provider::{self, Provider, has_application, viewed};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::NoParameters;
 use super::value::{Required, RequiredFields, given, one_of, or_null};
-use crate::directory::name_key;
 use crate::model::{self, AccessMode, AsGivenChanges, Container, ObjectReference, ProviderNumber};
 use crate::registry::ChangeError;
 use crate::registry::commands::{ProviderChanges, create_provider, update_provider};
@@ -176,10 +176,10 @@ pub(super) fn list(
         })
         .cloned()
         .collect();
-    reading.page.order(&mut found, |field, one, other| match field {
-        "pk" | "id" => Some(one.number.cmp(&other.number)),
-        "name" => Some(name_key(&one.name).cmp(&name_key(&other.name))),
-        "base_dn" => Some(one.base_dn.to_lowercase().cmp(&other.base_dn.to_lowercase())),
+    reading.page.order(&mut found, |field, provider| match field {
+        "pk" | "id" => Some(SortKey::number(provider.number.get())),
+        "name" => Some(SortKey::name(&provider.name)),
+        "base_dn" => Some(SortKey::folded(&provider.base_dn)),
         _ => None,
     })?;
     reading.cut(&found, |provider| Ok(shown(reading, provider, certificate)))

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::answer::WrittenPage;
 use super::fixed::FLOW_SLUG;
 use super::ldap_provider::{access_modes, base_dn, certificate_named, certificate_of};
+use super::page::SortKey;
 use super::policy_test::{PolicyTestResult, account_of_caller, test};
 use super::provider::{viewed, viewed_application};
 use super::reading::{Reading, RepresentationSource};
@@ -91,9 +92,9 @@ pub(super) fn list(
         })
         .filter_map(|provider| Some((provider.clone(), viewed_application(reading, provider)?.clone())))
         .collect();
-    reading.page.order(&mut found, |field, one, other| match field {
-        "pk" | "id" => Some(one.0.number.cmp(&other.0.number)),
-        "name" => Some(name_key(&one.0.name).cmp(&name_key(&other.0.name))),
+    reading.page.order(&mut found, |field, (provider, _)| match field {
+        "pk" | "id" => Some(SortKey::number(provider.number.get())),
+        "name" => Some(SortKey::name(&provider.name)),
         _ => None,
     })?;
     reading.cut(&found, |(provider, application)| {

@@ -11,13 +11,14 @@ use super::by_uuid;
 use super::call::Call;
 use super::group;
 use super::object;
+use super::page::SortKey;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::role;
 use super::route::{NoContent, NoParameters};
 use super::told::{self, ForeignCredentials};
 use super::value::{Required, RequiredFields};
-use crate::directory::{Accounts, name_key};
+use crate::directory::Accounts;
 use crate::model::{self, AccountNumber, Grant, ObjectReference};
 use crate::quoted::quoted;
 use crate::registry::commands::{Grantee, require_grantee, set_grants};
@@ -212,10 +213,11 @@ pub(super) fn list(
                 && reading.page.finds([permission.codename(), permission.title(), permission.model()])
         })
         .collect();
-    reading.page.order(&mut found, |field, one, other| match field {
-        "id" => Some(one.cmp(other)),
-        "codename" => Some(one.codename().cmp(other.codename())),
-        "name" => Some(one.title().cmp(other.title())),
+    reading.page.order(&mut found, |field, permission| match field {
+        // Its number goes by its place in the table, as this does.
+        "id" => Some(SortKey::number(*permission as u32)),
+        "codename" => Some(SortKey::text(permission.codename())),
+        "name" => Some(SortKey::text(permission.title())),
         _ => None,
     })?;
     reading.cut(&found, |permission| Ok(shown(*permission)))
@@ -239,10 +241,10 @@ pub(super) fn of_role(
     // A grant on what was deleted says nothing any more, one on what the caller may not view nothing to it.
     found.retain(|(_, _, on)| accounts.has(*on) && reading.may_view(*on));
     found.retain(|(_, grant, _)| reading.page.finds([grant.permission.codename(), grant.permission.title()]));
-    reading.page.order(&mut found, |field, one, other| match field {
-        "id" => Some(one.0.cmp(&other.0)),
-        "codename" => Some(one.1.permission.codename().cmp(other.1.permission.codename())),
-        "object_pk" => Some(object::pk(accounts, one.2).cmp(&object::pk(accounts, other.2))),
+    reading.page.order(&mut found, |field, (place, grant, on)| match field {
+        "id" => Some(SortKey::number(i64::try_from(*place).unwrap_or(i64::MAX))),
+        "codename" => Some(SortKey::text(grant.permission.codename())),
+        "object_pk" => Some(SortKey::text(&object::pk(accounts, *on))),
         _ => None,
     })?;
     reading.cut(&found, |(place, grant, on)| {
@@ -341,8 +343,8 @@ fn assigned<'a, T: 'a, R: Serialize>(
             is_found.then_some((&**one, grants))
         })
         .collect();
-    reading.page.order(&mut found, |field, (one, _), (other, _)| match field {
-        "name" | "username" => Some(name_key(holder(one).1).cmp(&name_key(holder(other).1))),
+    reading.page.order(&mut found, |field, (one, _)| match field {
+        "name" | "username" => Some(SortKey::name(holder(one).1)),
         _ => None,
     })?;
     reading.cut(&found, |(one, grants)| {

@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::answer::WrittenPage;
 use super::call::Call;
 use super::event::TypeCreate;
+use super::page::SortKey;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
-use crate::directory::name_key;
 use crate::model::{self, ObjectReference, ProviderNumber};
 use crate::registry::commands::delete_provider;
 
@@ -72,9 +72,9 @@ pub(super) fn list(reading: &Reading, query: ProviderQuery) -> Result<WrittenPag
         })
         .cloned()
         .collect();
-    reading.page.order(&mut found, |field, one, other| match field {
-        "pk" | "id" => Some(one.number.cmp(&other.number)),
-        "name" => Some(name_key(&one.name).cmp(&name_key(&other.name))),
+    reading.page.order(&mut found, |field, provider| match field {
+        "pk" | "id" => Some(SortKey::number(provider.number.get())),
+        "name" => Some(SortKey::name(&provider.name)),
         _ => None,
     })?;
     reading.cut(&found, |provider| Ok(shown(reading, provider)))

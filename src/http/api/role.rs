@@ -10,6 +10,7 @@ use super::answer::WrittenPage;
 use super::by_uuid;
 use super::call::Call;
 use super::object;
+use super::page::SortKey;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
@@ -107,9 +108,9 @@ pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<WrittenPage<Ro
         })
         .cloned()
         .collect();
-    reading.page.order(&mut found, |field, one, other| match field {
-        "name" => Some(name_key(&one.name).cmp(&name_key(&other.name))),
-        "pk" | "uuid" => Some(one.uuid.cmp(&other.uuid)),
+    reading.page.order(&mut found, |field, role| match field {
+        "name" => Some(SortKey::name(&role.name)),
+        "pk" | "uuid" => Some(SortKey::Uuid(role.uuid)),
         _ => None,
     })?;
     reading.cut(&found, |role| Ok(shown(role)))

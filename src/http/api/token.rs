@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use super::answer::WrittenPage;
 use super::call::Call;
+use super::page::SortKey;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use super::user::{self, User};
 use super::value::{EndTime, Network, Required, RequiredFields, Time, or_null, secret_text};
-use crate::directory::name_key;
 use crate::model::{self, AccountNumber, Expiry, Intent, ObjectReference, Permission, Usage, UsageOf};
 use crate::quoted::quoted;
 use crate::registry::commands::{replaced_by, successor_of};
@@ -199,16 +199,13 @@ pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<WrittenPage<T
         })
         .cloned()
         .collect();
-    reading.page.order(&mut found, |field, one, other| match field {
-        "identifier" => Some(one.identifier.cmp(&other.identifier)),
-        // What never expires is last.
-        "expires" => {
-            Some((one.expires.is_none(), one.expires).cmp(&(other.expires.is_none(), other.expires)))
-        }
-        "intent" => Some(one.intent.as_str().cmp(other.intent.as_str())),
-        "user" | "user__username" => Some(name_key(&username(one)).cmp(&name_key(&username(other)))),
-        "description" => Some(one.description.cmp(&other.description)),
-        "created" => Some(one.created.cmp(&other.created)),
+    reading.page.order(&mut found, |field, token| match field {
+        "identifier" => Some(SortKey::text(&token.identifier)),
+        "expires" => Some(token.expires.map_or(SortKey::Never, SortKey::time)),
+        "intent" => Some(SortKey::text(token.intent.as_str())),
+        "user" | "user__username" => Some(SortKey::name(&username(token))),
+        "description" => Some(SortKey::text(&token.description)),
+        "created" => Some(SortKey::time(token.created)),
         _ => None,
     })?;
     reading.cut(&found, |token| Ok(shown(reading, token)?))

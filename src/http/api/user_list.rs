@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::answer::WrittenPage;
 use super::attributes::AttributesFilter;
+use super::page::SortKey;
 use super::partial::last_login;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -78,7 +79,7 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<WrittenPage<Us
         let login = if is_by_login { last_login(reading, state.number) } else { None };
         found.push(Found { state: Arc::clone(state), record, login });
     }
-    reading.page.order(&mut found, |field, one, other| one.compare(other, field))?;
+    reading.page.order(&mut found, |field, found| found.key(field))?;
     let shown = filter.shown();
     reading.cut(&found, |found| {
         let record = reading.account(found.state.number)?.ok_or_else(CallRefusal::not_found)?;
@@ -100,22 +101,21 @@ struct Found {
 }
 
 impl Found {
-    fn compare(&self, other: &Self, field: &str) -> Option<std::cmp::Ordering> {
-        let (one, two) = (&self.state, &other.state);
-        let text = |found: &Self, of: fn(&Account) -> &str| {
-            found.record.as_ref().map(|record| of(record).to_lowercase()).unwrap_or_default()
-        };
+    /// What it is ordered by.
+    fn key(&self, field: &str) -> Option<SortKey> {
+        let (state, record) = (&self.state, self.record.as_ref());
+        let folded = |text: Option<&String>| text.map_or(SortKey::Nothing, |text| SortKey::folded(text));
         Some(match field {
-            "pk" | "id" => one.number.cmp(&two.number),
-            "username" => name_key(&one.username).cmp(&name_key(&two.username)),
-            "name" => text(self, |record| &record.name).cmp(&text(other, |record| &record.name)),
-            "email" => text(self, |record| &record.email).cmp(&text(other, |record| &record.email)),
-            "is_active" => one.is_active.cmp(&two.is_active),
-            "type" => one.kind.as_str().cmp(two.kind.as_str()),
-            "date_joined" => one.created.cmp(&two.created),
-            "last_updated" => one.modified.cmp(&two.modified),
-            "last_login" => self.login.cmp(&other.login),
-            "uuid" => one.uuid.cmp(&two.uuid),
+            "pk" | "id" => SortKey::number(state.number.get()),
+            "username" => SortKey::name(&state.username),
+            "name" => folded(record.map(|record| &record.name)),
+            "email" => folded(record.map(|record| &record.email)),
+            "is_active" => SortKey::number(state.is_active),
+            "type" => SortKey::text(state.kind.as_str()),
+            "date_joined" => SortKey::time(state.created),
+            "last_updated" => SortKey::time(state.modified),
+            "last_login" => self.login.map_or(SortKey::Nothing, |login| SortKey::time(login.0)),
+            "uuid" => SortKey::Uuid(state.uuid),
             _ => return None,
         })
     }
