@@ -309,7 +309,10 @@ where
 }
 
 /// A row that deletes something, in a way that its query says.
-pub(super) fn delete_with<Q, F>(path: &'static str, handler: fn(Call, Q) -> F) -> Route
+pub(super) fn delete_with<Q, F>(
+    path: &'static str,
+    handler: impl Fn(Call, Q) -> F + Copy + Send + Sync + 'static,
+) -> Route
 where
     Q: DeserializeOwned + JsonSchema + Send + 'static,
     F: Future<Output = Result<NoContent, CallRefusal>> + Send + 'static,
@@ -317,9 +320,9 @@ where
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
             let (how, page) = incoming.query::<Q>()?;
-            let Incoming { api, caller, parameters, .. } = incoming;
-            let gone = handler(Call::new(&api, caller, page, parameters), how).await?;
-            Ok(gone.into_response())
+            let Incoming { api, caller, parameters, rehearsal, .. } = incoming;
+            let call = Call::new(&api, caller, page, parameters).rehearsed(rehearsal);
+            Ok(handler(call, how).await?.into_response())
         })
     };
     Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out)).asks::<Q>(false)
@@ -330,15 +333,7 @@ pub(super) fn delete<F>(path: &'static str, handler: fn(Call) -> F) -> Route
 where
     F: Future<Output = Result<NoContent, CallRefusal>> + Send + 'static,
 {
-    let carry_out = move |incoming: Incoming| -> Handled {
-        Box::pin(async move {
-            let (NoParameters {}, page) = incoming.query()?;
-            let Incoming { api, caller, parameters, rehearsal, .. } = incoming;
-            let call = Call::new(&api, caller, page, parameters).rehearsed(rehearsal);
-            Ok(handler(call).await?.into_response())
-        })
-    };
-    Route::new(Method::DELETE, path, StatusCode::NO_CONTENT, None, Arc::new(carry_out))
+    delete_with(path, move |call, NoParameters {}| handler(call))
 }
 
 impl Route {

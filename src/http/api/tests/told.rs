@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::access::Rights;
+use crate::http::api::call::REHEARSE;
+use crate::http::api::refusal::CallRefusal;
+use crate::http::api::route::{NoContent, delete_with};
 use crate::http::api::told::{foreign_credentials, losing_access};
-use crate::model::{BindingSubject, Intent, Timestamp, Usage, UsageOf};
+use crate::model::{BindingSubject, GroupNumber, Intent, Timestamp, Usage, UsageOf};
 use crate::registry::commands::testing::{new_token, registry};
 use crate::registry::commands::{BindingChanges, Grantee, create_binding, set_grants};
 
@@ -271,4 +274,36 @@ async fn a_rehearsal_tells_and_changes_nothing() {
     assert_eq!(snapshot.revision(), revision);
     let account = snapshot.accounts().account(portal).unwrap();
     assert!(Rights::of_account(snapshot.accounts(), account).is_empty());
+}
+
+/// How something is deleted.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct How {
+    #[serde(default)]
+    is_at_once: Option<bool>,
+}
+
+async fn delete_group(call: Call, how: How) -> Result<NoContent, CallRefusal> {
+    assert_eq!(how.is_at_once, Some(true));
+    let number = GroupNumber::new(call.parameter("id")?);
+    call.change(move |transaction| crate::registry::commands::delete_group(transaction, number)).await?;
+    Ok(NoContent)
+}
+
+#[tokio::test]
+async fn a_deletion_with_a_query_is_rehearsed_too() {
+    let world = World::new();
+    let group = number(&world.post("/core/groups/", json!({ "name": "readers" })).await["num_pk"]);
+    let row = delete_with("/group/{id}/", delete_group).tells();
+    let rows = Router::new().route(row.path, row.service()).with_state(world.api.clone());
+    let delete = |is_rehearsed: bool| {
+        let request = Request::delete(format!("/group/{group}/?is_at_once=true"));
+        let request = if is_rehearsed { request.header(REHEARSE, "1") } else { request };
+        rows.clone().oneshot(request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(delete(true).await.unwrap().status(), StatusCode::OK);
+    let is_there = || world.registry.snapshot().accounts().group_named("readers").is_some();
+    assert!(is_there());
+    assert_eq!(delete(false).await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert!(!is_there());
 }
