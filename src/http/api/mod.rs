@@ -19,6 +19,7 @@ mod partial;
 mod reading;
 mod refusal;
 mod route;
+mod statuses;
 mod table;
 mod told;
 mod value;

@@ -14,6 +14,7 @@ use super::fields::{ORDERING, as_request};
 use super::page::PageQuery;
 use super::refusal::CallRefusal;
 use super::route::{Needs, Route};
+use super::statuses::{self, Calls};
 
 /// `GET /api/v3/schema/`
 pub(super) async fn answer(document: Arc<Value>, query: Option<String>) -> Response {
@@ -63,6 +64,7 @@ pub(super) fn document(routes: &[Route]) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "responses": statuses::answers(),
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
         },
     })
@@ -124,19 +126,12 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         }),
     };
     responses.insert(route.status.as_str().to_owned(), success);
-    let error = |schema: &str, description: &str| {
-        let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
-        json!({ "description": description, "content": { "application/json": { "schema": schema } } })
-    };
-    responses.insert("400".to_owned(), error("ValidationError", "the request is wrong"));
-    if route.needs != Needs::Nothing {
-        responses.insert("401".to_owned(), error("GenericError", "the token is missing or wrong"));
-        responses.insert("403".to_owned(), error("GenericError", "a permission is missing"));
-    }
-    if route.path.contains('{') {
-        responses.insert("404".to_owned(), error("GenericError", "there is none that the caller may know"));
-    }
-    responses.insert("429".to_owned(), error("GenericError", "too many requests"));
+    responses.extend(statuses::of(|calls| match calls {
+        Calls::All => true,
+        Calls::WithToken => route.needs != Needs::Nothing,
+        Calls::Named => route.path.contains('{') || route.is_list,
+        Calls::Others => false,
+    }));
     Value::Object(responses)
 }
 

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
+use super::statuses;
 use crate::http::error::{Problem, ProblemKind};
 use crate::quoted::beginning;
 use crate::registry::{ChangeError, SeedProblem};
@@ -242,6 +243,7 @@ impl From<Problem> for CallRefusal {
 impl IntoResponse for CallRefusal {
     fn into_response(self) -> Response {
         let Self { status, code, about, retry_after } = self;
+        debug_assert!(statuses::is_known(status), "{status} does not stand among the statuses of refusals");
         let mut body = Map::new();
         match about {
             About::NotThere => {
