@@ -39,6 +39,7 @@ impl Attacker {
             .env("ATTACK_HTTP", server.address("http").to_string())
             .env("ATTACK_READER", &attacked.reader)
             .env("ATTACK_RIGHTLESS", &attacked.rightless)
+            .env("ATTACK_VIEWER", &attacked.viewer)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -103,7 +104,11 @@ pub fn run() {
         ldap: told("ATTACK_LDAP").parse().unwrap(),
         ldaps: told("ATTACK_LDAPS").parse().unwrap(),
         http: told("ATTACK_HTTP").parse().unwrap(),
-        known: Known { reader: told("ATTACK_READER"), rightless: told("ATTACK_RIGHTLESS") },
+        known: Known {
+            reader: told("ATTACK_READER"),
+            rightless: told("ATTACK_RIGHTLESS"),
+            viewer: told("ATTACK_VIEWER"),
+        },
         done: Done::default(),
     };
     std::thread::scope(|scope| {

@@ -79,6 +79,8 @@ impl AtLeast {
 pub struct Known {
     pub reader: String,
     pub rightless: String,
+    /// An API token.
+    pub viewer: String,
 }
 
 /// A stranger's message that is looked at again and again.
@@ -386,6 +388,17 @@ pub const ALL: &[Attack] = &[
         ..BEFORE_BIND
     },
     Attack {
+        name: "lists of the API, not read",
+        connections: 200,
+        sources: 8,
+        rate: 50,
+        door: Door::Http,
+        way: Way::Hold { sent: |known| page_of_people(&known.viewer).repeat(4) },
+        beside: Beside::AsksForHealth,
+        // That the limit holds is for `http::public`: what sockets take of an answer is held no longer.
+        ..BEFORE_BIND
+    },
+    Attack {
         name: "handshakes of TLS, from one address",
         connections: 200,
         sources: 1,
@@ -413,6 +426,12 @@ pub const ALL: &[Attack] = &[
 /// So many octets of a code point that NFKC makes eighteen of.
 fn grows(octets: usize) -> String {
     "\u{fdfa}".repeat(octets / 3)
+}
+
+/// A call for as many accounts as a page may have.
+fn page_of_people(token: &str) -> Vec<u8> {
+    let head = "GET /api/v3/core/users/?page_size=1000&ordering=-email HTTP/1.1\r\nHost: x";
+    format!("{head}\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes()
 }
 
 /// What a handshake begins with; it may be said as often as one likes.

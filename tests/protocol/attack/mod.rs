@@ -33,6 +33,8 @@ struct Attacked {
     victim: String,
     reader: String,
     rightless: String,
+    /// An API token of who may view accounts.
+    viewer: String,
     people: usize,
 }
 
@@ -47,10 +49,12 @@ impl Attacked {
         place.run(&import).exits(0);
         server.stop();
         let secret = |account: &str| secret_of(&secrets, &format!("{account}-app-password"));
+        let viewer = secret_of(&secrets, "viewer-api");
         Self {
             victim: secret("victim"),
             reader: secret("reader"),
             rightless: secret("rightless"),
+            viewer,
             people,
             place,
         }
@@ -248,4 +252,14 @@ roles = ["ldap-search"]
 [[account]]
 username = "rightless"
 type = "service_account"
+
+[[account]]
+username = "viewer"
+type = "service_account"
+permissions = [{ permission = "view_user" }]
+
+[[token]]
+identifier = "viewer-api"
+account = "viewer"
+intent = "api"
 "#;
