@@ -5,30 +5,17 @@ use std::sync::Arc;
 
 use crate::access::Identity;
 use crate::config::Limits;
-use crate::model::AccountNumber;
-use crate::net::ClientSource;
-use crate::net::{Budget, HOLDERS_MAX, Share};
+use crate::net::{self, Budget, MemoryHolder, MemoryHolders, Share};
 
 use super::session::SessionPeer;
 
-/// In whose name memory is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Holder {
-    Account(AccountNumber),
-    Source(ClientSource),
-    /// All sources of an IPv6 network of 48 bits.
-    Network(ClientSource),
-    /// All who are not bound.
-    Strangers,
-}
-
 /// The memory that all connections of the LDAP door share (`connection_memory_max`).
 #[derive(Clone, Debug)]
-pub struct ConnectionMemory(Arc<Budget<Holder>>);
+pub struct ConnectionMemory(Arc<Budget<MemoryHolder>>);
 
 /// A buffer of one connection, as far as it counts.
 pub(super) struct BufferMemory {
-    share: Share<Holder>,
+    share: Share<MemoryHolder>,
     /// Whether there was no room since that was asked last.
     has_lacked_room: bool,
 }
@@ -36,7 +23,7 @@ pub(super) struct BufferMemory {
 impl ConnectionMemory {
     /// All of it is free.
     pub fn new(limits: &Limits) -> Self {
-        Self(Budget::with_crowd(limits.connection_memory_max, Some(Holder::Strangers)))
+        Self(Budget::with_crowd(limits.connection_memory_max, Some(MemoryHolder::Strangers)))
     }
 
     /// Octets that are held now.
@@ -45,12 +32,12 @@ impl ConnectionMemory {
         self.0.used()
     }
 
-    pub(super) fn buffer(&self, holders: Holders) -> BufferMemory {
+    pub(super) fn buffer(&self, holders: MemoryHolders) -> BufferMemory {
         BufferMemory { share: self.0.share(holders), has_lacked_room: false }
     }
 
     /// For an operation that goes on; `None`: there is no room.
-    pub(super) fn operation(&self, holders: Holders, octets: usize) -> Option<Share<Holder>> {
+    pub(super) fn operation(&self, holders: MemoryHolders, octets: usize) -> Option<Share<MemoryHolder>> {
         let mut share = self.0.share(holders);
         share.set(octets as u64).then_some(share)
     }
@@ -110,54 +97,45 @@ impl BufferMemory {
         std::mem::take(&mut self.has_lacked_room)
     }
 
-    pub(super) fn rename(&mut self, holders: Holders) {
+    pub(super) fn rename(&mut self, holders: MemoryHolders) {
         self.share.rename(holders);
     }
 }
 
-/// The account that is bound, and where the client is. Clients on this machine may be a proxy's, whose accounts are told
-/// apart and whose strangers are not.
-pub(super) fn holders(identity: Option<&Identity>, peer: SessionPeer) -> Holders {
-    let account = identity.map(|identity| Holder::Account(identity.holder.account));
-    let is_here = peer.is_loopback || peer.source.is_none();
-    let source = (account.is_none() || !is_here).then(|| ClientSource::from(peer.source));
-    let network = source.and_then(ClientSource::widest_network).map(Holder::Network);
-    let strangers = account.is_none().then_some(Holder::Strangers);
-    [account, source.map(Holder::Source), network, strangers]
+/// The account that is bound, and where the client is.
+pub(super) fn holders(identity: Option<&Identity>, peer: SessionPeer) -> MemoryHolders {
+    let account = identity.map(|identity| identity.holder.account);
+    MemoryHolder::all(account, peer.source, peer.is_loopback)
 }
 
 /// What counts of a buffer of so many octets.
 fn counted(octets: usize) -> u64 {
-    if octets <= FREE_OCTETS { 0 } else { octets.next_multiple_of(STEP_OCTETS) as u64 }
+    net::counted(octets, FREE_OCTETS)
 }
 
-pub(super) type Holders = [Option<Holder>; HOLDERS_MAX];
-
-/// A buffer that is no larger is not counted: `connections_max` is its bound.
+/// Memory is counted by steps of so many octets; a buffer that is no larger is not counted: `connections_max` is its bound.
 pub(super) const FREE_OCTETS: usize = 16 * 1024;
 /// So many octets of answers in one turn, then others have theirs. One write takes about as many.
 pub(super) const BATCH_OCTETS: usize = 64 * 1024;
 /// What most entries have at most: for one no room is asked.
 const SMALL_OCTETS: usize = 4 * 1024;
-/// A buffer that grows is counted by steps, so that the lock is taken seldom.
-const STEP_OCTETS: usize = 16 * 1024;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::access::{Credential, Holder as IdentityHolder};
-    use crate::model::ProviderNumber;
+    use crate::model::{AccountNumber, ProviderNumber};
 
     fn peer(source: &str) -> SessionPeer {
         SessionPeer { source: Some(source.parse().unwrap()), is_loopback: false, is_tls_at_proxy: false }
     }
 
-    fn full(memory: &ConnectionMemory, holders: Holders) -> (BufferMemory, usize) {
+    fn full(memory: &ConnectionMemory, holders: MemoryHolders) -> (BufferMemory, usize) {
         let mut buffer = memory.buffer(holders);
         let mut octets = 0;
-        while buffer.hold(octets + STEP_OCTETS) {
-            octets += STEP_OCTETS;
+        while buffer.hold(octets + FREE_OCTETS) {
+            octets += FREE_OCTETS;
         }
         (buffer, octets)
     }

@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 
-use super::memory::{Holder, Holders};
 use crate::config::{Limit, LimitCounts, Limits};
 use crate::directory::{EntryId, Snapshot, Visibility};
 use crate::model::{Revision, Timestamp};
-use crate::net::{Budget, Share};
+use crate::net::{Budget, MemoryHolder, MemoryHolders, Share};
 
 /// What all connections of the LDAP door share for paged and sorted searches.
 pub struct Pages {
@@ -23,7 +22,7 @@ pub struct Pages {
     snapshots_max: usize,
     snapshot_time: Duration,
     cookie_time: Duration,
-    sort_memory: Arc<Budget<Holder>>,
+    sort_memory: Arc<Budget<MemoryHolder>>,
     kept: Mutex<Kept>,
     reached: Arc<LimitCounts>,
 }
@@ -68,7 +67,7 @@ pub(super) struct Order {
 #[derive(Debug)]
 pub(super) struct SortMemory {
     octets: u64,
-    share: Share<Holder>,
+    share: Share<MemoryHolder>,
 }
 
 /// Numbers for one use each that tell nothing of how many there were: the counter is hashed under a key of its own.
@@ -93,7 +92,7 @@ struct Item<K, V> {
     key: K,
     value: V,
     /// The account that it is kept for, or the source of who is nobody.
-    holder: Option<Holder>,
+    holder: Option<MemoryHolder>,
     since: Instant,
 }
 
@@ -169,7 +168,7 @@ impl Pages {
     }
 
     /// Keeps a revision for the next page.
-    pub(super) fn keep(&self, snapshot: &Arc<Snapshot>, holders: Holders, now: Instant) {
+    pub(super) fn keep(&self, snapshot: &Arc<Snapshot>, holders: MemoryHolders, now: Instant) {
         let mut kept = self.kept();
         kept.snapshots.put(snapshot.revision(), snapshot.clone(), holders, now);
         kept.forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
@@ -183,7 +182,7 @@ impl Pages {
     }
 
     /// Keeps the order of a search for its next page.
-    pub(super) fn keep_order(&self, key: OrderKey, order: &Arc<Order>, holders: Holders, now: Instant) {
+    pub(super) fn keep_order(&self, key: OrderKey, order: &Arc<Order>, holders: MemoryHolders, now: Instant) {
         let mut kept = self.kept();
         kept.orders.put(key, order.clone(), holders, now);
         kept.forget(now, self.snapshot_time, self.snapshots_max, &self.reached);
@@ -200,7 +199,7 @@ impl Pages {
     }
 
     /// No memory for sorting yet, to be grown.
-    pub(super) fn sort_memory(&self, holders: Holders) -> SortMemory {
+    pub(super) fn sort_memory(&self, holders: MemoryHolders) -> SortMemory {
         SortMemory { octets: 0, share: self.sort_memory.share(holders) }
     }
 
@@ -252,7 +251,7 @@ impl<K, V> Default for Shelf<K, V> {
 
 impl<K: PartialEq, V> Shelf<K, V> {
     /// What several use is kept for the one of them who has less: it does not go with what the other has too much.
-    fn put(&mut self, key: K, value: V, [account, source, ..]: Holders, now: Instant) {
+    fn put(&mut self, key: K, value: V, [account, source, ..]: MemoryHolders, now: Instant) {
         let mut holder = account.or(source);
         if let Some(at) = self.place(&key)
             && let Some(before) = self.items.remove(at)
@@ -274,7 +273,7 @@ impl<K: PartialEq, V> Shelf<K, V> {
         self.items.iter().position(|item| item.key == *key)
     }
 
-    fn count(&self, holder: Option<Holder>) -> usize {
+    fn count(&self, holder: Option<MemoryHolder>) -> usize {
         self.items.iter().filter(|item| item.holder == holder).count()
     }
 
@@ -289,7 +288,7 @@ impl<K: PartialEq, V> Shelf<K, V> {
     fn drop_beyond(&mut self, max: usize) -> u64 {
         let mut dropped = 0;
         while self.items.len() > max {
-            let mut counts: HashMap<Option<Holder>, usize> = HashMap::new();
+            let mut counts: HashMap<Option<MemoryHolder>, usize> = HashMap::new();
             for item in &self.items {
                 *counts.entry(item.holder).or_default() += 1;
             }
@@ -378,8 +377,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
-    fn of(account: u32) -> Holders {
-        [Some(Holder::Account(AccountNumber::new(account))), None, None, None]
+    fn of(account: u32) -> MemoryHolders {
+        [Some(MemoryHolder::Account(AccountNumber::new(account))), None, None, None]
     }
 
     fn pages(limits: &Limits) -> Arc<Pages> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::client_trust::{ClientTrust, Shown};
 use super::control::RequestControls;
 use super::frame::{self, Frame, FrameError};
-use super::memory::{self, BufferMemory, ConnectionMemory, Holders, Output};
+use super::memory::{self, BufferMemory, ConnectionMemory, Output};
 use super::message::{self, Answer, DecodeError, DecodeLimits, Fault, Operation, Request};
 use super::operation::bind::PendingBind;
 use super::operation::gate::OperationRefusal;
@@ -25,7 +25,7 @@ use crate::auth::HashOutcome;
 use crate::config::{Limit, Limits, LimitsInForce, SecretsInClear};
 use crate::directory::{Evaluator, FilterBounds, Snapshot};
 use crate::model::{AccountNumber, Revision, Timestamp};
-use crate::net::ClientCertificate;
+use crate::net::{ClientCertificate, MemoryHolders};
 use crate::registry::{Attempt, BoundApplication, Registry, Trial};
 
 /// What all sessions of a server have in common.
@@ -420,12 +420,12 @@ impl Session {
     }
 
     /// In whose name memory is held now.
-    pub(super) fn holders(&self) -> Holders {
+    pub(super) fn holders(&self) -> MemoryHolders {
         memory::holders(self.held_identity(), self.peer)
     }
 
     /// Whoever is bound now holds what was held before.
-    pub(super) fn rename_memory(&mut self, holders: Holders) {
+    pub(super) fn rename_memory(&mut self, holders: MemoryHolders) {
         self.output_memory.rename(holders);
     }
 

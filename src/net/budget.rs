@@ -12,6 +12,8 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 /// The memory that is shared. One lock, taken by who holds more than a small request needs.
 pub struct Budget<H> {
     /// Octets of all holders.
@@ -19,6 +21,8 @@ pub struct Budget<H> {
     /// Who stands for all of a crowd.
     crowd: Option<H>,
     state: Mutex<State<H>>,
+    /// Told when something is given back.
+    given_back: Notify,
 }
 
 struct State<H> {
@@ -49,7 +53,13 @@ impl<H: Copy + Eq + Hash> Budget<H> {
 
     /// The same, of which all that is held in the name of `crowd` is no more than a third.
     pub fn with_crowd(max: u64, crowd: Option<H>) -> Arc<Self> {
-        Arc::new(Self { max, crowd, state: Mutex::new(State { used: 0, holders: HashMap::new() }) })
+        let state = Mutex::new(State { used: 0, holders: HashMap::new() });
+        Arc::new(Self { max, crowd, state, given_back: Notify::new() })
+    }
+
+    /// Octets that one holder may have when nobody else has any.
+    pub fn alone_max(&self) -> u64 {
+        self.max / 2
     }
 
     /// Octets that are held now.
@@ -104,30 +114,62 @@ impl<H: Copy + Eq + Hash> Share<H> {
         if octets == self.octets {
             return true;
         }
+        let Some(more) = octets.checked_sub(self.octets) else {
+            self.give_back(self.octets - octets);
+            return true;
+        };
         let mut state = self.budget.state();
-        match octets.checked_sub(self.octets) {
-            None => state.give_back(self.holders, self.octets - octets),
-            Some(more) => {
-                let Budget { max, crowd, .. } = *self.budget;
-                let holders = || self.holders.into_iter().flatten();
-                let mut free = max.saturating_sub(state.used).checked_sub(more);
-                if let Some(crowd) = holders().find(|holder| Some(*holder) == crowd) {
-                    let of_crowd = (max / PART_OF_THE_CROWD).saturating_sub(state.held(crowd));
-                    free = free.min(of_crowd.checked_sub(more));
-                }
-                let fits = |free| {
-                    let mut others = holders().filter(|holder| Some(*holder) != crowd);
-                    others.all(|holder| state.held(holder).saturating_add(more) <= free)
-                };
-                if !free.is_some_and(fits) {
-                    return false;
-                }
-                state.take(self.holders, more);
-            }
+        let Budget { max, crowd, .. } = *self.budget;
+        let holders = || self.holders.into_iter().flatten();
+        let mut free = max.saturating_sub(state.used).checked_sub(more);
+        if let Some(crowd) = holders().find(|holder| Some(*holder) == crowd) {
+            let of_crowd = (max / PART_OF_THE_CROWD).saturating_sub(state.held(crowd));
+            free = free.min(of_crowd.checked_sub(more));
         }
+        let fits = |free| {
+            let mut others = holders().filter(|holder| Some(*holder) != crowd);
+            others.all(|holder| state.held(holder).saturating_add(more) <= free)
+        };
+        if !free.is_some_and(fits) {
+            return false;
+        }
+        state.take(self.holders, more);
         drop(state);
         self.octets = octets;
         true
+    }
+
+    /// Holds so many octets whether or not there is room: what is more than all is nobody's until it is given back.
+    pub fn force(&mut self, octets: u64) {
+        match octets.checked_sub(self.octets) {
+            None => self.give_back(self.octets - octets),
+            Some(more) => {
+                self.budget.state().take(self.holders, more);
+                self.octets = octets;
+            }
+        }
+    }
+
+    /// Waits until there is room for so many octets, and holds them. Who waits holds no lock, and keeps nobody back: whoever
+    /// needs less may find it sooner.
+    pub async fn wait_for(&mut self, octets: u64) {
+        let budget = Arc::clone(&self.budget);
+        loop {
+            // What is given back from here on is not missed.
+            let given_back = budget.given_back.notified();
+            if self.set(octets) {
+                return;
+            }
+            given_back.await;
+        }
+    }
+
+    fn give_back(&mut self, octets: u64) {
+        if octets > 0 {
+            self.budget.state().give_back(self.holders, octets);
+            self.octets -= octets;
+            self.budget.given_back.notify_waiters();
+        }
     }
 
     /// Octets that it holds.
@@ -144,6 +186,8 @@ impl<H: Copy + Eq + Hash> Share<H> {
             let mut state = self.budget.state();
             state.give_back(self.holders, self.octets);
             state.take(holders, self.octets);
+            drop(state);
+            self.budget.given_back.notify_waiters();
         }
         self.holders = holders;
     }
@@ -151,10 +195,14 @@ impl<H: Copy + Eq + Hash> Share<H> {
 
 impl<H: Copy + Eq + Hash> Drop for Share<H> {
     fn drop(&mut self) {
-        if self.octets > 0 {
-            self.budget.state().give_back(self.holders, self.octets);
-        }
+        self.give_back(self.octets);
     }
+}
+
+/// As much of a buffer as counts, in steps of so many octets, so that the lock is taken seldom. What is no larger than one
+/// step is not counted: how many connections there are bounds it.
+pub const fn counted(octets: usize, step: usize) -> u64 {
+    if octets <= step { 0 } else { octets.next_multiple_of(step) as u64 }
 }
 
 impl<H: Copy + Eq + Hash> fmt::Debug for Budget<H> {
@@ -213,6 +261,36 @@ mod tests {
         drop(shares);
         assert_eq!(budget.used(), 0);
         assert!(second_of_the_first.set(600));
+    }
+
+    #[tokio::test]
+    async fn who_waits_goes_on_when_there_is_room() {
+        use std::pin::pin;
+        use std::task::{Context, Waker};
+
+        let budget = Budget::new(1_200);
+        let [mut first, mut second] = [budget.share(of(&["one"])), budget.share(of(&["one"]))];
+        assert!(first.set(600));
+        {
+            let mut waits = pin!(second.wait_for(100));
+            assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            // Who waits keeps nobody else back.
+            let mut other = budget.share(of(&["other"]));
+            assert!(other.set(300));
+            drop(other);
+            assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(first.set(500));
+            waits.await;
+        }
+        assert_eq!((second.octets(), budget.used()), (100, 600));
+        // What is forced counts, and is in the way of more until it is given back.
+        first.force(1_300);
+        assert_eq!(budget.used(), 1_400);
+        assert!(!budget.share(of(&["other"])).set(1) && !second.set(101) && second.set(50));
+        first.force(100);
+        assert!(budget.share(of(&["other"])).set(500));
+        drop((first, second));
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! How large an answer may be, and the memory that answers hold until their clients have taken them: a limit of each, and of
-//! all one [`Budget`], shared by account and by source.
+//! all one [`Budget`], shared by account and by source. Who finds no room in it waits for some ([`super::waiting`]).
 //!
 //! A list is written object by object, so that only its text and one object are held at a time.
 
@@ -22,30 +22,27 @@ use super::page::Page;
 use super::refusal::CallRefusal;
 use super::route::{Answer, SchemaOf};
 use crate::config::Limit;
-use crate::model::AccountNumber;
-use crate::net::{Budget, ClientSource, HOLDERS_MAX, Share};
+use crate::net::{self, Budget, MemoryHolder, MemoryHolders, Share};
 use crate::registry::{Caller, Registry};
-
-/// In whose name memory is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Holder {
-    Account(AccountNumber),
-    Source(ClientSource),
-}
 
 /// What one answer may hold.
 pub(super) struct Room {
     registry: Arc<Registry>,
     octets_max: usize,
-    memory: Arc<Budget<Holder>>,
-    holders: [Option<Holder>; HOLDERS_MAX],
-    objects: Mutex<Objects>,
+    memory: Arc<Budget<MemoryHolder>>,
+    holders: MemoryHolders,
+    made: Mutex<Made>,
 }
 
-/// What the answer is made from, as far as it was counted.
-struct Objects {
-    octets: usize,
-    share: Share<Holder>,
+/// What is made of the answer so far, as it is counted.
+struct Made {
+    /// Octets of what it is made from, as far as they were counted.
+    objects: usize,
+    /// Octets of its text.
+    text: usize,
+    share: Share<MemoryHolder>,
+    /// So much is held whatever there is: it was waited for.
+    least: u64,
     /// Whether what does not fit is left out, and the answer refused.
     is_bounded: bool,
     lack: Option<Lack>,
@@ -55,65 +52,88 @@ struct Objects {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lack {
     Size,
-    Memory,
+    /// So many octets would have to be free.
+    Memory(u64),
 }
 
 impl Room {
     /// For the answer to this caller.
     pub(super) fn new(api: &Api, caller: &Caller) -> Arc<Self> {
-        let account = caller.holder().map(|holder| Holder::Account(holder.account));
-        // Clients on this machine may be a proxy's, whose accounts are told apart.
-        let source = caller.actor().source.filter(|source| account.is_none() || !source.is_loopback());
-        let source = source.map(|source| Holder::Source(ClientSource::from(Some(source))));
-        let holders = [account, source, None, None];
-        let memory = Arc::clone(&api.bounds.answer_memory);
-        let share = memory.share(holders);
-        let objects = Mutex::new(Objects { octets: 0, share, is_bounded: true, lack: None });
-        let registry = Arc::clone(&api.registry);
-        Arc::new(Self { registry, octets_max: api.bounds.answer_octets_max, memory, holders, objects })
+        let account = caller.holder().map(|holder| holder.account);
+        let source = caller.actor().source;
+        let is_here = source.is_some_and(|source| source.to_canonical().is_loopback());
+        let holders = MemoryHolder::all(account, source, is_here);
+        Self::within(api, holders, api.bounds.answer_memory.share(holders))
     }
 
-    /// Whether what does not fit is left out and the answer refused, from now on. The answer to a change that was made is not
-    /// refused: what it is made from counts as far as there is room.
+    fn within(api: &Api, holders: MemoryHolders, share: Share<MemoryHolder>) -> Arc<Self> {
+        let made = Made { objects: 0, text: 0, least: share.octets(), share, is_bounded: true, lack: None };
+        Arc::new(Self {
+            registry: Arc::clone(&api.registry),
+            octets_max: api.bounds.answer_octets_max,
+            memory: Arc::clone(&api.bounds.answer_memory),
+            holders,
+            made: Mutex::new(made),
+        })
+    }
+
+    /// Waits until there is as much room as an answer lacked, and gives it to the same answer, made anew; lacks it more then, it
+    /// is given all that an answer may ever hold, so that none is made more than three times. What it held is given back first.
+    /// `None`: it lacked no room.
+    pub(super) async fn enough(self: Arc<Self>, api: &Api) -> Option<Arc<Self>> {
+        let (lacked, least) = {
+            let made = self.made();
+            let Some(Lack::Memory(lacked)) = made.lack else { return None };
+            (lacked, made.least)
+        };
+        // Objects and text, and no more than there can be.
+        let whole = counted(self.octets_max).saturating_mul(2).min(self.memory.alone_max());
+        let wanted = if least == 0 { lacked.min(whole) } else { whole };
+        if least >= wanted {
+            return None;
+        }
+        let holders = self.holders;
+        drop(self);
+        let mut share = api.bounds.answer_memory.share(holders);
+        share.wait_for(wanted).await;
+        Some(Self::within(api, holders, share))
+    }
+
+    /// Whether what does not fit is left out and the answer refused, from now on.
+    ///
+    /// The answer to a change that was made is not refused: what it takes counts whether or not there is room, and readers wait
+    /// until it is given back. Room is not asked for before the change: what its answer takes is known behind it, and whoever
+    /// closes an account in a hurry would wait for those who do not read. It is an object on each connection at most, of who may
+    /// change something.
     pub(super) fn bound(&self, is_bounded: bool) {
-        let mut objects = self.objects();
-        objects.is_bounded = is_bounded;
-        objects.lack = None;
+        let mut made = self.made();
+        made.is_bounded = is_bounded;
+        made.lack = None;
     }
 
     /// Counts something that the answer is made from; says whether it may be made. Where not, the answer will be refused.
     pub(super) fn hold(&self, octets: usize) -> bool {
-        let mut objects = self.objects();
-        if objects.lack.is_some() {
-            return false;
-        }
-        let held = objects.octets.saturating_add(octets);
-        let lack = match held {
-            held if held > self.octets_max => Some(Lack::Size),
-            held if !objects.share.set(counted(held)) => Some(Lack::Memory),
-            _ => None,
-        };
-        objects.octets = held;
-        objects.lack = lack.filter(|_| objects.is_bounded);
-        objects.lack.is_none()
+        let mut made = self.made();
+        let (objects, text) = (made.objects.saturating_add(octets), made.text);
+        made.lack.is_none() && made.set(objects, text, objects, self.octets_max).is_ok()
     }
 
     /// Octets that were counted, for [`Self::let_go`].
     pub(super) fn held(&self) -> usize {
-        self.objects().octets
+        self.made().objects
     }
 
     /// Holds again what it held before.
     pub(super) fn let_go(&self, before: usize) {
-        let mut objects = self.objects();
-        objects.octets = before;
+        let mut made = self.made();
+        let text = made.text;
         // Less always fits.
-        let _ = objects.share.set(counted(before));
+        let _ = made.count(before, text);
     }
 
     /// Whether something was left out.
     pub(super) fn is_exceeded(&self) -> bool {
-        self.objects().lack.is_some()
+        self.made().lack.is_some()
     }
 
     /// Says that the answer is whole so far.
@@ -121,8 +141,25 @@ impl Room {
     /// # Errors
     /// Something was left out.
     pub(super) fn check(&self) -> Result<(), CallRefusal> {
-        let lack = self.objects().lack;
+        let lack = self.made().lack;
         lack.map_or(Ok(()), |lack| Err(self.refused(lack)))
+    }
+
+    /// Makes room for a text of so many octets, at least twice as many as there was room for; says for how many there is now.
+    fn grow(&self, octets: usize, before: usize) -> Result<usize, Lack> {
+        let mut made = self.made();
+        let octets_max = if made.is_bounded { self.octets_max } else { usize::MAX };
+        let capacity = before.saturating_mul(2).max(STEP_OCTETS).min(octets_max).max(octets);
+        let objects = made.objects;
+        made.set(objects, capacity, octets, self.octets_max).map(|()| capacity)
+    }
+
+    /// Hands over what a text that is whole holds; what it was made from is counted no more.
+    fn hand_over(&self, octets: usize) -> Share<MemoryHolder> {
+        let mut made = self.made();
+        made.least = 0;
+        let _ = made.count(0, octets);
+        std::mem::replace(&mut made.share, self.memory.share(self.holders))
     }
 
     fn refused(&self, lack: Lack) -> CallRefusal {
@@ -131,16 +168,39 @@ impl Room {
                 self.registry.reached().note(Limit::http_answer_size_max);
                 CallRefusal::answer_too_large(self.octets_max)
             }
-            Lack::Memory => {
+            Lack::Memory(_) => {
                 self.registry.reached().note(Limit::http_answer_memory_max);
                 CallRefusal::no_memory()
             }
         }
     }
 
-    fn objects(&self) -> MutexGuard<'_, Objects> {
+    fn made(&self) -> MutexGuard<'_, Made> {
         // Nothing that holds the lock can leave it half changed.
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Made {
+    /// Counts this, if `size` is within `size_max`.
+    fn set(&mut self, objects: usize, text: usize, size: usize, size_max: usize) -> Result<(), Lack> {
+        let fits =
+            if self.is_bounded && size > size_max { Err(Lack::Size) } else { self.count(objects, text) };
+        // What was left out once is missing, whatever fits behind it.
+        self.lack = self.lack.or(fits.err());
+        fits
+    }
+
+    fn count(&mut self, objects: usize, text: usize) -> Result<(), Lack> {
+        let octets = counted(objects).saturating_add(counted(text)).max(self.least);
+        if !self.share.set(octets) {
+            if self.is_bounded {
+                return Err(Lack::Memory(octets));
+            }
+            self.share.force(octets);
+        }
+        (self.objects, self.text) = (objects, text);
+        Ok(())
     }
 }
 
@@ -148,16 +208,12 @@ impl Room {
 pub(super) struct Text {
     room: Arc<Room>,
     octets: Vec<u8>,
-    share: Share<Holder>,
-    is_bounded: bool,
-    lack: Option<Lack>,
 }
 
 impl Text {
     /// Nothing yet.
     pub(super) fn new(room: &Arc<Room>) -> Self {
-        let (share, is_bounded) = (room.memory.share(room.holders), room.objects().is_bounded);
-        Self { room: Arc::clone(room), octets: Vec::new(), share, is_bounded, lack: None }
+        Self { room: Arc::clone(room), octets: Vec::new() }
     }
 
     /// Appends a value as JSON.
@@ -176,31 +232,10 @@ impl Text {
     }
 
     fn done(&self, written: io::Result<()>) -> Result<(), CallRefusal> {
-        written.map_err(|error| match self.lack {
-            Some(lack) => self.room.refused(lack),
-            None => {
-                tracing::error!(%error, "an answer of the API cannot be written as JSON");
-                CallRefusal::internal()
-            }
-        })
-    }
-
-    /// Makes room for more octets, twice as much as there was.
-    fn grow(&mut self, more: usize) -> Result<(), Lack> {
-        let octets = self.octets.len().saturating_add(more);
-        let octets_max = if self.is_bounded { self.room.octets_max } else { usize::MAX };
-        if octets > octets_max {
-            return Err(Lack::Size);
-        }
-        if octets > self.octets.capacity() {
-            let capacity =
-                self.octets.capacity().saturating_mul(2).max(STEP_OCTETS).min(octets_max).max(octets);
-            if !self.share.set(counted(capacity)) && self.is_bounded {
-                return Err(Lack::Memory);
-            }
-            self.octets.reserve_exact(capacity - self.octets.len());
-        }
-        Ok(())
+        let Err(error) = written else { return Ok(()) };
+        self.room.check()?;
+        tracing::error!(%error, "an answer of the API cannot be written as JSON");
+        Err(CallRefusal::internal())
     }
 
     /// The answer, which is handed over in pieces and counts as a whole until the last of them was sent.
@@ -209,8 +244,8 @@ impl Text {
     /// An error of bindery's own.
     pub(super) fn respond(mut self, status: StatusCode) -> Result<Response, CallRefusal> {
         self.octets.shrink_to_fit();
-        let _ = self.share.set(counted(self.octets.len()));
-        let held = Held { octets: self.octets, _share: self.share };
+        let share = self.room.hand_over(self.octets.len());
+        let held = Held { octets: self.octets, _share: share };
         let body = Body::new(Pieces(Bytes::from_owner(held)));
         let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
         response.body(body).map_err(|_| CallRefusal::internal())
@@ -219,9 +254,11 @@ impl Text {
 
 impl io::Write for Text {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        if let Err(lack) = self.grow(octets.len()) {
-            self.lack = Some(lack);
-            return Err(io::ErrorKind::OutOfMemory.into());
+        let length = self.octets.len().saturating_add(octets.len());
+        if length > self.octets.capacity() {
+            let grown = self.room.grow(length, self.octets.capacity());
+            let capacity = grown.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+            self.octets.reserve_exact(capacity - self.octets.len());
         }
         self.octets.extend_from_slice(octets);
         Ok(octets.len())
@@ -235,7 +272,7 @@ impl io::Write for Text {
 /// The octets of an answer, with what they count.
 struct Held {
     octets: Vec<u8>,
-    _share: Share<Holder>,
+    _share: Share<MemoryHolder>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -331,10 +368,45 @@ where
     }
 }
 
-/// As much of it as counts: what is small always fits, as `http_connections_max` bounds how often.
+/// As much of it as counts.
 fn counted(octets: usize) -> u64 {
-    if octets <= STEP_OCTETS { 0 } else { octets.next_multiple_of(STEP_OCTETS) as u64 }
+    net::counted(octets, STEP_OCTETS)
 }
 
 /// Memory is counted by steps, and handed over by pieces, of so many octets.
 const STEP_OCTETS: usize = 64 * 1024;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::http::api::Door;
+    use crate::model::Actor;
+    use crate::registry::commands::testing::registry_over;
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn an_answer_to_a_change_counts_and_is_not_refused() {
+        let limits = Limits { http_answer_memory_max: 8 << 20, ..Limits::default() };
+        let api = Api::new(registry_over(Arc::new(MemoryStore::new())), Door::Public).with_limits(&limits);
+        let caller = Caller::from(Actor::named("somebody"));
+        let memory = &api.bounds.answer_memory;
+        let change = || {
+            let room = Room::new(&api, &caller);
+            room.bound(false);
+            room
+        };
+        let large = || "x".repeat(3 << 20);
+        let sent: Vec<Response> =
+            (0..4).map(|_| large().respond(StatusCode::OK, &change()).unwrap()).collect();
+        assert!(memory.used() > 12 << 20, "{}", memory.used());
+        // Who reads has none then, until some of it is taken.
+        let room = Room::new(&api, &caller);
+        let refused = "x".repeat(1 << 20).respond(StatusCode::OK, &room).unwrap_err();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        drop((room, sent));
+        assert_eq!(memory.used(), 0);
+        assert!("x".repeat(1 << 20).respond(StatusCode::OK, &Room::new(&api, &caller)).is_ok());
+    }
+}

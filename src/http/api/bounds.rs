@@ -11,13 +11,12 @@ use http_body_util::LengthLimitError;
 use tokio::sync::Semaphore;
 
 use super::Api;
-use super::answer::Holder;
 use super::call::Door;
 use super::refusal::CallRefusal;
 use crate::config::{Limit, Limits};
 use crate::http::BODY_OCTETS_MAX;
 use crate::model::AccountNumber;
-use crate::net::{Budget, Rate};
+use crate::net::{Budget, MemoryHolder, Rate};
 
 /// The limits of `[server.limits]` that the API keeps. The operator's own commands have hardly any.
 pub(super) struct Bounds {
@@ -26,7 +25,7 @@ pub(super) struct Bounds {
     /// Of one answer.
     pub(super) answer_octets_max: usize,
     /// What all answers hold together.
-    pub(super) answer_memory: Arc<Budget<Holder>>,
+    pub(super) answer_memory: Arc<Budget<MemoryHolder>>,
     /// For the whole of a call; `None`: as long as it takes.
     pub(super) request_time: Option<Duration>,
     pub(super) by_source: Option<Rate>,

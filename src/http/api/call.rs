@@ -84,6 +84,11 @@ impl Call {
         Self { registry, caller, page, tls, room, parameters, rehearsal: None }
     }
 
+    /// The same with an answer that is made in this room.
+    pub(super) fn within(self, room: Arc<Room>) -> Self {
+        Self { room, ..self }
+    }
+
     /// The same, to leave there what its maker would be told.
     pub(super) fn rehearsed(self, told: Option<Arc<Mutex<Told>>>) -> Self {
         Self { rehearsal: told, ..self }

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::Api;
 use super::call::{Door, RequestId, RequestSource, TakesSecrets};
 use super::refusal::CallRefusal;
+use super::waiting::WaitsForRoom;
 use crate::config::Limit;
 use crate::seldom::{self, Seldom};
 
@@ -34,9 +35,11 @@ pub(super) async fn guard(
         octets if octets > URI_OCTETS_MAX => Err(CallRefusal::uri_too_long(URI_OCTETS_MAX)),
         _ => admit(&api, &request),
     };
+    let waits = WaitsForRoom::default();
     request.extensions_mut().insert(id);
+    request.extensions_mut().insert(waits.clone());
     let mut response = match admitted {
-        Ok(()) => carry_out(&api, id, next.run(request)).await,
+        Ok(()) => carry_out(&api, id, &waits, next.run(request)).await,
         Err(refusal) => refusal.into_response(),
     };
     let status = response.status();
@@ -66,12 +69,19 @@ fn admit(api: &Api, request: &Request) -> Result<(), CallRefusal> {
 }
 
 /// Waits for the answer of a handler, as long as one may take. One that panics fails alone.
-async fn carry_out(api: &Api, id: RequestId, handling: impl Future<Output = Response>) -> Response {
+async fn carry_out(
+    api: &Api,
+    id: RequestId,
+    waits: &WaitsForRoom,
+    handling: impl Future<Output = Response>,
+) -> Response {
     let handling = caught(handling);
     let handled = match api.bounds.request_time {
         None => handling.await,
         Some(time) => match timeout(time, handling).await {
             Ok(handled) => handled,
+            // It was counted when it began to wait.
+            Err(_) if waits.is_so() => return CallRefusal::no_memory().into_response(),
             Err(_) => {
                 api.registry.reached().note(Limit::http_request_time);
                 return CallRefusal::too_late(time).into_response();

@@ -23,6 +23,7 @@ mod statuses;
 mod table;
 mod told;
 mod value;
+mod waiting;
 mod with_slash;
 
 mod application;

@@ -29,6 +29,7 @@ use super::reading::Reading;
 use super::refusal::CallRefusal;
 use super::told::Told;
 use super::value::{Required, RequiredFields};
+use super::waiting::{WaitsForRoom, in_room};
 use super::{Api, PREFIX, no_such_method};
 use crate::model::Permission;
 use crate::registry::Caller;
@@ -55,11 +56,18 @@ struct Incoming {
     says: Arc<Says>,
     /// To be filled instead of a change.
     rehearsal: Option<Arc<Mutex<Told>>>,
+    /// To be told whether it waits for room.
+    waits: WaitsForRoom,
 }
 
 impl Incoming {
     fn query<Q: DeserializeOwned>(&self) -> Result<(Q, PageQuery), CallRefusal> {
         self.says.query.read_query(&self.query)
+    }
+
+    /// A call that reads this page, of which the answer is made in this room.
+    fn call(&self, page: PageQuery, room: Arc<Room>) -> Call {
+        Call::new(&self.api, self.caller.clone(), page, self.parameters.clone()).within(room)
     }
 }
 
@@ -176,22 +184,26 @@ where
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
-            let (filters, page) = incoming.query::<Q>()?;
-            let page = page.with_words()?;
-            let Incoming { api, caller, parameters, .. } = incoming;
-            let turn = api.turn_to_read(&caller).await?;
-            let left = CancellationToken::new();
-            let _waits = left.clone().drop_guard();
-            let reading = Call::new(&api, caller, page, parameters).reading().until(left);
-            reading.verify()?;
-            // Records are read from the disk, and a list may be long. The thread holds the turn: it goes on to the next object
-            // when nobody waits any more.
-            let read = spawn_blocking(move || {
-                let _turn = turn;
-                handler(&reading, filters)?.respond(StatusCode::OK, &reading.room)
-            });
-            let read = read.await;
-            read.unwrap_or_else(|_| Err(CallRefusal::internal()))
+            let incoming = &incoming;
+            let Incoming { api, caller, waits, .. } = incoming;
+            let read = |room: Arc<Room>| async move {
+                let (filters, page) = incoming.query::<Q>()?;
+                let page = page.with_words()?;
+                let turn = api.turn_to_read(caller).await?;
+                let left = CancellationToken::new();
+                let _waits = left.clone().drop_guard();
+                let reading = incoming.call(page, room).reading().until(left);
+                reading.verify()?;
+                // Records are read from the disk, and a list may be long. The thread holds the turn: it goes on to the next
+                // object when nobody waits any more.
+                let read = spawn_blocking(move || {
+                    let _turn = turn;
+                    handler(&reading, filters)?.respond(StatusCode::OK, &reading.room)
+                });
+                let read = read.await;
+                read.unwrap_or_else(|_| Err(CallRefusal::internal()))
+            };
+            in_room(api, caller, waits, read).await
         })
     };
     Route {
@@ -243,12 +255,16 @@ where
 {
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
-            let (filters, page) = incoming.query::<Q>()?;
-            let Incoming { api, caller, parameters, .. } = incoming;
-            let _turn = if is_walk { api.turn_to_walk(&caller).await? } else { None };
-            let call = Call::new(&api, caller, page, parameters);
-            let room = Arc::clone(&call.room);
-            handler(call, filters).await?.respond(StatusCode::OK, &room)
+            let incoming = &incoming;
+            let Incoming { api, caller, waits, .. } = incoming;
+            // What is used up by being read is small, and small answers always have room: it is read once.
+            let read = |room: Arc<Room>| async move {
+                let (filters, page) = incoming.query::<Q>()?;
+                let _turn = if is_walk { api.turn_to_walk(caller).await? } else { None };
+                let call = incoming.call(page, Arc::clone(&room));
+                handler(call, filters).await?.respond(StatusCode::OK, &room)
+            };
+            in_room(api, caller, waits, read).await
         })
     };
     Route {
@@ -491,6 +507,7 @@ async fn receive(
     let (parts, body) = request.into_parts();
     let source = parts.extensions.get::<RequestSource>().and_then(|source| source.0);
     let id = parts.extensions.get::<RequestId>().copied().unwrap_or_else(RequestId::new);
+    let waits = parts.extensions.get::<WaitsForRoom>().cloned().unwrap_or_default();
     let caller = match (api.door, needs) {
         (Door::Local, _) => Call::operator(id, parts.extensions.get()),
         (Door::Public, Needs::Nothing) => super::authenticate::stranger(source),
@@ -503,7 +520,7 @@ async fn receive(
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let is_rehearsed = api.door == Door::Local && parts.headers.contains_key(REHEARSE);
     let rehearsal = is_rehearsed.then(Arc::default);
-    Ok(Incoming { api, caller, parameters, query, body, says, rehearsal })
+    Ok(Incoming { api, caller, parameters, query, body, says, rehearsal, waits })
 }
 
 /// What a call would tell.

@@ -673,14 +673,14 @@ async fn who_may_see_the_server_sees_its_counters_from_elsewhere() {
 }
 
 /// An account that may view accounts and groups, and change these, and the head of its calls behind the path.
-async fn clerk(door: &PublicDoor) -> String {
+async fn clerk_named(door: &PublicDoor, name: &'static str) -> String {
     use crate::model::{AccountKind, Actor, Grant, Intent, Permission, Record};
     use crate::registry::commands::testing::new_token;
     use crate::registry::commands::{AccountChanges, create_account};
 
-    let made = door.registry.change(Actor::named("test"), |transaction| {
-        let (kind, name) = (AccountKind::ServiceAccount, "clerk".to_owned());
-        let number = create_account(transaction, name, kind, AccountChanges::default())?;
+    let made = door.registry.change(Actor::named("test"), move |transaction| {
+        let (kind, changes) = (AccountKind::ServiceAccount, AccountChanges::default());
+        let number = create_account(transaction, name.to_owned(), kind, changes)?;
         let mut account = transaction.account(number)?.unwrap();
         use Permission::{AddGroup, AddUser, ChangeGroup, ChangeUser, ViewGroup, ViewUser};
         let permissions = [AddUser, ChangeUser, ViewUser, AddGroup, ChangeGroup, ViewGroup];
@@ -688,7 +688,7 @@ async fn clerk(door: &PublicDoor) -> String {
         transaction.put(Record::Account(account))
     });
     made.await.unwrap();
-    let made = door.registry.create_token(Actor::named("test"), new_token("clerk", "clerk", Intent::Api));
+    let made = door.registry.create_token(Actor::named("test"), new_token(name, name, Intent::Api));
     let secret = String::from_utf8(made.await.unwrap().secret.expose().to_vec()).unwrap();
     format!(" HTTP/1.1\r\nAuthorization: Bearer {secret}")
 }
@@ -707,7 +707,7 @@ async fn an_answer_has_a_bound() {
 
     const SIZE_MAX: usize = 512 << 10;
     let (door, address) = door(Limits { http_answer_size_max: SIZE_MAX as u64, ..Limits::default() }).await;
-    let clerk = clerk(&door).await;
+    let clerk = clerk_named(&door, "clerk").await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     let group = send(&mut stream, "POST /api/v3/core/groups/", &clerk, &json!({ "name": "all" })).await;
     group.is_of_the_api(201);
@@ -746,39 +746,82 @@ async fn an_answer_has_a_bound() {
     assert_eq!(changed["children"].as_array().unwrap().len(), 6);
 }
 
-#[tokio::test]
-async fn answers_that_nobody_takes_leave_room_for_others() {
+/// People whose page has so many MiB, more than sockets hold, and the head of a call for it by this clerk.
+async fn a_large_page(stream: &mut TcpStream, clerk: &str, size: usize) -> String {
     use serde_json::json;
 
-    const MEMORY_MAX: u64 = 64 << 20;
-    let (door, address) = door(Limits { http_answer_memory_max: MEMORY_MAX, ..Limits::default() }).await;
-    let clerk = clerk(&door).await;
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    for number in 0..14 {
+    for number in 0..size {
         let large = json!({ "description": ["x".repeat(1000 << 10)] });
         let user = json!({ "username": format!("u{number}"), "name": "", "attributes": large });
-        send(&mut stream, "POST /api/v3/core/users/", &clerk, &user).await.is_of_the_api(201);
+        send(stream, "POST /api/v3/core/users/", clerk, &user).await.is_of_the_api(201);
     }
-    let page = format!("GET /api/v3/core/users/{clerk}\r\nHost: x\r\n\r\n");
-    // Two such answers are nearly all that one account may hold.
+    format!("GET /api/v3/core/users/{clerk}")
+}
+
+/// Connections that have asked, and read nothing.
+async fn silent(address: SocketAddr, call: &str, count: usize) -> Vec<TcpStream> {
     let mut silent = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..count {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(page.as_bytes()).await.unwrap();
+        stream.write_all(format!("{call}\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
         stream.readable().await.unwrap();
         silent.push(stream);
     }
-    assert!(reached(&door, Limit::http_answer_memory_max) >= 1);
-    let refused = read_answer(&mut silent[3], true).await;
-    refused.is_of_the_api(503);
-    assert_eq!(refused.header("retry-after"), Some("1"));
-    // What is small always has room.
+    silent
+}
+
+/// Waits until a limit is reached.
+async fn is_reached(door: &PublicDoor, limit: Limit) {
+    while reached(door, limit) == 0 {
+        sleep(milliseconds(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_waits_for_room_and_others_do_not() {
+    let (door, address) = door(Limits { http_answer_memory_max: 64 << 20, ..Limits::default() }).await;
+    let (clerk, other) = (clerk_named(&door, "clerk").await, clerk_named(&door, "other").await);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let page = a_large_page(&mut stream, &clerk, 14).await;
+    // Two such answers are nearly all that one account may hold; the next one waits.
+    let mut silent = silent(address, &page, 2).await;
+    let mut third = TcpStream::connect(address).await.unwrap();
+    third.write_all(format!("{page}\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+    is_reached(&door, Limit::http_answer_memory_max).await;
+    // What is small always has room, and another account its own.
     let small = ask(&mut stream, &format!("GET /api/v3/core/users/?username=clerk{clerk}"), "").await;
     small.is_of_the_api(200);
+    let others = ask(&mut stream, &page.replace(&clerk, &other), "").await;
+    others.is_of_the_api(200);
+    assert!(third.try_read(&mut [0]).is_err(), "it has an answer, though there is no room");
+    // Who takes its answer gives back.
+    read_answer(&mut silent[0], true).await.is_of_the_api(200);
+    let waited = read_answer(&mut third, true).await;
+    waited.is_of_the_api(200);
+    assert!(waited.body.len() > 14_000 << 10, "{}", waited.body.len());
+    assert_eq!(reached(&door, Limit::http_answer_memory_max), 1);
+}
+
+#[tokio::test]
+async fn an_answer_for_which_there_is_no_room_in_time_is_refused() {
+    let limits = Limits {
+        http_answer_memory_max: 36 << 20,
+        http_request_time: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    let (door, address) = door(limits).await;
+    let clerk = clerk_named(&door, "clerk").await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let page = a_large_page(&mut stream, &clerk, 8).await;
+    let silent = silent(address, &page, 2).await;
+    let refused = ask(&mut stream, &page, "").await;
+    refused.is_of_the_api(503);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(reached(&door, Limit::http_request_time), 0);
     // Who goes gives back.
     drop(silent);
     while door.entrance.counts().open > 1 {
         sleep(milliseconds(5)).await;
     }
-    ask(&mut stream, page.trim_end_matches("\r\nHost: x\r\n\r\n"), "").await.is_of_the_api(200);
+    ask(&mut stream, &page, "").await.is_of_the_api(200);
 }

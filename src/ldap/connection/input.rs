@@ -7,7 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
 use crate::ldap::frame;
-use crate::ldap::memory::{self, BufferMemory, Holders};
+use crate::ldap::memory::{self, BufferMemory};
+use crate::net::MemoryHolders;
 
 /// The unread octets of a connection.
 pub(super) struct Input {
@@ -73,7 +74,7 @@ impl Input {
         }
     }
 
-    pub(super) fn rename(&mut self, holders: Holders) {
+    pub(super) fn rename(&mut self, holders: MemoryHolders) {
         self.memory.rename(holders);
     }
 

@@ -14,12 +14,12 @@ use crate::directory::{
 };
 use crate::ldap::control::{self, ListViewResult};
 use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
-use crate::ldap::memory::{Holder, Holders, Output};
+use crate::ldap::memory::Output;
 use crate::ldap::pages::{Pages, Place, QueryDigest};
 use crate::ldap::response::{self, Outcome, ResponseControls};
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::{Asked, Moment};
-use crate::net::Share;
+use crate::net::{MemoryHolder, MemoryHolders, Share};
 
 /// A search that has more to answer. It holds the snapshot that all of its answer comes from.
 pub(in crate::ldap) struct RunningSearch {
@@ -29,7 +29,7 @@ pub(in crate::ldap) struct RunningSearch {
     pub(super) search: Search,
     /// What the request takes.
     pub(super) octets: usize,
-    pub(super) memory: Option<Share<Holder>>,
+    pub(super) memory: Option<Share<MemoryHolder>>,
     /// When it was last asked what may be seen.
     pub(super) asked: Asked,
 }
@@ -77,7 +77,7 @@ pub(super) struct Page {
     pub(super) pages: Arc<Pages>,
     /// Whether the revision is kept for the next page, and for whom.
     pub(super) is_shared: bool,
-    pub(super) holders: Holders,
+    pub(super) holders: MemoryHolders,
 }
 
 /// What is answered to a sort control.
@@ -211,7 +211,7 @@ impl RunningSearch {
     }
 
     /// Where those are counted.
-    pub(in crate::ldap) fn memory(&mut self) -> &mut Option<Share<Holder>> {
+    pub(in crate::ldap) fn memory(&mut self) -> &mut Option<Share<MemoryHolder>> {
         &mut self.memory
     }
 

@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use crate::directory::{Entry, EntryId, OrderOfEntry, OrderTurn, Shown, Snapshot, SortKeys, TreeReader};
 use crate::ldap::control::{self, ListViewResult};
-use crate::ldap::memory::Holders;
 use crate::ldap::pages::{
     ORDER_OCTETS_MAX, Order, OrderKey, Pages, Place, SortMemory, finish, visibility_digest,
 };
 use crate::ldap::result_code::ResultCode;
 use crate::ldap::session::Moment;
+use crate::net::MemoryHolders;
 
 /// The results of one search on their way into an order.
 pub(super) struct Sorted {
@@ -21,7 +21,7 @@ pub(super) struct Sorted {
     key: OrderKey,
     pages: Arc<Pages>,
     /// For whom orders and revisions are kept.
-    holders: Holders,
+    holders: MemoryHolders,
     /// Where the page before ended.
     before: Option<Place>,
     list_view: Option<ListView>,
@@ -138,7 +138,7 @@ impl Sorted {
         key: OrderKey,
         pages: Arc<Pages>,
         part: Part,
-        holders: Holders,
+        holders: MemoryHolders,
         now: Instant,
     ) -> Self {
         let Part { before, list_view, is_shared } = part;
