@@ -406,17 +406,12 @@ impl<'a> StoredAttribute<'a> {
         Values { rest: element(set).0, number: 0, lacking: self.lacking }
     }
 
-    /// Those of which `left` octets are left, as [`Values::left`] said.
-    pub fn values_left(&self, left: usize) -> Values<'a> {
+    /// Those that are left at this place, as [`Values::place`] said; `None`: all.
+    pub fn values_from(&self, place: Option<ValuePlace>) -> Values<'a> {
         let mut values = self.values();
-        let passed = values.rest.len().saturating_sub(left);
-        let end = values.rest.len() - passed;
-        if self.lacking.is_none() {
-            values.rest = &values.rest[passed..];
-        }
-        // The numbers of those that are shown are not known otherwise.
-        while values.rest.len() > end {
-            values.pass();
+        if let Some(ValuePlace { left, number }) = place {
+            values.rest = &values.rest[values.rest.len().saturating_sub(left)..];
+            values.number = number;
         }
         values
     }
@@ -475,19 +470,28 @@ impl<'a> StoredAttribute<'a> {
     }
 }
 
+/// Where somebody has stopped in the values of an attribute, in plain numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct ValuePlace {
+    /// Octets that are left.
+    left: usize,
+    /// Values that were passed, shown or not.
+    number: usize,
+}
+
 /// The values of an attribute.
 #[derive(Clone)]
 pub struct Values<'a> {
     rest: &'a [u8],
-    /// The number of the next one, where some are left out.
+    /// The number of the next one, by which those are known that are left out.
     number: usize,
     lacking: Option<&'a Lacking>,
 }
 
 impl<'a> Values<'a> {
-    /// How many octets of values are left, whether or not they are shown.
-    pub fn left(&self) -> usize {
-        self.rest.len()
+    /// Where the next one begins.
+    pub fn place(&self) -> ValuePlace {
+        ValuePlace { left: self.rest.len(), number: self.number }
     }
 
     /// Passes the next one, shown or not; gives its contents.
@@ -843,7 +847,7 @@ mod tests {
                 prop_assert_eq!(values(at), values(expected));
                 let mut all = at.values();
                 for passed in 0..=values(own).len() {
-                    let rest: Vec<_> = at.values_left(all.left()).map(<[u8]>::to_vec).collect();
+                    let rest: Vec<_> = at.values_from(Some(all.place())).map(<[u8]>::to_vec).collect();
                     prop_assert_eq!(&rest[..], &values(own)[passed..]);
                     all.next();
                 }

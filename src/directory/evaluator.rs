@@ -143,7 +143,7 @@ impl Evaluator {
 /// So many elements of a filter and values of an entry are looked at in one turn: some 250 microseconds.
 pub const WORK_AT_ONCE: u64 = 5_000;
 /// So many are where there is no other turn, and no more: about a millisecond.
-pub const WORK_WITHOUT_REST: u64 = 20_000;
+const WORK_WITHOUT_REST: u64 = 20_000;
 
 /// What a look at an entry came to.
 pub enum Looked {

@@ -44,9 +44,9 @@ pub(crate) mod tests;
 
 pub use accounts::{AccountState, Accounts, GroupState, name_key, name_key_within};
 pub use custom::{custom_type, unknown_attributes, uses_attribute, with_custom};
-pub use entry::{Entry, has_options, wanted_options};
+pub use entry::{Entry, ValuePlace, has_options, wanted_options};
 pub use entry_id::{EntryId, NUMBER_MAX};
-pub use evaluator::{Evaluator, Looked, WORK_AT_ONCE, WORK_WITHOUT_REST};
+pub use evaluator::{Evaluator, Looked, WORK_AT_ONCE};
 pub use filter_text::FilterText;
 pub use long_look::LongLook;
 pub use plan::plan;

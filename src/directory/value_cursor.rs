@@ -1,6 +1,6 @@
 //! Going through values of an entry with rests: where somebody has stopped, in plain numbers.
 
-use super::entry::{Entry, has_options};
+use super::entry::{Entry, ValuePlace, has_options};
 use super::entry_id::EntryId;
 use super::reader::TreeReader;
 use crate::schema::AttributeId;
@@ -12,8 +12,10 @@ pub(super) struct ValueCursor {
     kind: usize,
     /// Which stored attribute of that type: options make several of one.
     stored: usize,
-    /// What is left of its values in octets; of what is computed, where the next value is looked for.
-    place: Option<usize>,
+    /// Where the next one of its values begins.
+    value: Option<ValuePlace>,
+    /// Of what is computed: where the next value is looked for.
+    computed: usize,
 }
 
 /// What is met on the way.
@@ -65,18 +67,18 @@ impl ValueCursor {
                 let is_meant = has_options(stored.description(), options, &mut work);
                 let goes_on = each(Met::Options(work));
                 if !is_meant && !goes_on {
-                    (self.stored, self.place) = (number + 1, None);
+                    (self.stored, self.value) = (number + 1, None);
                     return false;
                 }
                 if !is_meant {
                     continue;
                 }
             }
-            let left = self.place.take().filter(|_| number == self.stored);
-            let mut values = stored.values_left(left.unwrap_or(usize::MAX));
+            let place = self.value.take().filter(|_| number == self.stored);
+            let mut values = stored.values_from(place);
             while let Some(value) = values.next() {
                 if !each(Met::Value(value)) {
-                    (self.stored, self.place) = (number, Some(values.left()));
+                    (self.stored, self.value) = (number, Some(values.place()));
                     return false;
                 }
             }
@@ -93,12 +95,12 @@ impl ValueCursor {
         each: &mut dyn FnMut(Met<'_>) -> bool,
     ) -> bool {
         let mut stopped = None;
-        reader.computed_from((id, entry), attribute, self.place.unwrap_or(0), &mut |place, value| {
+        reader.computed_from((id, entry), attribute, self.computed, &mut |place, value| {
             let goes_on = each(value.map_or(Met::Nothing, Met::Value));
             stopped = (!goes_on).then_some(place + 1);
             goes_on
         });
-        self.place = stopped;
+        self.computed = stopped.unwrap_or(0);
         stopped.is_none()
     }
 }

@@ -5,7 +5,9 @@
 use super::ber::{BerWriter, element_octets, tag};
 use super::response::{EntryResponse, SEARCH_RESULT_ENTRY};
 use super::selection::Selection;
-use crate::directory::{Entry, EntryId, Evaluator, TreeReader, ValueLook, ValueSelector, ValuesFilter};
+use crate::directory::{
+    Entry, EntryId, Evaluator, TreeReader, ValueLook, ValuePlace, ValueSelector, ValuesFilter,
+};
 use crate::schema::AttributeId;
 
 /// What of each entry is sent.
@@ -192,10 +194,18 @@ enum Phase {
 struct Place {
     /// What is left of octets, or where the next value that is computed is looked for.
     next: Option<usize>,
+    /// Where the next one of stored values begins.
+    value: Option<ValuePlace>,
     /// How far the look at that value has come.
     look: ValueLook,
     /// How many octets of that value are left, which is handed on in pieces.
     left: Option<usize>,
+}
+
+impl Place {
+    fn is_begun(&self) -> bool {
+        self.next.is_some() || self.value.is_some()
+    }
 }
 
 /// One attribute of it, or octets of several.
@@ -330,7 +340,7 @@ impl LargeEntry {
                 }
                 is_done
             } else if part.is_kept {
-                if self.place.next.is_none() {
+                if !self.place.is_begun() {
                     part.write_header(reader, entry, room.output);
                 }
                 let enough = Enough { octets: room.octets, work: room.work };
@@ -469,7 +479,7 @@ impl Values<'_> {
         enough: Enough,
         sink: &mut impl Sink,
     ) -> bool {
-        let Place { next, look, left } = place;
+        let Place { next, value: next_value, look, left } = place;
         let (entry, schema) = (self.entry, self.reader.schema());
         match what {
             What::AllStored => {
@@ -485,9 +495,9 @@ impl Values<'_> {
             What::Values(number) => {
                 let Some(stored) = entry.attribute(number) else { return true };
                 let mut selector = self.selector(stored.id, stored.description());
-                let mut values = stored.values_left(next.unwrap_or(usize::MAX));
+                let mut values = stored.values_from(*next_value);
                 loop {
-                    *next = Some(values.left());
+                    *next_value = Some(values.place());
                     if sink.len() >= enough.octets || evaluator.work() >= enough.work {
                         return false;
                     }

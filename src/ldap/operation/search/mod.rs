@@ -17,12 +17,12 @@ use super::gate::{OperationRefusal, Target, assert_on, find, prepare, too_large,
 use crate::config::Limit;
 use crate::directory::{
     Entry, EntryId, PreparedFilter, Scope, Snapshot, SortFault, SortKey, SortKeys, Tree, TreeReader, Truth,
-    ValuesFilter, Visibility, WORK_WITHOUT_REST, Walk,
+    ValuesFilter, Visibility, Walk,
 };
 use crate::ldap::control::{
     self, ListViewRequest, ListViewResult, PagedRequest, RequestControls, SortRequest,
 };
-use crate::ldap::entry_writer::{LargeEntry, Piece, Projection, Room, is_large, write_entry};
+use crate::ldap::entry_writer::{LargeEntry, Projection, is_large, write_entry};
 use crate::ldap::memory::Output;
 use crate::ldap::message::SearchRequest;
 use crate::ldap::pages::{OrderKey, Place, QueryDigest, finish, visibility_digest};
@@ -173,25 +173,15 @@ fn begin<'a>(
         }
     };
     let is_critical = controls.sort.as_ref().is_some_and(|sort| sort.criticality);
+    let projection = projection(session, request, controls, &reader)?;
     let search = Search {
-        message_id: context.message_id,
-        filter,
-        walk,
-        projection: projection(session, request, controls, &reader)?,
-        large: None,
-        looking: None,
-        again: None,
-        sent: 0,
-        last_sent: EntryId::SUFFIX,
-        limits,
-        standalone: None,
         // Subentries stand nowhere in a tree: who asks for them alone finds nothing here.
         is_empty: controls.subentries == Some(true) || is_estimate(controls),
         page,
         sorted,
         sort_answer: answer,
         is_sort_critical: is_critical,
-        is_order_given_up: false,
+        ..Search::new(context.message_id, filter, walk, projection, limits)
     };
     Ok(Begun { newest, kept, visibility, search })
 }
@@ -366,72 +356,45 @@ fn answer_standalone(
             Ok(begun) => begun,
             Err(refusal) => return refuse(&refusal, context),
         };
-    let mut end = end;
     if is_found {
         let id = EntryId::STANDALONE;
         let message_id = context.message_id;
         let mut output = Output::new(context.output, &mut session.output_memory);
-        if !is_large(&reader, id, entry, &projection, |octets| output.has_room(octets)) {
-            write_entry(context.output, message_id, &reader, id, entry, &projection, &mut session.evaluator);
-        } else {
-            // These are small: what may be too much is what is asked about their values.
-            let evaluator = &mut session.evaluator;
-            let mut large = LargeEntry::new(&reader, id, entry, &projection, evaluator);
-            let octets = output.enough();
-            let mut room = Room { output: output.octets, octets, work: u64::MAX, message_id };
-            let work_max = evaluator.work_per_entry_max();
-            evaluator.bound(work_max.min(WORK_WITHOUT_REST));
-            let piece = large.go_on(&reader, entry, &projection, evaluator, &mut room);
-            evaluator.bound(work_max);
-            match piece {
-                Piece::Whole => {}
-                Piece::TooMuch => {
-                    end = End::FilterWork;
-                    session.note(Limit::filter_work_max);
-                }
-                Piece::More => {
-                    let page = controls.paged.is_some().then(|| Page {
-                        size: 1,
-                        is_size_ours: false,
-                        estimate: 1,
-                        query: QueryDigest::default(),
-                        pages: session.settings.pages.clone(),
-                        is_shared: false,
-                        holders: session.holders(),
-                    });
-                    let (server_size, server_time) = allowed(session, snapshot);
-                    let search = Search {
-                        message_id,
-                        walk: Walk::new(&reader, &filter, id, Scope::Base),
-                        filter,
-                        projection,
-                        large: Some(Box::new(large)),
-                        looking: None,
-                        again: None,
-                        sent: 1,
-                        last_sent: id,
-                        limits: limits(session, request, server_size, server_time, context.moment),
-                        standalone: Some(Arc::clone(entry)),
-                        is_empty: true,
-                        page,
-                        sorted: None,
-                        sort_answer,
-                        is_sort_critical: false,
-                        is_order_given_up: false,
-                    };
-                    let running = RunningSearch {
-                        snapshot: snapshot.clone(),
-                        tree: snapshot.nowhere().clone(),
-                        visibility: Visibility::Full,
-                        octets: search.octets() + context.body.len(),
-                        search,
-                        asked: Asked::now(snapshot, context.moment),
-                        memory: None,
-                    };
-                    return session.keep_running(running, true, context.output);
-                }
-            }
+        if is_large(&reader, id, entry, &projection, |octets| output.has_room(octets)) {
+            let large = LargeEntry::new(&reader, id, entry, &projection, &mut session.evaluator);
+            let (server_size, server_time) = allowed(session, snapshot);
+            let limits = limits(session, request, server_size, server_time, context.moment);
+            let walk = Walk::new(&reader, &filter, id, Scope::Base);
+            let search = Search {
+                large: Some(Box::new(large)),
+                sent: 1,
+                last_sent: id,
+                standalone: Some(Arc::clone(entry)),
+                is_empty: true,
+                page: controls.paged.is_some().then(|| Page {
+                    size: 1,
+                    is_size_ours: false,
+                    estimate: 1,
+                    query: QueryDigest::default(),
+                    pages: session.settings.pages.clone(),
+                    is_shared: false,
+                    holders: session.holders(),
+                }),
+                sort_answer,
+                ..Search::new(message_id, filter, walk, projection, limits)
+            };
+            let running = RunningSearch {
+                snapshot: snapshot.clone(),
+                tree: snapshot.nowhere().clone(),
+                visibility: Visibility::Full,
+                octets: search.octets() + context.body.len(),
+                search,
+                asked: Asked::now(snapshot, context.moment),
+                memory: None,
+            };
+            return session.keep_running(running, true, context.output);
         }
+        write_entry(context.output, message_id, &reader, id, entry, &projection, &mut session.evaluator);
     }
     let outcome = Outcome::new(end.code(), end.sentence());
     response::search_result_done(context.output, context.message_id, &outcome, &answers.as_controls());

@@ -257,6 +257,35 @@ enum Found<'a> {
 }
 
 impl Search {
+    /// A search without controls of which nothing is answered yet.
+    pub(super) fn new(
+        message_id: i32,
+        filter: PreparedFilter,
+        walk: Walk,
+        projection: Projection,
+        limits: SearchLimits,
+    ) -> Self {
+        Self {
+            message_id,
+            filter,
+            walk,
+            projection,
+            large: None,
+            looking: None,
+            again: None,
+            sent: 0,
+            last_sent: EntryId::SUFFIX,
+            limits,
+            standalone: None,
+            is_empty: false,
+            page: None,
+            sorted: None,
+            sort_answer: None,
+            is_sort_critical: false,
+            is_order_given_up: false,
+        }
+    }
+
     /// Octets that it holds while it goes on, but for [`Search::octets_of_looks`]; what its order takes is counted by
     /// itself.
     pub(super) fn octets(&self) -> usize {
@@ -361,6 +390,9 @@ impl Search {
             self.sorted.as_ref().and_then(|sorted| sorted.list_view_answer(snapshot, moment))
         {
             controls.push(answer);
+        } else if self.is_empty && self.sorted.as_ref().is_some_and(|sorted| sorted.is_list_view()) {
+            let result = ListViewResult::Code(ResultCode::Success);
+            controls.push(control::list_view_response(0, 0, result, b""));
         } else if end == End::ViewMemory {
             let result = ListViewResult::Code(ResultCode::AdminLimitExceeded);
             controls.push(control::list_view_response(0, 0, result, b""));
@@ -571,9 +603,14 @@ impl Search {
         self.large.as_ref().is_some_and(|large| large.is_begun())
     }
 
-    /// Whether the entry of which part has left, if there is one, is the same for a reader who sees less: it was measured with
-    /// what was seen before. Whoever sees the same entries of the tree sees the same computed values.
+    /// Whether what is begun can be brought to its end for a reader who sees less. The entry of which part has left, if there is
+    /// one, must be the same: it was measured with what was seen before. Whoever sees the same entries of the tree sees the same computed values.
     fn may_go_on(&self, before: &TreeReader<'_>, now: &TreeReader<'_>) -> bool {
+        // Where its page ends is what that entry is sorted by.
+        let is_ending = self.sorted.as_ref().is_some_and(|sorted| sorted.is_ending());
+        if is_ending && now.entry(self.last_sent).is_none() {
+            return false;
+        }
         let Some(large) = self.large.as_ref().filter(|large| large.is_begun()) else { return true };
         let follows = self.projection.values.as_ref().is_some_and(|values| values.follows_values());
         let is_same = || match (before.entry(large.id), now.entry(large.id)) {

@@ -310,6 +310,11 @@ impl Sorted {
         self.ending = Some(OrderOfEntry::default());
     }
 
+    /// Whether that of the last entry of a page is being found.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
     /// Takes down what the last entry of a page is sorted by, if it was sent.
     pub(super) fn end_page(&mut self, turn: &mut OrderTurn<'_, '_>) -> Progress {
         let Some(found) = &mut self.ending else { return Progress::Done };
@@ -497,10 +502,9 @@ fn place_of(offset: u32, content_count: u32, count: usize) -> usize {
     usize::try_from(place.clamp(u64::from(count > 0), ours)).unwrap_or(count)
 }
 
-/// `None`: others have their turn first.
 impl Placing {
     /// The place behind the last entry of the page before, as it was sorted then: it may be sorted by something else now,
-    /// or not be among the results any more.
+    /// or not be among the results any more. `None`, here and below: others have their turn first.
     fn behind(
         &mut self,
         ids: &[u32],
