@@ -216,7 +216,7 @@ async fn serve_connection(
 
 async fn handshake(door: &PublicDoor, stream: Stream, peer: &Peer, presence: &Presence) -> Option<Secured> {
     let acceptor = door.tls.as_ref()?.http_acceptor();
-    let turns = door.turns.of(&peer.address);
+    let turns = door.turns.of(peer.source_elsewhere());
     let accepting = handshake::accept(acceptor, stream, peer, presence, &turns);
     tokio::select! {
         accepted = timeout(door.limits.handshake_time, accepting) => match accepted {

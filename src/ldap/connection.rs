@@ -130,12 +130,13 @@ async fn serve_stream(
         input: Input::new(door.settings.memory.buffer(memory::holders(None, session_peer))),
         output: Vec::new(),
         permit,
-        turns: door.turns.of(&peer.address),
+        turns: door.turns.of(peer.source_elsewhere()),
         registry: &door.registry,
         limits: &door.settings.limits,
         shutdown: &door.shutdown,
         peer,
         is_begun: false,
+        unrested: 0,
     };
     let stream = match is_tls {
         true => Some(stream),
@@ -204,6 +205,8 @@ struct Connection<'a> {
     peer: &'a Peer,
     /// Whether a message was taken, so that it is LDAP that is spoken.
     is_begun: bool,
+    /// What was done for the client without a rest.
+    unrested: u64,
 }
 
 impl Connection<'_> {
@@ -221,18 +224,21 @@ impl Connection<'_> {
             self.flush(&mut stream).await?;
             match self.session.next() {
                 // Its turn is over, or what was full is empty again: there may be whole messages left.
-                Next::Read if (taken > 0 || was_full) && !self.input.is_empty() => {
-                    let_others_first().await;
-                }
+                Next::Read if (taken > 0 || was_full) && !self.input.is_empty() => self.rest().await,
                 // All that was received is answered.
                 Next::Read if self.input.has_ended() => {
                     self.close(&mut stream).await;
                     return Err(Ended::Closed);
                 }
-                Next::Read => self.read(&mut stream).await?,
+                Next::Read => {
+                    // What comes next may have come already.
+                    if self.unrested >= UNRESTED_MAX {
+                        self.rest().await;
+                    }
+                    self.read(&mut stream).await?;
+                }
                 Next::Work => {
-                    // Others have their turn first.
-                    let_others_first().await;
+                    self.rest().await;
                     self.read_what_is_there(&mut stream).await?;
                     let worked = self.turn(|session, _, output, moment| session.work(output, moment)).await;
                     if let Err(limit) = worked {
@@ -256,6 +262,12 @@ impl Connection<'_> {
         }
     }
 
+    /// Others have their turn first.
+    async fn rest(&mut self) {
+        self.unrested = 0;
+        let_others_first().await;
+    }
+
     fn moment(&self) -> Moment {
         Moment { now: self.registry.now(), instant: Instant::now() }
     }
@@ -270,9 +282,12 @@ impl Connection<'_> {
     ) -> Result<T, ConnectionRefused> {
         let turn = take_turn(&self.turns, self.permit.presence(), Instant::now()).await?;
         // What was waited for is not what it has cost.
-        let (moment, begun) = (self.moment(), self.session.cost());
+        let (moment, begun, octets) = (self.moment(), self.session.cost(), self.output.len());
         let done = work(&mut self.session, self.input.octets(), &mut self.output, moment);
-        self.turns.note(self.session.cost() - begun, moment.instant);
+        let written = self.output.len().saturating_sub(octets) as u64;
+        let cost = self.session.cost() - begun + written / OCTETS_OF_ONE_WORK;
+        self.unrested += cost;
+        self.turns.note(cost, moment.instant);
         drop(turn);
         Ok(done)
     }
@@ -604,6 +619,13 @@ const MADE_ROOM: &str = "there are too many connections, and this one makes room
 const GIVEN_UP: &str = "the client has closed its side and is waited for no longer (half_close_time)";
 /// So often it is looked whether there is room for more of a message.
 const ROOM_PERIOD: Duration = Duration::from_millis(50);
+/// So many octets of answers cost as much to put there and to write as one unit of work.
+/// No limit of the config: it is measured.
+const OCTETS_OF_ONE_WORK: u64 = 64;
+/// So much is done for a client, whose requests come as fast as they are answered, before others have their turn: some 150
+/// microseconds.
+/// No limit of the config: nothing ends by it.
+const UNRESTED_MAX: u64 = 3_000;
 /// A close is not waited for longer than this.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 

@@ -675,6 +675,7 @@ impl Session {
         let begun = self.evaluator.work();
         while self.evaluator.work() - begun < TURN_WORK
             && let Ok(Some(frame)) = frame::next(input, self.message_size_max())
+            && frame.operation == ABANDON_REQUEST
             && let Ok(message) = message::decode(&frame, &limits)
             && let Request::Abandon { message_id } = message.request
         {
@@ -705,6 +706,8 @@ const TURN_WORK: u64 = 5_000;
 const WORK_OF_A_REQUEST: u64 = 100;
 /// The tag octet of a BindRequest.
 const BIND_REQUEST: u8 = 0x60;
+/// That of an AbandonRequest.
+const ABANDON_REQUEST: u8 = 0x50;
 /// Those of the requests that look at entries.
 const SEARCH_REQUEST: u8 = 0x63;
 const COMPARE_REQUEST: u8 = 0x6e;

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::source::ClientSource;
+
 /// The two ends of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -40,6 +42,15 @@ impl Peer {
             (PeerAddress::Ip(_), LocalAddress::Unix(_)) | (PeerAddress::Unix { .. }, LocalAddress::Ip(_)) => {
                 false
             }
+        }
+    }
+
+    /// The source whose clients share turns. `None`: it is on this machine, where each connection is by itself. What came by a
+    /// proxy never is, whatever address the proxy names.
+    pub fn source_elsewhere(&self) -> Option<ClientSource> {
+        match self.proxied {
+            None => ClientSource::elsewhere(&self.address),
+            Some(_) => Some(ClientSource::from(self.address.ip())),
         }
     }
 
@@ -139,6 +150,9 @@ mod tests {
             let proxied = Peer { proxied: Some(Proxied { is_tls }), ..direct.clone() };
             assert!(direct.is_loopback() && !direct.is_tls_at_proxy());
             assert!(!proxied.is_loopback());
+            // All whom a proxy names so are one source.
+            assert_eq!(direct.source_elsewhere(), None);
+            assert_eq!(proxied.source_elsewhere(), Some(ClientSource::from(direct.address.ip())));
             assert_eq!(proxied.is_tls_at_proxy(), is_tls);
         }
     }

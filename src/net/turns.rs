@@ -1,12 +1,13 @@
-//! Turns go by source first, then by connection: a source of which a turn was long has no more turns at a time than
-//! there are network threads, however many connections it has, so that everybody else waits for as many at most.
+//! Turns go by source first, then by connection: a source of which a turn was long, or whose turns together have taken more
+//! than half of a thread for a while, has no more turns at a time than there are network threads, however many connections
+//! it has, so that everybody else waits for as many at most. It does no less for that, it only has its turns in a line.
 //! Behind one that could not be cut short, such as the decoding of a large filter, it rests for twice as long as that took:
 //! then most of the time nobody has to wait for it at all.
 //!
 //! The networks of IPv6 that a source lies in are held up with it, with some more turns at a time: whoever has a /48 has
 //! 65,536 sources.
 //!
-//! A source whose turns are all short is not held up, and asks a number or three that others may write.
+//! A source whose turns are short and not many is not held up, and asks a number or three that others may write.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -15,9 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::peer::PeerAddress;
 use super::source::ClientSource;
 
 /// The sources that have a connection open, and the networks that they lie in.
@@ -38,8 +39,11 @@ pub struct SourceTurns {
 /// A turn; it lasts until this is dropped.
 #[derive(Debug)]
 pub struct Turn<'a> {
-    _permits: Vec<SemaphorePermit<'a>>,
+    _permits: Permits<'a>,
 }
+
+/// One of each line: a source and the networks of IPv6 that it lies in.
+type Permits<'a> = SmallVec<[SemaphorePermit<'a>; 3]>;
 
 /// Who waits for turns together.
 #[derive(Debug)]
@@ -54,6 +58,12 @@ struct Line {
     rests_until: AtomicU64,
     /// Until when what was sent in small records takes, in microseconds since `started`.
     reads_until: AtomicU64,
+    /// Until when what its turns have cost would take in half of a thread, in microseconds since `started`.
+    busy_until: AtomicU64,
+    /// What its turns have cost since others were looked for the last time, while they are given one by one.
+    unlooked: AtomicU64,
+    /// Whether there may be several connections.
+    is_shared: bool,
 }
 
 impl Turns {
@@ -63,10 +73,13 @@ impl Turns {
         Self { sources, at_a_time: at_a_time.max(1), started: Instant::now() }
     }
 
-    /// The turns of the source of a connection. Peers on this machine are not one source: each connection is.
-    pub fn of(&self, address: &PeerAddress) -> Arc<SourceTurns> {
-        let lines = match ClientSource::elsewhere(address) {
-            None => [Arc::new(Line::new(self, 1))].into(),
+    /// The turns of the source of a connection, as [`Peer::source_elsewhere`] says it. Peers on this machine are not one
+    /// source: each connection is.
+    ///
+    /// [`Peer::source_elsewhere`]: super::peer::Peer::source_elsewhere
+    pub fn of(&self, source: Option<ClientSource>) -> Arc<SourceTurns> {
+        let lines = match source {
+            None => [Arc::new(Line::new(self, 1, false))].into(),
             Some(source) => {
                 // A network has some more than a source, and one of 48 bits than one of 56.
                 let lines = source.networks().zip([1, 2, 4]);
@@ -85,7 +98,7 @@ impl Turns {
         if sources.len() == sources.capacity() {
             sources.retain(|_, line| line.strong_count() > 0);
         }
-        let line = Arc::new(Line::new(self, allowance));
+        let line = Arc::new(Line::new(self, allowance, true));
         sources.insert(network, Arc::downgrade(&line));
         line
     }
@@ -95,7 +108,7 @@ impl SourceTurns {
     /// Waits for a turn, which lasts until what is given back is dropped. `None`: nobody has to wait.
     pub async fn take(&self, now: Instant) -> Option<Turn<'_>> {
         let widest = self.lines.iter().rposition(|line| line.is_paced(now))?;
-        let mut permits = Vec::with_capacity(widest + 1);
+        let mut permits = Permits::new();
         let mut has_waited = false;
         // Of a network's turns each source waits for as many at most as it would have alone.
         for line in self.lines.iter().take(widest + 1) {
@@ -110,7 +123,7 @@ impl SourceTurns {
             permits.extend(permit);
         }
         // Otherwise all connections of a source would hand the turn on before anybody looks for what has come from others.
-        if has_waited {
+        if has_waited && self.lines.get(widest).is_some_and(|line| line.is_to_look()) {
             let_others_first().await;
         }
         let rest = self.rest(Instant::now());
@@ -133,6 +146,9 @@ impl SourceTurns {
 
     /// Notes what a turn that began then has cost, in the unit in which work is counted.
     pub fn note(&self, work: u64, begun: Instant) {
+        if work > 0 {
+            self.lines.iter().for_each(|line| line.spend(work, begun));
+        }
         if work >= LONG_TURN {
             self.lines.iter().for_each(|line| line.pace(begun));
             self.rest_behind(work, begun, Instant::now());
@@ -179,7 +195,7 @@ pub async fn let_others_first() {
 }
 
 impl Line {
-    fn new(turns: &Turns, allowance: u32) -> Self {
+    fn new(turns: &Turns, allowance: u32, is_shared: bool) -> Self {
         Self {
             permits: Semaphore::new(turns.at_a_time * allowance as usize),
             allowance,
@@ -187,6 +203,9 @@ impl Line {
             paced_until: AtomicU64::new(0),
             rests_until: AtomicU64::new(0),
             reads_until: AtomicU64::new(0),
+            busy_until: AtomicU64::new(0),
+            unlooked: AtomicU64::new(0),
+            is_shared,
         }
     }
 
@@ -198,6 +217,37 @@ impl Line {
     fn pace(&self, begun: Instant) {
         let until = self.millis(begun).saturating_add(PACED_TIME.as_millis() as u64);
         self.paced_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// Adds what a turn has cost; a line that takes more than its part for too long is paced.
+    fn spend(&self, work: u64, begun: Instant) {
+        if !self.is_shared {
+            return;
+        }
+        let work = work.saturating_add(WORK_OF_A_TURN);
+        let (paced_until, millis) = (self.paced_until.load(Ordering::Relaxed), self.millis(begun));
+        if millis < paced_until {
+            self.unlooked.fetch_add(work, Ordering::Relaxed);
+        }
+        if millis + PACED_TIME.as_millis() as u64 / 2 < paced_until {
+            return;
+        }
+        let now = self.micros(begun);
+        let taken = work.saturating_mul(2) / WORK_IN_A_MICROSECOND / u64::from(self.allowance);
+        let until = add_behind(&self.busy_until, now, taken);
+        if until.saturating_sub(now) > BUSY_TIME.as_micros() as u64 {
+            self.busy_until.store(now, Ordering::Relaxed);
+            self.pace(begun);
+        }
+    }
+
+    /// Whether so much was done that others are looked for first.
+    fn is_to_look(&self) -> bool {
+        let is_to_look = self.unlooked.load(Ordering::Relaxed) >= LOOK_WORK;
+        if is_to_look {
+            self.unlooked.store(0, Ordering::Relaxed);
+        }
+        is_to_look
     }
 
     fn rest(&self, now: Instant) -> Duration {
@@ -212,14 +262,13 @@ impl Line {
 
     /// For how long a read waits behind those before it, when this is one more.
     fn read_behind(&self, work: u64, now: Instant) -> Duration {
-        let now = u64::try_from(now.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX);
+        let now = self.micros(now);
         let taken = 2 * work / WORK_IN_A_MICROSECOND / u64::from(self.allowance);
-        let behind = |until: u64| until.max(now).saturating_add(taken);
-        let until =
-            self.reads_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |until| Some(behind(until)));
-        // Both are the value before.
-        let until = behind(until.unwrap_or_else(|until| until));
-        Duration::from_micros(until.saturating_sub(now))
+        Duration::from_micros(add_behind(&self.reads_until, now, taken).saturating_sub(now))
+    }
+
+    fn micros(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX)
     }
 
     fn millis(&self, now: Instant) -> u64 {
@@ -227,10 +276,24 @@ impl Line {
     }
 }
 
+/// Puts what takes so long behind what is there, or behind now; says when it is over.
+fn add_behind(until: &AtomicU64, now: u64, taken: u64) -> u64 {
+    let behind = |until: u64| until.max(now).saturating_add(taken);
+    let before = until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |until| Some(behind(until)));
+    // It never fails: both are the value before.
+    behind(before.unwrap_or_else(|before| before))
+}
+
 /// A turn is long from here on: some 150 microseconds. A point search costs a few hundred.
 const LONG_TURN: u64 = 3_000;
 /// So much of it is done in a microsecond when nothing else runs.
 const WORK_IN_A_MICROSECOND: u64 = 20;
+/// What a turn costs beside that: it is read and answered.
+const WORK_OF_A_TURN: u64 = 200;
+/// Behind so much it is looked who else has come: some 50 microseconds.
+const LOOK_WORK: u64 = 1_000;
+/// Whoever is ahead of its part of the time by so much is paced: others would wait about as long.
+const BUSY_TIME: Duration = Duration::from_millis(2);
 /// What a TLS handshake counts for: about a signature.
 pub(super) const WORK_OF_A_HANDSHAKE: u64 = 10_000;
 /// What is counted is cut into turns that are over by then.
@@ -248,9 +311,13 @@ const PACED_TIME: Duration = Duration::from_secs(1);
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::net::PeerAddress;
 
-    fn from(address: &str) -> PeerAddress {
-        PeerAddress::Ip(std::net::SocketAddr::new(address.parse().unwrap(), 40_000))
+    fn from(address: &str) -> Option<ClientSource> {
+        ClientSource::elsewhere(&PeerAddress::from_socket(std::net::SocketAddr::new(
+            address.parse().unwrap(),
+            1,
+        )))
     }
 
     fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
@@ -266,7 +333,7 @@ mod tests {
     fn a_source_with_long_turns_has_as_many_at_a_time_as_there_are_threads() {
         let turns = Turns::new(2);
         let (one, two, other) =
-            (turns.of(&from("192.0.2.1")), turns.of(&from("192.0.2.1")), turns.of(&from("192.0.2.2")));
+            (turns.of(from("192.0.2.1")), turns.of(from("192.0.2.1")), turns.of(from("192.0.2.2")));
         let now = Instant::now();
         one.note(LONG_TURN - 1, now);
         assert!(now_or_never(two.take(now)).unwrap().is_none(), "short turns are not counted");
@@ -283,9 +350,33 @@ mod tests {
     }
 
     #[test]
+    fn a_source_with_many_short_turns_is_paced_and_one_with_few_is_not() {
+        let turns = Turns::new(2);
+        let (busy, calm) = (turns.of(from("192.0.2.1")), turns.of(from("192.0.2.2")));
+        let here = turns.of(from("127.0.0.1"));
+        let begun = Instant::now();
+        // Turns of some 20 microseconds, one behind the other and one in a tenth of the time.
+        for turn in 0..2_000 {
+            let now = begun + Duration::from_micros(turn * 20);
+            busy.note(300, now);
+            here.note(300, now);
+            if turn % 10 == 0 {
+                calm.note(300, now);
+            }
+            assert!(!calm.is_paced(now) && !here.is_paced(now));
+        }
+        let now = begun + Duration::from_millis(40);
+        assert!(busy.is_paced(now));
+        let other = turns.of(from("192.0.2.1"));
+        let _both = [now_or_never(busy.take(now)).unwrap(), now_or_never(busy.take(now)).unwrap()];
+        assert!(now_or_never(other.take(now)).is_none(), "as many at a time as there are threads");
+        assert!(!busy.is_paced(now + PACED_TIME), "it is over");
+    }
+
+    #[test]
     fn a_source_rests_for_twice_as_long_as_a_turn_took_that_was_not_cut_short() {
         let turns = Turns::new(1);
-        let (one, other) = (turns.of(&from("192.0.2.1")), turns.of(&from("192.0.2.2")));
+        let (one, other) = (turns.of(from("192.0.2.1")), turns.of(from("192.0.2.2")));
         let begun = Instant::now();
         let after = |millis| begun + Duration::from_millis(millis);
         one.rest_behind(LONG_TURN, begun, after(1));
@@ -303,7 +394,7 @@ mod tests {
 
     #[test]
     fn what_a_source_sends_in_small_records_is_read_one_behind_the_other() {
-        let one = Turns::new(1).of(&from("192.0.2.1"));
+        let one = Turns::new(1).of(from("192.0.2.1"));
         assert_eq!(one.note_read(LONG_TURN - 1), None);
         assert!(!one.is_paced(Instant::now()));
         let mut until = 0;
@@ -319,15 +410,13 @@ mod tests {
     fn the_networks_of_a_source_have_some_more_turns_and_no_more() {
         let turns = Turns::new(1);
         let now = Instant::now();
-        let host = |host: u32| turns.of(&from(&format!("2001:db8:1:{:x}::1", host)));
+        let host = |host: u32| turns.of(from(&format!("2001:db8:1:{:x}::1", host)));
         let hosts: Vec<_> = (0..20).map(|place| host(place * 0x100)).collect();
         let near: Vec<_> = (1..20).map(host).collect();
         assert!(hosts.iter().chain(&near).all(|host| !host.is_paced(now)));
         hosts[0].note(LONG_TURN, now);
         assert!(hosts.iter().chain(&near).all(|host| host.is_paced(now)));
-        assert!(
-            !turns.of(&from("2001:db8:2::1")).is_paced(now) && !turns.of(&from("192.0.2.1")).is_paced(now)
-        );
+        assert!(!turns.of(from("2001:db8:2::1")).is_paced(now) && !turns.of(from("192.0.2.1")).is_paced(now));
         // Two of the /56, four of the /48.
         let taken: Vec<_> = near.iter().filter_map(|host| now_or_never(host.take(now))).collect();
         assert_eq!(taken.len(), 2);
@@ -345,11 +434,11 @@ mod tests {
     fn peers_on_this_machine_are_not_one_source_and_sources_are_forgotten() {
         let turns = Turns::new(1);
         let now = Instant::now();
-        let (one, two) = (turns.of(&from("127.0.0.1")), turns.of(&from("127.0.0.1")));
+        let (one, two) = (turns.of(from("127.0.0.1")), turns.of(from("127.0.0.1")));
         one.note(LONG_TURN, now);
         assert!(one.is_paced(now) && !two.is_paced(now));
         for number in 0..1_000 {
-            drop(turns.of(&from(&format!("10.0.{}.{}", number / 250, number % 250))));
+            drop(turns.of(from(&format!("10.0.{}.{}", number / 250, number % 250))));
         }
         assert!(turns.sources.lock().unwrap().len() < 500);
     }

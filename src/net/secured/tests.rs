@@ -25,7 +25,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::net::certificate::create_development;
 use crate::net::presence::Presence;
-use crate::net::{LocalAddress, Peer, PeerAddress, Stream, Tls, TlsFiles, Turns, handshake};
+use crate::net::{ClientSource, LocalAddress, Peer, PeerAddress, Stream, Tls, TlsFiles, Turns, handshake};
 
 /// A server's side of TLS, and a client that trusts it.
 struct Sides {
@@ -127,7 +127,7 @@ impl Sealing {
 }
 
 fn turns() -> Arc<SourceTurns> {
-    Turns::new(1).of(&PeerAddress::from_socket("192.0.2.1:40000".parse().unwrap()))
+    Turns::new(1).of(Some(ClientSource::from(Some("192.0.2.1".parse().unwrap()))))
 }
 
 fn is_paced(turns: &SourceTurns) -> bool {

@@ -13,7 +13,7 @@ pub struct Attack {
     /// Connections at a time, from so many addresses; from 0: from the victim's own.
     pub connections: usize,
     pub sources: usize,
-    /// Messages within a second; of what is only held, connections.
+    /// Messages within a second; of what is only held, connections. [`AS_FAST_AS_ANSWERED`]: no connection waits.
     pub rate: u32,
     pub whom: Whom,
     pub door: Door,
@@ -74,6 +74,9 @@ impl AtLeast {
         }
     }
 }
+
+/// Of [`Attack::rate`]: a connection sends a message as soon as the one before is answered.
+pub const AS_FAST_AS_ANSWERED: u32 = u32::MAX;
 
 /// What an attacker knows.
 pub struct Known {
@@ -176,7 +179,7 @@ pub const ALL: &[Attack] = &[
     },
     Attack {
         name: "250 assertions on the subschema",
-        way: Way::Ask { before: 0, differs: false, ask: |_, _| vec![(subschema(), &[11])] },
+        way: Way::Ask { before: 0, differs: false, ask: |_, _| vec![(subschema(250), &[11])] },
         limits: &[("filter_work_before_bind_max", AtLeast::ForEachAnswer)],
         ..BEFORE_BIND
     },
@@ -190,7 +193,7 @@ pub const ALL: &[Attack] = &[
                 if number < 110 {
                     return vec![(simple_bind(1, &nobody(number), "x"), &[49])];
                 }
-                vec![(subschema(), &[11]), (simple_bind(1, &grows(60_000), "x"), &[49])]
+                vec![(subschema(250), &[11]), (simple_bind(1, &grows(60_000), "x"), &[49])]
             },
         },
         limits: &[("filter_work_before_bind_max", AtLeast::Once), ("name_length_max", AtLeast::Once)],
@@ -347,6 +350,14 @@ pub const ALL: &[Attack] = &[
         ..AFTER_BIND
     },
     Attack {
+        name: "short requests without a pause, by one address",
+        connections: 300,
+        sources: 1,
+        rate: AS_FAST_AS_ANSWERED,
+        way: Way::Ask { before: 0, differs: false, ask: |_, _| vec![(subschema(10), &[0])] },
+        ..BEFORE_BIND
+    },
+    Attack {
         name: "a large group, not read",
         whom: Whom::Reader,
         connections: 200,
@@ -457,9 +468,9 @@ fn nobody(number: u64) -> String {
     format!("cn=nobody-{number},ou=users,{BASE}")
 }
 
-fn subschema() -> Vec<u8> {
+fn subschema(assertions: usize) -> Vec<u8> {
     let many: Vec<u8> =
-        (0..250).flat_map(|number| equality("attributeTypes", &format!("1.9.{number}"))).collect();
+        (0..assertions).flat_map(|number| equality("attributeTypes", &format!("1.9.{number}"))).collect();
     search(2, "cn=subschema", 0, &element(0xa1, &many))
 }
 

@@ -22,7 +22,7 @@ mod figures;
 mod victim;
 
 use attacker::Attacker;
-use attacks::Attack;
+use attacks::{AS_FAST_AS_ANSWERED, Attack};
 use figures::{Memory, Row, network_time};
 use victim::Victim;
 
@@ -83,6 +83,7 @@ impl Attacked {
         let begun = (attacker.sent(), network_time(server.process()));
         std::thread::sleep(times.alone);
         let ended = (attacker.sent(), network_time(server.process()));
+        let (messages, network_time) = (ended.0.saturating_sub(begun.0), ended.1.saturating_sub(begun.1));
         let with = victim.measure(times.with);
         let told = attacker.end();
 
@@ -103,10 +104,13 @@ impl Attacked {
         }
         Row {
             attack: attack.name,
-            rate: attack.rate,
+            rate: match attack.rate {
+                AS_FAST_AS_ANSWERED => (messages as f64 / times.alone.as_secs_f64()) as u32,
+                rate => rate,
+            },
             without,
             with,
-            for_one: ended.1.saturating_sub(begun.1).checked_div(ended.0.saturating_sub(begun.0)),
+            for_one: network_time.checked_div(messages),
             memory,
             faults,
         }
