@@ -220,7 +220,7 @@ fn each_problem_has_its_line_and_costs_one_record() {
 fn a_change_that_adds_an_entry_is_read_as_that_entry() {
     let content = record("dn: cn=a\nobjectClass: person\ncn: a\nsn:: w4Q=\n");
     for change in ["changetype: add", "changeType:ADD ", "changetype:: YWRk"] {
-        let change = record(&format!("dn: cn=a\n{change}\nobjectClass: person\ncn: a\nsn:: w4Q=\n"));
+        let change = record(format!("dn: cn=a\n{change}\nobjectClass: person\ncn: a\nsn:: w4Q=\n"));
         assert_eq!(change, content);
     }
     let refused = error("dn: cn=a\nchangetype: modify\nreplace: sn\nsn: b\n-\n").to_string();
