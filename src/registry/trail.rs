@@ -214,7 +214,8 @@ impl Registry {
         if octets as u64 > size_max {
             self.reached().note(Limit::custom_event_size_max);
             let sentence = format!("an event says {octets} octets, of at most {size_max}");
-            return Err(ChangeError::field("context", sentence));
+            let is_name = object.name.len() > octets / 2;
+            return Err(ChangeError::field(if is_name { "app" } else { "context" }, sentence));
         }
         let rate = Arc::clone(&self.custom_rate);
         let added = self.change(caller, move |transaction| {

@@ -510,8 +510,9 @@ impl EventQuery {
         if given(self.brand_name).is_some() || given(self.context_device).is_some() {
             return Ok(None);
         }
+        let given_actions = self.actions.into_iter().filter(|name| !name.is_empty());
         let given_action = given(self.action).map(|name| ("action", name));
-        let names = given_action.into_iter().chain(self.actions.into_iter().map(|name| ("actions", name)));
+        let names = given_action.into_iter().chain(given_actions.map(|name| ("actions", name)));
         let (mut actions, mut are_named) = (Vec::new(), false);
         for (field, name) in names {
             are_named = true;

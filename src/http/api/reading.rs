@@ -243,9 +243,9 @@ impl Reading {
     /// Asks for the permission to view an object.
     ///
     /// # Errors
-    /// To the caller it does not exist.
+    /// It does not exist, or not to the caller.
     pub(super) fn require_view(&self, on: ObjectReference) -> Result<(), CallRefusal> {
-        if self.knows(on) { Ok(()) } else { Err(CallRefusal::not_found()) }
+        if self.knows(on) && self.accounts().has(on) { Ok(()) } else { Err(CallRefusal::not_found()) }
     }
 
     fn record(&self, key: &Key) -> Result<Option<Record>, ChangeError> {

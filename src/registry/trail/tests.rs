@@ -709,7 +709,7 @@ fn custom_events_take_no_more_room_than_is_theirs() {
             let object = EventObject { name: "x".repeat(octets), ..EventObject::default() };
             wait(registry.add_event(actor(), object, Vec::new())).map(|event| event.place())
         };
-        assert!(matches!(add(20_001), Err(ChangeError::Field { field: "context", .. })));
+        assert!(matches!(add(20_001), Err(ChangeError::Field { field: "app", .. })));
         assert_eq!(registry.reached().count(Limit::custom_event_size_max), 1);
         let retire = || wait(registry.retire_events(Duration::from_secs(1_000), 1_000)).unwrap();
         for sequence in 1..=30 {

@@ -21,6 +21,9 @@ async fn an_account_adds_so_many_events_within_a_minute() {
     // What is too large is refused before it counts.
     let (status, body) = add(&"x".repeat(16 * 1024)).await;
     assert_eq!(status, 400, "{body}");
+    assert!(body["app"].to_string().contains("of at most 16384"), "{body}");
+    let large = json!({ "action": "custom_", "app": "x", "context": { "files": "x".repeat(16 * 1024) } });
+    let (_, body) = fixture.send(Method::POST, "/events/events/", large).await;
     assert!(body["context"].to_string().contains("of at most 16384"), "{body}");
     for number in 1..=2 {
         let (status, body) = add("backup").await;
@@ -33,7 +36,7 @@ async fn an_account_adds_so_many_events_within_a_minute() {
     }
     let registry = &fixture.registry;
     assert_eq!(registry.reached().count(Limit::custom_events_by_account_max), 3);
-    assert_eq!(registry.reached().count(Limit::custom_event_size_max), 1);
+    assert_eq!(registry.reached().count(Limit::custom_event_size_max), 2);
     // It is no refusal of a right, and the operator is no account.
     assert_eq!(fixture.denied().await, []);
     for _ in 0..7 {
@@ -68,4 +71,14 @@ async fn what_is_taken_of_an_event_is_read_back_and_the_rest_is_refused_by_its_f
     let (_, answer) = world.call(Method::GET, "/events/events/?client_ip=here", Value::Null).await;
     assert!(text(&answer["client_ip"][0]).contains("expected an address such as"), "{answer}");
     world.get("/events/events/?client_ip=").await;
+    // What is empty is as what is not there.
+    let count = async |query: &str| {
+        world.get(&format!("/events/events/{query}")).await["pagination"]["count"].clone()
+    };
+    let (all, custom) = (count("").await, count("?action=custom_").await);
+    assert!(all != custom, "{all}");
+    for query in ["?action=", "?actions=", "?actions=&actions="] {
+        assert_eq!(count(query).await, all, "{query}");
+    }
+    assert_eq!(count("?actions=&actions=custom_").await, custom);
 }

@@ -43,6 +43,19 @@ async fn a_path_is_kept_as_it_was_given() {
     }
 }
 
+/// Whoever may view all accounts is told of one that there is not what everybody is told.
+#[tokio::test]
+async fn of_no_account_there_is_nothing() {
+    let world = World::new();
+    let number = world.account("alice").await.get();
+    for behind in ["", "pauses/", "used_by/"] {
+        let status = async |number: u32| {
+            world.status(Method::GET, &format!("/core/users/{number}/{behind}"), Value::Null).await
+        };
+        assert_eq!((status(number).await, status(number + 1).await), (StatusCode::OK, StatusCode::NOT_FOUND));
+    }
+}
+
 #[tokio::test]
 async fn attributes_are_read_back_as_they_were_given() {
     let world = World::new();
