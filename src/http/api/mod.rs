@@ -243,7 +243,7 @@ pub fn mount(routes: Router, api: Api) -> Router {
 
 fn router(api: Api) -> Router {
     let routes = table::routes();
-    let document = Arc::new(openapi::document(&routes));
+    let document = openapi::written(&routes);
     let mut router = Router::new();
     for route in &routes {
         router = router.route(route.path, route.service());

@@ -1,9 +1,9 @@
 //! The OpenAPI document, made from the table and the types of its handlers.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use axum::Json;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -17,14 +17,19 @@ use super::route::{Needs, Route};
 use super::statuses::{self, Calls};
 
 /// `GET /api/v3/schema/`
-pub(super) async fn answer(document: Arc<Value>, query: Option<String>) -> Response {
+pub(super) async fn answer(document: Bytes, query: Option<String>) -> Response {
     let query: Vec<(String, String)> =
         query.and_then(|query| serde_html_form::from_str(&query).ok()).unwrap_or_default();
     if query.iter().any(|(name, format)| name == "format" && format != "json") {
         return CallRefusal::field("format", "the document is JSON: say json, or leave it out")
             .into_response();
     }
-    Json(&*document).into_response()
+    ([(CONTENT_TYPE, "application/json")], document).into_response()
+}
+
+/// The document as it is answered: written once, as anybody may ask for it.
+pub(super) fn written(routes: &[Route]) -> Bytes {
+    document(routes).to_string().into()
 }
 
 /// The document (OpenAPI 3.1) of these routes.
