@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Problem, ProblemKind};
-use super::json::Body;
+use super::json::{Body, written};
 use crate::audit::{AuditReport, ExpectedEvent, digest};
 use crate::model::{Event, EventDigest, EventPlace};
 use crate::registry::{EventQuery, Registry};
@@ -50,9 +51,10 @@ pub(super) async fn verify(
 pub(super) async fn list(
     State(registry): State<Arc<Registry>>,
     Body(query): Body<EventQuery>,
-) -> Result<Json<Vec<ShownEvent>>, Problem> {
+) -> Result<Response, Problem> {
     let events = registry.events(query).await?;
-    Ok(Json(events.into_iter().map(ShownEvent::from).collect()))
+    // The digest of each is worked out.
+    written(move || events.into_iter().map(ShownEvent::from).collect::<Vec<_>>()).await
 }
 
 pub(super) async fn show(

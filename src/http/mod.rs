@@ -109,3 +109,6 @@ fn actor(internal: InternalAccount, user: Option<&SystemUser>) -> Actor {
 /// The largest body of a request that is not read piece by piece: a seed with its secrets.
 /// No limit of the config: of the operator alone, and the upper end of `http_body_size_max`.
 pub const BODY_OCTETS_MAX: usize = 64 * 1024 * 1024;
+/// The largest body that is read as JSON on a thread of the network, on which LDAP is served as well.
+/// No limit of the config: where something is done is nobody's choice.
+const HERE_OCTETS_MAX: usize = 16 * 1024;

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::Response;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
 use super::actor;
 use super::error::Problem;
-use super::json::Body;
+use super::json::{Body, written};
 use crate::config::{ReferenceKind, Seed};
 use crate::model::{InternalAccount, SystemUser};
-use crate::registry::{NewSecret, Registry, SeedOptions, SeedPlan};
+use crate::registry::{NewSecret, Registry, SeedOptions};
 
 /// Asks what applying a seed would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,22 +48,22 @@ pub(super) async fn names(
 pub(super) async fn plan(
     State(registry): State<Arc<Registry>>,
     Body(PlanRequest { seed, options, with_warnings }): Body<PlanRequest>,
-) -> Result<Json<SeedPlan>, Problem> {
+) -> Result<Response, Problem> {
     let mut plan = registry.plan_seed(seed, options).await?;
     if with_warnings {
         plan.warnings.extend(registry.broken_records().await?);
     }
-    Ok(Json(plan))
+    written(move || plan).await
 }
 
 pub(super) async fn apply(
     State(registry): State<Arc<Registry>>,
     user: Option<Extension<SystemUser>>,
     Body(ApplyRequest { seed, options, secrets }): Body<ApplyRequest>,
-) -> Result<Json<SeedPlan>, Problem> {
+) -> Result<Response, Problem> {
     let actor = actor(InternalAccount::Config, user.as_deref());
     let mut plan = registry.apply_seed(actor, seed, options, secrets).await?;
     // What was changed is changed, whether or not the rest can be looked through.
     plan.warnings.extend(registry.broken_records().await.unwrap_or_default());
-    Ok(Json(plan))
+    written(move || plan).await
 }
