@@ -140,6 +140,10 @@ limits! {
     http_request_time: Duration = Duration::from_secs(30), SECOND..=HOUR;
     /// The largest body of a request to the API; a larger one is answered with 413.
     http_body_size_max: u64 = MIB, KIB..=64 * MIB;
+    /// Values in the body of a request to the API, the names of fields among them, each object as ten; one with more is answered with 400 before anything is made of it. Each takes some 64 octets of memory.
+    http_body_values_max: u32 = 200_000, 1_000..=10_000_000;
+    /// Octets that bodies of requests to the API hold together, as they come and as what they say, until their change is made, of which no account and no source holds more than is left for others; who finds no room waits for it until `http_request_time` is over, and is answered with 503 then. One that takes 64 KiB always has room.
+    http_body_memory_max: u64 = 256 * MIB, 16 * MIB..=1024 * GIB;
     /// Objects on one page of a list; who asks for more gets so many.
     http_page_size_max: u32 = 1_000, 1..=100_000;
     /// The largest answer of the API, and what one object of it may take in memory, in octets; a larger one is refused with 400, and the answer to a change says less. Never more than a quarter of `http_answer_memory_max`.
@@ -150,7 +154,7 @@ limits! {
     http_requests_by_token_max: u32 = 6_000, 1..=100_000_000;
     /// Requests to the API from one source address (IPv6: from one /64) within a minute, as many of them at once; a proxy in front that is not in `proxy_networks` is one source.
     http_requests_by_source_max: u32 = 6_000, 1..=100_000_000;
-    /// Calls of the API that read at a time on threads that may wait for the disk, of one account half of them; more wait for their turn.
+    /// Calls of the API that read at a time on threads that may wait for the disk, a body of more than 16 KiB or the directory, or write there a long answer to a change, of one account half of them; more wait for their turn.
     http_readings_max: u32 = 4, 1..=1_024;
     /// Changes by callers of the API that wait for the one writer; more are answered with 429.
     commands_waiting_max: u32 = 4_096, 1..=1_048_576;

@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
+use super::call::memory_holders;
 use super::page::Page;
 use super::refusal::CallRefusal;
 use super::route::{Answer, SchemaOf};
@@ -59,10 +60,7 @@ enum Lack {
 impl Room {
     /// For the answer to this caller.
     pub(super) fn new(api: &Api, caller: &Caller) -> Arc<Self> {
-        let account = caller.holder().map(|holder| holder.account);
-        let source = caller.actor().source;
-        let is_here = source.is_some_and(|source| source.to_canonical().is_loopback());
-        let holders = MemoryHolder::all(account, source, is_here);
+        let holders = memory_holders(caller);
         Self::within(api, holders, api.bounds.answer_memory.share(holders))
     }
 

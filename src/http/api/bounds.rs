@@ -4,16 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
-use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
-use http_body_util::LengthLimitError;
 use tokio::sync::Semaphore;
 
-use super::Api;
 use super::call::Door;
-use super::refusal::CallRefusal;
-use crate::config::{Limit, Limits};
+use crate::config::Limits;
 use crate::http::BODY_OCTETS_MAX;
 use crate::model::AccountNumber;
 use crate::net::{Budget, MemoryHolder, Rate};
@@ -21,6 +15,9 @@ use crate::net::{Budget, MemoryHolder, Rate};
 /// The limits of `[server.limits]` that the API keeps. The operator's own commands have hardly any.
 pub(super) struct Bounds {
     pub(super) body_octets_max: usize,
+    pub(super) body_values_max: usize,
+    /// What all bodies hold together, with what was read of them.
+    pub(super) body_memory: Arc<Budget<MemoryHolder>>,
     pub(super) page_size_max: usize,
     /// Of one answer.
     pub(super) answer_octets_max: usize,
@@ -75,6 +72,8 @@ impl Bounds {
         match door {
             Door::Local => Self {
                 body_octets_max: BODY_OCTETS_MAX,
+                body_values_max: usize::MAX,
+                body_memory: Budget::new(u64::MAX),
                 page_size_max,
                 answer_octets_max: usize::MAX,
                 answer_memory: Budget::new(u64::MAX),
@@ -87,6 +86,8 @@ impl Bounds {
             },
             Door::Public => Self {
                 body_octets_max: usize::try_from(limits.http_body_size_max).unwrap_or(usize::MAX),
+                body_values_max: limits.http_body_values_max as usize,
+                body_memory: Budget::new(limits.http_body_memory_max),
                 page_size_max,
                 answer_octets_max: usize::try_from(answer_octets_max).unwrap_or(usize::MAX),
                 answer_memory: Budget::new(limits.http_answer_memory_max),
@@ -99,42 +100,4 @@ impl Bounds {
             },
         }
     }
-}
-
-/// Reads the body of a call. What its header says is wrong is refused before it is sent: a client that asks whether it
-/// may (`Expect: 100-continue`) is told to only when something is read of it.
-///
-/// # Errors
-/// It is too large, not JSON, or does not come to its end.
-pub(in crate::http) async fn read_body(
-    api: &Api,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Bytes, CallRefusal> {
-    let octets_max = api.bounds.body_octets_max;
-    let too_large = || {
-        api.registry.reached().note(Limit::http_body_size_max);
-        CallRefusal::too_large(octets_max)
-    };
-    let octets_min = body.size_hint().lower();
-    if octets_min > octets_max as u64 {
-        return Err(too_large());
-    }
-    let is_json = is_json(headers);
-    if octets_min > 0 && !is_json {
-        return Err(CallRefusal::not_json());
-    }
-    let body = to_bytes(body, octets_max).await.map_err(|error| {
-        let is_too_large =
-            std::error::Error::source(&error).is_some_and(|source| source.is::<LengthLimitError>());
-        if is_too_large { too_large() } else { CallRefusal::invalid("the body ended before its end") }
-    })?;
-    if is_json || body.is_empty() { Ok(body) } else { Err(CallRefusal::not_json()) }
-}
-
-/// Whether the body is said to be JSON, with whatever parameters.
-fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/json")
 }

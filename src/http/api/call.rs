@@ -9,13 +9,14 @@ use uuid::Uuid;
 
 use super::Api;
 use super::answer::Room;
+use super::body::Held;
 use super::page::PageQuery;
 use super::reading::Reading;
 use super::refusal::CallRefusal;
 use super::told::Told;
 use crate::http::actor;
 use crate::model::{Actor, InternalAccount, ObjectReference, Permission, SystemUser};
-use crate::net::Tls;
+use crate::net::{MemoryHolder, MemoryHolders, Tls};
 use crate::registry::{Caller, ChangeError, Registry, Transaction};
 
 /// How a caller has come in.
@@ -73,6 +74,8 @@ pub(super) struct Call {
     parameters: Vec<(String, String)>,
     /// Where it leaves what its maker would be told, if it is only rehearsed: then it changes nothing.
     rehearsal: Option<Arc<Mutex<Told>>>,
+    /// What its body counts.
+    body: Option<Held>,
 }
 
 impl Call {
@@ -81,7 +84,7 @@ impl Call {
         let page = api.bounded(page);
         let room = Room::new(api, &caller);
         let (registry, tls) = (Arc::clone(&api.registry), api.tls.clone());
-        Self { registry, caller, page, tls, room, parameters, rehearsal: None }
+        Self { registry, caller, page, tls, room, parameters, rehearsal: None, body: None }
     }
 
     /// The same with an answer that is made in this room.
@@ -92,6 +95,11 @@ impl Call {
     /// The same, to leave there what its maker would be told.
     pub(super) fn rehearsed(self, told: Option<Arc<Mutex<Told>>>) -> Self {
         Self { rehearsal: told, ..self }
+    }
+
+    /// The same, of which the body counts so much: until its change is made, also when nobody waits for that any more.
+    pub(super) fn holding(self, body: Held) -> Self {
+        Self { body: Some(body), ..self }
     }
 
     /// The operator, as whom commands of this machine are carried out.
@@ -137,7 +145,11 @@ impl Call {
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
-        let command = |transaction: &mut Transaction<'_>| transaction.telling_all_fields(command);
+        let body = self.body.clone();
+        let command = move |transaction: &mut Transaction<'_>| {
+            let _body = body;
+            transaction.telling_all_fields(command)
+        };
         let Some(told) = self.rehearsal.clone() else {
             return Ok(self.registry.change(self.caller.clone(), command).await?);
         };
@@ -167,6 +179,13 @@ impl Call {
         let read = tokio::task::spawn_blocking(move || read(&reading));
         read.await.map_err(|_| CallRefusal::internal())?.map_err(Into::into)
     }
+}
+
+/// In whose name memory is held for a caller.
+pub(super) fn memory_holders(caller: &Caller) -> MemoryHolders {
+    let source = caller.actor().source;
+    let is_here = source.is_some_and(|source| source.to_canonical().is_loopback());
+    MemoryHolder::all(caller.holder().map(|holder| holder.account), source, is_here)
 }
 
 /// A part of a path among all of them.

@@ -43,7 +43,7 @@ pub(super) async fn guard(
         Err(refusal) => refusal.into_response(),
     };
     let status = response.status();
-    put_headers(response.headers_mut(), id, status);
+    put_headers(response.headers_mut(), id, status, waits.has_body_to_come());
     // Never the query, which may hold what somebody is looked for by.
     tracing::debug!(
         %method,
@@ -110,7 +110,7 @@ async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Panicked> {
     .await
 }
 
-fn put_headers(headers: &mut HeaderMap, id: RequestId, status: StatusCode) {
+fn put_headers(headers: &mut HeaderMap, id: RequestId, status: StatusCode, has_body_to_come: bool) {
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert(REQUEST_ID, id);
     }
@@ -119,7 +119,7 @@ fn put_headers(headers: &mut HeaderMap, id: RequestId, status: StatusCode) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let is_body_unread =
         [StatusCode::REQUEST_TIMEOUT, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE];
-    if is_body_unread.contains(&status) {
+    if has_body_to_come || is_body_unread.contains(&status) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }

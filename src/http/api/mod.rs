@@ -6,6 +6,7 @@
 mod answer;
 mod attributes;
 mod authenticate;
+mod body;
 mod bounds;
 mod by_uuid;
 mod call;
@@ -65,7 +66,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub use application::{Application, PatchedApplicationRequest};
 pub use binding::{PatchedPolicyBindingRequest, PolicyBinding};
 #[cfg(test)]
-pub(super) use bounds::read_body;
+pub(super) use body::length_of_body;
 pub use call::Door;
 pub(crate) use call::{FromHere, RequestSource, TakesSecrets};
 pub use call::{REHEARSE, RequestId};

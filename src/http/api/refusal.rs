@@ -116,6 +116,13 @@ impl CallRefusal {
         Self::detail(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     }
 
+    pub(super) fn too_many_values(values_max: usize) -> Self {
+        Self::invalid(format!(
+            "the body of a request has at most {values_max} values, the names of fields among them, and each object counts as \
+             ten: say it in several requests"
+        ))
+    }
+
     /// What is asked for is more than one answer may be.
     pub(super) fn answer_too_large(octets_max: usize) -> Self {
         Self::invalid(format!(
@@ -124,9 +131,10 @@ impl CallRefusal {
         ))
     }
 
-    /// Others have taken what memory there is for answers.
+    /// Others have taken what memory there is for answers, or for large bodies.
     pub(super) fn no_memory() -> Self {
-        let detail = "there is no memory for the answer now: read the answers to other calls to their end, and try again";
+        let detail = "there is no memory for this call now: read the answers to other calls to their end, send fewer large bodies at a time, \
+             and try again";
         let refusal = Self::detail(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
         Self { retry_after: Some(Duration::from_secs(1)), ..refusal }
     }

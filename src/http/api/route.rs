@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Method, StatusCode};
@@ -20,8 +19,8 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Room, Text};
-use super::bounds::read_body;
-use super::call::{Call, Door, REHEARSE, RequestId, RequestSource};
+use super::body::{self, Received};
+use super::call::{Call, Door, REHEARSE, RequestId, RequestSource, memory_holders};
 use super::denied;
 use super::fields::Fields;
 use super::page::PageQuery;
@@ -51,7 +50,7 @@ struct Incoming {
     caller: Caller,
     parameters: Vec<(String, String)>,
     query: String,
-    body: Bytes,
+    body: Received,
     /// What its query and its body may say.
     says: Arc<Says>,
     /// To be filled instead of a change.
@@ -300,13 +299,17 @@ where
     let carry_out = move |incoming: Incoming| -> Handled {
         Box::pin(async move {
             let (NoParameters {}, page) = incoming.query()?;
-            let body: B = incoming.says.body.read(&incoming.body)?;
-            let Incoming { api, caller, parameters, rehearsal, .. } = incoming;
-            let call = Call::new(&api, caller, page, parameters).rehearsed(rehearsal);
+            let Incoming { api, caller, parameters, rehearsal, body, says, waits, .. } = incoming;
+            let call = Call::new(&api, caller.clone(), page, parameters).rehearsed(rehearsal);
             let room = Arc::clone(&call.room);
             // What was changed is not told as refused because of what is said of it.
             room.bound(false);
-            handler(call, body).await?.respond(StatusCode::OK, &room)
+            let change = move |octets: Vec<u8>, held| async move {
+                let said = says.body.read::<B>(&octets)?;
+                drop(octets);
+                handler(call.holding(held), said).await
+            };
+            body.begin(&api, &caller, &waits, change).await?.respond(StatusCode::OK, &room)
         })
     };
     let route = Route::new(method, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out));
@@ -462,10 +465,10 @@ impl Route {
                 let received = received.and_then(|incoming| match has_body {
                     true => Ok(incoming),
                     // A large one is not even looked at.
-                    false if incoming.body.len() > NO_BODY_OCTETS_MAX => {
+                    false if incoming.body.octets.len() > NO_BODY_OCTETS_MAX => {
                         Err(CallRefusal::invalid("this call takes no body"))
                     }
-                    false => incoming.says.body.read(&incoming.body).map(|NoParameters {}| incoming),
+                    false => incoming.says.body.read(&incoming.body.octets).map(|NoParameters {}| incoming),
                 });
                 let incoming = match received {
                     Ok(incoming) => incoming,
@@ -516,7 +519,7 @@ async fn receive(
         }
     };
     let parameters = parameters?;
-    let body = read_body(&api, &parts.headers, body).await?;
+    let body = body::receive(&api, memory_holders(&caller), &waits, &parts.headers, body).await?;
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let is_rehearsed = api.door == Door::Local && parts.headers.contains_key(REHEARSE);
     let rehearsal = is_rehearsed.then(Arc::default);

@@ -114,7 +114,7 @@ const ALL: &[Refused] = &[
     Refused::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "Unavailable",
-        "there was no room for the answer within the time of a call, or the server goes down",
+        "there was no room for the answer, or for a large body, within the time of a call, or the server goes down",
         Calls::All,
     ),
     Refused::new(

@@ -1,4 +1,4 @@
-//! An answer that finds no room waits until others have taken theirs, as long as its call may take.
+//! An answer that finds no room waits until others have taken theirs, as long as its call may take; so does a large body.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,15 +12,30 @@ use crate::registry::Caller;
 
 /// Whether a call waits for room, which is why its time ends then.
 #[derive(Clone, Debug, Default)]
-pub(super) struct WaitsForRoom(Arc<AtomicBool>);
+pub(super) struct WaitsForRoom(Arc<Waits>);
+
+#[derive(Debug, Default)]
+struct Waits {
+    is_so: AtomicBool,
+    /// With a body that has not come to its end: then the connection ends with the call.
+    has_body_to_come: AtomicBool,
+}
 
 impl WaitsForRoom {
     pub(super) fn is_so(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_so.load(Ordering::Relaxed)
     }
 
-    fn set(&self, is_so: bool) {
-        self.0.store(is_so, Ordering::Relaxed);
+    pub(super) fn set(&self, is_so: bool) {
+        self.0.is_so.store(is_so, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_body_to_come(&self) -> bool {
+        self.0.has_body_to_come.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_body_to_come(&self, has: bool) {
+        self.0.has_body_to_come.store(has, Ordering::Relaxed);
     }
 }
 

@@ -71,7 +71,7 @@ fn door_with(settings: &Settings, tls: Option<Arc<Tls>>) -> Arc<PublicDoor> {
 
 async fn length(State(api): State<Api>, request: axum::extract::Request) -> Result<String, api::CallRefusal> {
     let (parts, body) = request.into_parts();
-    Ok(api::read_body(&api, &parts.headers, body).await?.len().to_string())
+    Ok(api::length_of_body(&api, &parts.headers, body).await?.to_string())
 }
 
 async fn panicking() -> String {

@@ -410,6 +410,17 @@ pub const ALL: &[Attack] = &[
         ..BEFORE_BIND
     },
     Attack {
+        name: "bodies of many values",
+        connections: 20,
+        sources: 8,
+        rate: 20,
+        door: Door::Http,
+        way: Way::Hold { sent: |known| body_of_values(&known.viewer) },
+        beside: Beside::AsksForHealth,
+        limits: &[("http_body_values_max", AtLeast::Once)],
+        ..BEFORE_BIND
+    },
+    Attack {
         name: "handshakes of TLS, from one address",
         connections: 200,
         sources: 1,
@@ -443,6 +454,14 @@ fn grows(octets: usize) -> String {
 fn page_of_people(token: &str) -> Vec<u8> {
     let head = "GET /api/v3/core/users/?page_size=1000&ordering=-email HTTP/1.1\r\nHost: x";
     format!("{head}\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes()
+}
+
+/// A call with as many objects as fit into a body, of who may not make it.
+fn body_of_values(token: &str) -> Vec<u8> {
+    let body = format!("{{\"attributes\":{{\"a\":[{}0]}}}}", "{\"\":0},".repeat(149_000));
+    let head = "PATCH /api/v3/core/users/2/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json";
+    let length = body.len();
+    format!("{head}\r\nContent-Length: {length}\r\nAuthorization: Bearer {token}\r\n\r\n{body}").into_bytes()
 }
 
 /// What a handshake begins with; it may be said as often as one likes.

@@ -4,6 +4,7 @@
 mod applications;
 mod authentik;
 mod bindings;
+mod bodies;
 mod certificates;
 mod custom_events;
 mod denied;
