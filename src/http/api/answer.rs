@@ -366,6 +366,26 @@ where
     }
 }
 
+/// Whether a value takes much to write: it is not written where others wait for their turn.
+pub(super) fn is_long(value: &impl Serialize) -> bool {
+    let mut left = Left(STEP_OCTETS);
+    serde_json::to_writer(&mut left, value).is_err()
+}
+
+/// So many octets may still be written, and are forgotten.
+struct Left(usize);
+
+impl io::Write for Left {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(octets.len()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// As much of it as counts.
 fn counted(octets: usize) -> u64 {
     net::counted(octets, STEP_OCTETS)

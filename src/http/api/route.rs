@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Room, Text};
+use super::answer::{Room, Text, is_long};
 use super::body::{self, Received};
 use super::call::{Call, Door, REHEARSE, RequestId, RequestSource, memory_holders};
 use super::denied;
@@ -126,6 +126,11 @@ pub(super) trait Answer: Send + 'static {
     /// Its schema; `None`: there is no body.
     const SCHEMA: Option<SchemaOf>;
 
+    /// Whether it takes so long to be written that no thread of the network does it.
+    fn is_long(&self) -> bool {
+        false
+    }
+
     /// The answer, in what room there is.
     fn respond(self, status: StatusCode, room: &Arc<Room>) -> Result<Response, CallRefusal>;
 }
@@ -146,6 +151,10 @@ impl Answer for NoContent {
 
 impl<T: Serialize + JsonSchema + Send + 'static> Answer for T {
     const SCHEMA: Option<SchemaOf> = Some(|generator| generator.subschema_for::<T>());
+
+    fn is_long(&self) -> bool {
+        is_long(self)
+    }
 
     fn respond(self, status: StatusCode, room: &Arc<Room>) -> Result<Response, CallRefusal> {
         let mut text = Text::new(room);
@@ -261,7 +270,7 @@ where
                 let (filters, page) = incoming.query::<Q>()?;
                 let _turn = if is_walk { api.turn_to_walk(caller).await? } else { None };
                 let call = incoming.call(page, Arc::clone(&room));
-                handler(call, filters).await?.respond(StatusCode::OK, &room)
+                respond(api, caller, handler(call, filters).await?, room).await
             };
             in_room(api, caller, waits, read).await
         })
@@ -309,12 +318,31 @@ where
                 drop(octets);
                 handler(call.holding(held), said).await
             };
-            body.begin(&api, &caller, &waits, change).await?.respond(StatusCode::OK, &room)
+            let answer = body.begin(&api, &caller, &waits, change).await?;
+            respond(&api, &caller, answer, room).await
         })
     };
     let route = Route::new(method, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out));
     let says = Says { body: Fields::of_body::<B>(), ..route.says };
     Route { body: Some(|generator| generator.subschema_for::<B>()), says, ..route }
+}
+
+/// Writes an answer; a long one on a thread that may take its time, in the caller's turn.
+async fn respond(
+    api: &Api,
+    caller: &Caller,
+    answer: impl Answer,
+    room: Arc<Room>,
+) -> Result<Response, CallRefusal> {
+    if !answer.is_long() {
+        return answer.respond(StatusCode::OK, &room);
+    }
+    let turn = api.turn_to_read(caller).await?;
+    let written = spawn_blocking(move || {
+        let _turn = turn;
+        answer.respond(StatusCode::OK, &room)
+    });
+    written.await.unwrap_or_else(|_| Err(CallRefusal::internal()))
 }
 
 /// A row that makes something.

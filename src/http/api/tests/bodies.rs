@@ -1,4 +1,4 @@
-//! What a body may cost, whoever sends it: its values, its memory, and the threads that read it.
+//! What a body may cost, whoever sends it: its values, its memory, and the threads that read it and write long answers.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -240,4 +240,38 @@ async fn a_body_counts_until_its_change_is_made() {
     go_on.send(()).unwrap();
     assert!(busy.await.unwrap());
     until(|| memory.used() == 0).await;
+}
+
+#[tokio::test]
+async fn a_long_answer_to_a_change_is_written_in_its_turn() {
+    let bounded = Bounded::new(Limits { http_readings_max: 1, ..Limits::default() }).await;
+    let rights = [Permission::AddUser, Permission::ChangeUser, Permission::ViewUser];
+    bounded.fixture.grant(rights.map(global).to_vec()).await;
+    let made = async |name: &str, octets: usize| {
+        let body =
+            json!({ "username": name, "name": "x", "attributes": { "description": "x".repeat(octets) } });
+        let (status, made) = bounded.send(Method::POST, "/core/users/", body.to_string()).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        AccountNumber::new(number(&made["pk"]))
+    };
+    let (long, short) = (made("long", 100 << 10).await, made("short", 1).await);
+    let turn = Arc::clone(&bounded.api.bounds.readings).acquire_owned().await.unwrap();
+    let rename = |number: AccountNumber| {
+        bounded.begin(
+            Method::PATCH,
+            &format!("/core/users/{number}/"),
+            "{\"username\": \"y\"}".replace('y', &format!("y{number}")),
+        )
+    };
+    let answered = rename(long);
+    bounded.is_reached(Limit::http_readings_max).await;
+    // It is made, and others are told of theirs.
+    let accounts = bounded.fixture.registry.snapshot();
+    assert!(accounts.accounts().account_named(&format!("y{long}")).is_some());
+    assert_eq!(read(rename(short)).await.0, StatusCode::OK);
+    assert!(!answered.is_finished());
+    drop(turn);
+    let (status, answer) = read(answered).await;
+    assert_eq!((status, &answer["username"]), (StatusCode::OK, &json!(format!("y{long}"))));
+    assert_eq!(answer["attributes"]["description"].as_str().unwrap().len(), 100 << 10);
 }
