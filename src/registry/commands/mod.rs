@@ -76,7 +76,7 @@ fn find_provider(
             .cloned()
             .ok_or_else(|| ChangeError::NotFound { kind: "provider", name: name.to_owned() }),
         None => snapshot.default_tree().map(|tree| tree.provider().clone()).ok_or_else(|| {
-            ChangeError::Refused(format!("there is no default provider; name the one to {purpose}"))
+            ChangeError::Invalid(vec![format!("there is no default provider; name the one to {purpose}")])
         }),
     }
 }
