@@ -507,7 +507,7 @@ impl<'t, 's> SeedRun<'t, 's> {
             } else if is_listed && self.accounts().token_named(&identifier).is_some() {
                 let reason = adoption::taken_token(self, &identifier, account)?;
                 self.leave_out(ReferenceKind::Token, &identifier, reason);
-            } else if is_listed && self.accounts().has_tombstone(&of) {
+            } else if is_listed && self.accounts().has_tombstone(&of) && !self.is_pruned_now(&identifier) {
                 let reason = format!("it was revoked or deleted; --recreate {identifier} makes it again");
                 self.skip(ReferenceKind::Token, &identifier, reason);
             } else {
@@ -519,6 +519,12 @@ impl<'t, 's> SeedRun<'t, 's> {
             self.names.skipped.insert((ReferenceKind::Token, identifier.into_bytes()));
         }
         Ok(())
+    }
+
+    /// Whether a token was there until this run, which has deleted it with its account: the config has another in its place.
+    fn is_pruned_now(&self, identifier: &str) -> bool {
+        let token = self.before.accounts().token_named(identifier);
+        token.is_some_and(|token| self.accounts().account(token.account).is_none())
     }
 
     fn next_number(&mut self, taken: &HashSet<u32>) -> Result<u32, ChangeError> {

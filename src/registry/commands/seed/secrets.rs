@@ -1,6 +1,7 @@
 //! The secrets of a seed: which ones are new, and their hashes, computed before the writer is asked.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -8,7 +9,7 @@ use super::{NeededSecret, NewSecret, SeedOptions};
 use crate::auth::{HashBounds, SecretShape, TokenKeys};
 use crate::config::{Seed, SeedAccount, SeedSecret, SeedToken};
 use crate::directory::{Accounts, name_key};
-use crate::model::{HashText, Intent, SealedSecret, Timestamp, TokenSelector, TombstoneOf};
+use crate::model::{HashText, Intent, SealedSecret, Timestamp, Token, TokenSelector, TombstoneOf};
 use crate::registry::commands::token::{FIRST_GENERATION, selector_of};
 use crate::registry::commands::validate;
 use crate::registry::transaction::name_form;
@@ -216,7 +217,14 @@ impl Prepared {
 fn is_new(token: &SeedToken, options: &SeedOptions, accounts: &Accounts) -> bool {
     let is_deleted = accounts.has_tombstone(&TombstoneOf::Token(token.identifier.clone()))
         || accounts.has_tombstone(&TombstoneOf::Account(name_form(&token.account)));
-    accounts.token_named(&token.identifier).is_none() && (!is_deleted || !options.recreate.is_empty())
+    let is_of_another = |stored: &Arc<Token>| {
+        let owner = accounts.account_named(&token.account);
+        owner.is_none_or(|owner| owner.number != stored.account)
+    };
+    // With an account that is pruned its tokens go.
+    let stored = accounts.token_named(&token.identifier);
+    stored.is_none_or(|stored| options.prune && is_of_another(stored))
+        && (!is_deleted || !options.recreate.is_empty())
 }
 
 /// What the secret that a token is seeded with is found by.

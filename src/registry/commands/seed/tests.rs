@@ -1563,3 +1563,31 @@ fn a_renamed_application_does_not_stop_the_rest() {
     let sentence = refused(apply(&registry, &seed(vec![wiki, application("late", Some("main"))])));
     assert!(sentence.contains("has an application already"), "{sentence}");
 }
+
+/// With its old owner a token goes, and the one of its identifier is made with a secret of its own.
+#[test]
+fn pruning_an_account_frees_the_identifiers_of_its_tokens() {
+    for given in [None, secret("correct horse battery staple")] {
+        let registry = registry();
+        let seed = |owner: &str, secret: Option<SeedSecret>| {
+            let mut job = token("job", owner);
+            job.secret = secret;
+            with_provider(Seed { accounts: vec![service(owner)], tokens: vec![job], ..Seed::default() })
+        };
+        let (_, old) = apply(&registry, &seed("old", None)).unwrap();
+        let old = old.iter().find(|made| made.identifier == "job").unwrap();
+        let prune = SeedOptions { prune: true, ..SeedOptions::default() };
+        let (plan, new) = apply_with(&registry, &seed("new", given.clone()), &prune).unwrap();
+        assert!(plan.diff.iter().all(|entry| entry.sign != Sign::Skipped), "{:#?}", plan.diff);
+        let secret = match &given {
+            Some(SeedSecret::Given(secret)) => secret.expose(),
+            _ => new.iter().find(|made| made.identifier == "job").unwrap().secret.expose(),
+        };
+        assert!(binds(&registry, "new", secret) && !binds(&registry, "new", old.secret.expose()));
+        assert!(apply_with(&registry, &seed("new", given), &prune).unwrap().0.diff.is_empty());
+        // What somebody revokes stays so.
+        wait(registry.revoke_token(actor(), "job".to_owned(), Replaced::End)).unwrap();
+        let (plan, _) = apply_with(&registry, &seed("new", None), &prune).unwrap();
+        assert!(plan.diff.iter().any(|entry| entry.sign == Sign::Skipped), "{:#?}", plan.diff);
+    }
+}
