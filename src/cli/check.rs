@@ -17,7 +17,7 @@ use crate::http::path;
 use crate::registry::{OpenError, SeedOptions, TokenKeyState};
 use crate::server::{check_backup_directory, check_certificates, check_data_directory, check_token_key};
 
-/// Read the config and everything that it names, and say all that is wrong
+/// Read the config and everything that it names, and say all that is wrong, and what `apply` would leave out
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArguments {
     /// Look names up in this backup, in place of the server or the store
@@ -50,6 +50,8 @@ struct Findings {
     /// What is wrong and stands nowhere.
     sentences: Vec<String>,
     warnings: Vec<String>,
+    /// What `apply` would leave out of a config that is right in itself.
+    left_out: Wrong,
     /// What is not of the config: the directory cannot be asked on, or is such that a start is refused.
     failure: Option<Failure>,
 }
@@ -200,7 +202,13 @@ async fn check_objects(
 ) -> Result<(), Failure> {
     let asked = seeding::ask(backend, config, &SeedOptions::default(), is_form_right).await;
     match asked {
-        Ok(Ok(plan)) if is_form_right => findings.warnings.extend(plan.warnings),
+        Ok(Ok(plan)) if is_form_right => {
+            findings.left_out = seeding::left_out_where_it_stands(config, &plan);
+            // `apply` would be refused for it.
+            let refused = seeding::refuse_credentials(&plan);
+            findings.warnings.extend(plan.warnings);
+            refused?;
+        }
         Ok(Ok(_)) => {}
         Ok(Err(Wrong { problems, sentences })) => {
             findings.problems.append(problems);
@@ -278,16 +286,22 @@ impl Findings {
     }
 
     fn count(&self) -> usize {
-        self.problems.len() + self.messages().count()
+        self.problems().count() + self.messages().count()
+    }
+
+    /// What stands somewhere.
+    fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().chain(self.left_out.problems.iter())
     }
 
     /// What stands nowhere.
     fn messages(&self) -> impl Iterator<Item = &String> {
-        self.sentences.iter().chain(self.failure.iter().flat_map(|failure| &failure.messages))
+        let sentences = self.sentences.iter().chain(&self.left_out.sentences);
+        sentences.chain(self.failure.iter().flat_map(|failure| &failure.messages))
     }
 
     fn document(&self, is_right: bool) -> Document {
-        let located = self.problems.iter().map(|problem| Told {
+        let located = self.problems().map(|problem| Told {
             file: problem.position.file().map(|path| path.display().to_string()),
             line: problem.position.line(),
             column: problem.position.column(),
@@ -309,13 +323,20 @@ impl Findings {
 impl From<Findings> for Failure {
     fn from(findings: Findings) -> Self {
         let count = findings.count();
-        let Findings { problems, mut sentences, failure, .. } = findings;
+        let Findings { mut problems, mut sentences, left_out, failure, .. } = findings;
+        // What is wrong with the config comes first.
+        let exit = match &failure {
+            _ if !problems.is_empty() || !sentences.is_empty() => Exit::Wrong,
+            Some(failure) => failure.exit,
+            None => Exit::Failed,
+        };
+        problems.append(left_out.problems);
+        sentences.extend(left_out.sentences);
         let mut failure = match failure {
             Some(failure) if count == failure.messages.len() => failure,
-            // What is wrong with the config comes first.
             failure => {
                 sentences.extend(failure.into_iter().flat_map(|failure| failure.messages));
-                Self::from(Wrong { problems, sentences })
+                Self { exit, ..Self::from(Wrong { problems, sentences }) }
             }
         };
         if count > 1 && failure.is_drawn {

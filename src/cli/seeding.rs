@@ -14,6 +14,7 @@ use crate::model::visible;
 use crate::registry::{DiffEntry, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
 
 /// What is wrong with the config's objects: where it stands, and in sentences what stands nowhere.
+#[derive(Default)]
 pub(super) struct Wrong {
     pub(super) problems: Problems,
     pub(super) sentences: Vec<String>,
@@ -203,16 +204,32 @@ pub(super) fn told(plan: &SeedPlan) -> Vec<String> {
 
 /// The objects of the config that a plan leaves out, each in a sentence.
 pub(super) fn left_out(plan: &SeedPlan) -> Vec<String> {
-    let left_out = plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut);
-    let sentence = |entry: &DiffEntry| {
-        let reason = entry.reason.as_deref().unwrap_or("something stands in its way");
-        visible(&format!("the {} `{}` is left out: {reason}", entry.kind, entry.name))
+    entries_left_out(plan).map(left_out_sentence).collect()
+}
+
+/// The same, each where the config describes it.
+pub(super) fn left_out_where_it_stands(config: &Config, plan: &SeedPlan) -> Wrong {
+    let problem = |entry: &DiffEntry| {
+        let object = Some((entry.kind, entry.name.clone()));
+        SeedProblem { object, field: None, sentence: left_out_sentence(entry) }
     };
-    left_out.map(sentence).collect()
+    placed(config, entries_left_out(plan).map(problem).collect())
+}
+
+fn entries_left_out(plan: &SeedPlan) -> impl Iterator<Item = &DiffEntry> {
+    plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut)
+}
+
+fn left_out_sentence(entry: &DiffEntry) -> String {
+    let reason = entry.reason.as_deref().unwrap_or("something stands in its way");
+    visible(&format!("the {} `{}` is left out: {reason}", entry.kind, entry.name))
 }
 
 /// Rights that go to who may know a secret of somebody else's account need the word of the operator.
-fn refuse_credentials(plan: &SeedPlan) -> Result<(), Failure> {
+///
+/// # Errors
+/// What they would be given to.
+pub(super) fn refuse_credentials(plan: &SeedPlan) -> Result<(), Failure> {
     if plan.credentials.is_empty() {
         return Ok(());
     }
@@ -236,7 +253,10 @@ pub(super) fn diff(plan: &SeedPlan, is_dry_run: bool, styled: bool) -> String {
     let count = |sign: Sign| plan.diff.iter().filter(|entry| entry.sign == sign).count();
     let (created, changed, deleted, skipped) =
         (count(Sign::Created), count(Sign::Changed), count(Sign::Deleted), count(Sign::Skipped));
-    let summary = if plan.is_empty() {
+    let left_out = count(Sign::LeftOut);
+    let summary = if plan.is_empty() && left_out > 0 {
+        format!("nothing to change but what is left out: {left_out}")
+    } else if plan.is_empty() {
         "nothing to change: the store agrees with the config".to_owned()
     } else {
         let would = if is_dry_run { "would be " } else { "" };

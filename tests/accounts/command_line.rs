@@ -260,7 +260,21 @@ fn what_stands_in_the_way_of_an_apply_is_left_out_and_is_1() {
         }
     }
     place.run(&["group", "show", "new"]).exits(0);
+    // Whoever asks before is told the same, with its line.
+    let line = 1 + place.read("bindery.toml").lines().position(|line| line == "identifier = \"t\"").unwrap();
+    let place_of = format!("bindery.toml:{line}:");
+    let done =
+        place.run(&["check"]).exits(1).says(&["token.identifier", "the token `t` is left out", &place_of]);
+    assert!(done.stdout.is_empty(), "{}", done.stdout);
+    let told = place.run(&["check", "--json"]).exits(1).json();
+    assert_eq!((&told["ok"], &told["problems"][0]["line"]), (&false.into(), &line.into()), "{told}");
+    // What is wrong with the config itself comes before.
+    place.write("wrong.toml", &format!("{config}{more}members = [\"nobody\"]\n"));
+    place.run(&["check", "--config", "wrong.toml"]).exits(3).says(&["no account \"nobody\""]);
+    let done = place.run(&["apply", "--dry-run"]).exits(1);
+    assert!(done.stdout.ends_with("nothing to change but what is left out: 1\n"), "{}", done.stdout);
     place.run(&["token", "revoke", "t"]).exits(0);
+    place.run(&["check"]).exits(0);
     place.run(&["apply", "--recreate", "t", "--secrets-file", "again.json"]).exits(0);
 }
 
