@@ -147,7 +147,7 @@ fn check_bindings(
 }
 
 /// Whether an application may go from its provider to this one. The application decides who may bind to its provider,
-/// so both are the affair of who may change the provider.
+/// so both are the affair of who may change the provider. Whether another has it is asked of the whole.
 fn check_provider(
     transaction: &Transaction<'_>,
     application: &Application,
@@ -174,20 +174,7 @@ fn check_provider(
     let on = ObjectReference::Provider(number);
     match transaction.require_on(Permission::ChangeProvider, on, &provider.name) {
         // To the caller it does not exist; it is not what the request is about, but what stands in its body.
-        Err(ChangeError::NotFound { .. }) => return Err(none()),
-        answer => answer?,
-    }
-    match accounts.application_of(number) {
-        Some(other) if other.number != application.number => Err(ChangeError::field(
-            "provider",
-            format!(
-                "{} has an application already, and a provider has one at most; choose another",
-                match transaction.viewer().names(on) {
-                    true => format!("the provider `{}`", provider.name),
-                    false => "this provider".to_owned(),
-                }
-            ),
-        )),
-        _ => Ok(()),
+        Err(ChangeError::NotFound { .. }) => Err(none()),
+        answer => answer,
     }
 }

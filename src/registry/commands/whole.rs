@@ -11,7 +11,7 @@ use super::validate::holders;
 use crate::directory::{Accounts, EntryId, Snapshot, Tree, name_key};
 use crate::model::{
     AccountKind, AccountNumber, Application, BindingSubject, GroupNumber, Key, LdapProvider, ObjectReference,
-    Permission, Record, Token,
+    Permission, ProviderNumber, Record, Token,
 };
 use crate::registry::{Caller, ChangeError, Rules, Viewer};
 use crate::schema::{AttributeId, normalize_dn};
@@ -252,7 +252,7 @@ impl Asked {
             }
         }
         if self.applications || self.providers {
-            applications(snapshot, &mut problems);
+            applications(snapshot, viewer, &mut problems);
         }
         for number in &self.accounts {
             if !rules.shares_uid_numbers {
@@ -456,11 +456,12 @@ fn providers(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) 
     }
 }
 
-/// What only one application can have: a slug, a provider.
-fn applications(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
+/// What only one application can have: a slug, a provider. `viewer` reads the sentences.
+fn applications(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) {
     let mut slugs = HashMap::new();
-    let mut providers = HashMap::new();
-    for application in snapshot.accounts().applications() {
+    let mut providers: HashMap<ProviderNumber, &Application> = HashMap::new();
+    let of = |application: &Application| ObjectReference::Application(application.number);
+    for application in snapshot.accounts().applications().map(Arc::as_ref) {
         let slug = application.slug.as_str();
         if slugs.insert(slug, ()).is_some() {
             problems.push(
@@ -468,17 +469,30 @@ fn applications(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
                     "slug",
                     format!("there are two applications `{slug}`; give one of them another slug"),
                 )
-                .about(ObjectReference::Application(application.number)),
+                .about(of(application)),
             );
         }
         if let Some(number) = application.provider
-            && let Some(other) = providers.insert(number, slug)
+            && let Some(other) = providers.insert(number, application)
         {
             let provider = snapshot.accounts().provider(number).map_or("", |provider| &provider.name);
-            problems.push(Problem::new("provider", format!(
-                "the applications `{other}` and `{slug}` have the same provider `{provider}`; a provider has one \
-                 application at most"
-            )).about(ObjectReference::Application(application.number)));
+            let provider = viewer.called(ObjectReference::Provider(number), provider, "");
+            let provider = if provider.is_empty() { provider } else { format!(" {provider}") };
+            // The one that is named first.
+            let names_other = viewer.names(of(other));
+            let (one, two) = if names_other { (other, application) } else { (application, other) };
+            let name =
+                |application: &Application| viewer.called(of(application), &application.slug, "another");
+            let problem = Problem::new(
+                "provider",
+                format!(
+                    "the applications {} and {} have the same provider{provider}, and a provider has one application at most; \
+                     choose another for one of them",
+                    name(one),
+                    name(two)
+                ),
+            );
+            problems.push(problem.between(of(one), of(two)));
         }
     }
 }

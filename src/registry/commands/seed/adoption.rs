@@ -104,13 +104,18 @@ pub(super) fn obstacle(run: &SeedRun<'_, '_>, problem: &Problem) -> Option<(Refe
                     [true, true] if run.was_there(one) => (second, first, one),
                     [true, true] => (first, second, other),
                 };
-            let whose = said_by_nobody(on, &obstacle);
+            let whose = format!(
+                "the {} `{obstacle}` has it, of which the config says nothing: let it say what that one is to have",
+                on.kind()
+            );
             return Some((kind, name, format!("{}: {whose}", problem.sentence)));
         }
         [None, None] => return None,
     };
     let whose = run.whose_is(obstacle).ok()??;
-    Some((kind, name, format!("{}: {whose}", problem.sentence)))
+    // One of the config that stays as it is.
+    let stays = if run.named_in_seed(obstacle).is_some() { ", and is left out itself" } else { "" };
+    Some((kind, name, format!("{}: {whose}{stays}", problem.sentence)))
 }
 
 /// Whose what stands in the way of an object is, in words; `None`: nothing that the seed does not describe does.
@@ -118,7 +123,6 @@ pub(super) fn obstruction(
     run: &SeedRun<'_, '_>,
     kind: ReferenceKind,
     name: &str,
-    field: Option<&'static str>,
 ) -> Result<Option<String>, ChangeError> {
     // A caller of the API has taken the name itself, for something else.
     if let Some((_, key)) = run.named(name).into_iter().find(|(of, _)| *of == kind)
@@ -130,25 +134,6 @@ pub(super) fn obstruction(
     // Its values may be of an attribute type as it was to be, which is left out.
     if let Some(of) = run.left_out_type(kind, name) {
         return Ok(Some(format!("the attribute type `{of}` is left out")));
-    }
-    // Another application has the provider.
-    if (kind, field) == (ReferenceKind::Application, Some("provider")) {
-        let seed = run.seed.applications.iter().find(|seed| seed.slug == name);
-        let provider = seed.and_then(|seed| seed.provider.as_deref());
-        let provider = provider.and_then(|provider| run.find_provider(provider));
-        let other = provider.and_then(|number| run.accounts().application_of(number));
-        let Some(other) = other.map(|other| ObjectReference::Application(other.number)) else {
-            return Ok(None);
-        };
-        return match run.described(other) {
-            None => run.whose_is(other),
-            Some((_, slug)) => {
-                let mut seeds = run.seed.applications.iter();
-                let said = seeds.find(|seed| seed.slug == slug).and_then(|seed| seed.provider.as_deref());
-                let is_said = said.is_some_and(|said| run.find_provider(said) == provider);
-                Ok((!is_said).then(|| said_by_nobody(other, &slug)))
-            }
-        };
     }
     Ok(None)
 }
@@ -352,6 +337,11 @@ impl SeedRun<'_, '_> {
                 seed.is_some_and(|seed| seed.said.attributes.is_none())
                     && record.is_some_and(|it| is_given(&it))
             }
+            (ObjectReference::Application(number), ObjectReference::Application(_)) => {
+                let mut seeds = self.seed.applications.iter();
+                seeds.find(|seed| seed.slug == name).is_some_and(|seed| seed.provider.is_none())
+                    && self.accounts().application(number).is_some_and(|it| it.provider.is_some())
+            }
             _ => false,
         }
     }
@@ -520,14 +510,6 @@ impl SeedRun<'_, '_> {
         found.extend(application.map(|it| (ReferenceKind::Application, Key::Application(it.number))));
         found
     }
-}
-
-/// Of an object of the seed that has what the seed gives to another one.
-pub(super) fn said_by_nobody(on: ObjectReference, name: &str) -> String {
-    format!(
-        "the {} `{name}` has it, of which the config says nothing: let it say what that one is to have",
-        on.kind()
-    )
 }
 
 fn may_change_provider(on: Option<ObjectReference>) -> Rights {

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::adoption;
 use super::diff::{self, Lookup};
+use super::meanwhile;
 use super::names::Names;
 use super::secrets::Prepared;
 use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
@@ -37,10 +38,12 @@ pub(super) struct SeedRun<'t, 's> {
     skipped: Vec<DiffEntry>,
     /// What cannot be as the seed says, because something that it does not describe stands in the way.
     pub(super) obstructed: Vec<(ReferenceKind, String, String)>,
+    /// What a prune does not delete, as what is left out needs it.
+    pub(super) spared: BTreeSet<ObjectReference>,
 }
 
 /// How the config calls an object.
-fn name_of(accounts: &Accounts, on: ObjectReference) -> Option<(ReferenceKind, String)> {
+pub(super) fn name_of(accounts: &Accounts, on: ObjectReference) -> Option<(ReferenceKind, String)> {
     let kind = match on {
         ObjectReference::Account(_) => ReferenceKind::Account,
         ObjectReference::Group(_) => ReferenceKind::Group,
@@ -82,6 +85,7 @@ impl<'t, 's> SeedRun<'t, 's> {
             changed_attributes: BTreeSet::new(),
             skipped: Vec::new(),
             obstructed: Vec::new(),
+            spared: BTreeSet::new(),
         }
     }
 
@@ -96,6 +100,8 @@ impl<'t, 's> SeedRun<'t, 's> {
             let mut left_out = adoption::not_to_be_given(&self)?;
             left_out.append(&mut self.obstructed);
             left_out.extend(adoption::with_foreign_credentials(&self));
+            left_out.extend(meanwhile::unguarded(&self));
+            let spared = if self.options.prune { meanwhile::spared(&self)? } else { BTreeSet::new() };
             problems = self.transaction.problems();
             problems.retain(|problem| match adoption::obstacle(&self, problem) {
                 Some(obstructed) => {
@@ -105,9 +111,10 @@ impl<'t, 's> SeedRun<'t, 's> {
                 None => true,
             });
             left_out.retain(|(kind, name, _)| !self.is_left_out(*kind, name));
-            if left_out.is_empty() {
+            if left_out.is_empty() && spared.is_subset(&self.spared) {
                 break;
             }
+            self.spared.extend(spared);
             self.begin_anew(left_out);
         }
         // A uidNumber that two accounts want is told once, not of each.
@@ -254,7 +261,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         let mut wrong = Vec::new();
         let mut obstructed = Vec::new();
         for (field, sentence) in problems {
-            match adoption::obstruction(self, kind, name, field)? {
+            match adoption::obstruction(self, kind, name)? {
                 Some(whose) => obstructed.push((sentence, whose)),
                 None => wrong.push((field, sentence)),
             }

@@ -2,13 +2,14 @@
 //!
 //! A key that is present is authoritative, one that is absent is left alone. `secrets.rs` finds out which
 //! hashes are needed and has them computed; `apply.rs` then does all of it in the writer's transaction, with
-//! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references and `diff.rs` for what is told. A plan is
-//! the same work, forgotten at its end.
+//! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references, `adoption.rs` and
+//! `meanwhile.rs` for what is left out, and `diff.rs` for what is told. A plan is the same work, forgotten at its end.
 
 mod adoption;
 mod apply;
 mod attributes;
 mod diff;
+mod meanwhile;
 mod names;
 mod objects;
 mod prune;

@@ -1,15 +1,16 @@
 //! From the names in a seed to numbers: of objects that are there, and of those that are made along.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::apply::SeedRun;
 use crate::config::{ReferenceKind, SeedGrant, SeedReference};
 use crate::directory::{Accounts, name_key};
 use crate::model::{
     AccountNumber, ApplicationNumber, Grant, GroupNumber, ObjectReference, ProviderNumber, RoleNumber,
-    TokenNumber,
+    TokenNumber, TombstoneOf,
 };
 use crate::registry::ChangeError;
+use crate::registry::transaction::name_form;
 
 /// The numbers of objects that are not there yet, by the forms of their names, and what is skipped.
 #[derive(Default)]
@@ -23,6 +24,8 @@ pub(super) struct Names {
     pub(super) skipped: HashSet<(ReferenceKind, Vec<u8>)>,
     /// What is somebody else's, with its name and why: the same holds for it.
     pub(super) left_out: BTreeMap<(ReferenceKind, Vec<u8>), (String, String)>,
+    /// What lacks something that it is to give, and goes on giving what it gave.
+    pub(super) incomplete: BTreeSet<(ReferenceKind, Vec<u8>)>,
 }
 
 /// What the names of a list stand for.
@@ -30,6 +33,18 @@ pub(super) struct Named<T> {
     pub(super) items: Vec<T>,
     /// The first that is not among them, as what it names is skipped or left out.
     pub(super) missing: Option<String>,
+    /// Whether one of those may come later: nothing that was there is taken away meanwhile.
+    pub(super) is_withheld: bool,
+}
+
+impl<T: Copy + PartialEq> Named<T> {
+    /// Where something may come later, what is there stays.
+    fn keep(&mut self, present: &[T]) {
+        if self.is_withheld {
+            let kept: Vec<T> = present.iter().copied().filter(|item| !self.items.contains(item)).collect();
+            self.items.extend(kept);
+        }
+    }
 }
 
 impl Names {
@@ -86,39 +101,50 @@ impl SeedRun<'_, '_> {
         self.resolved(ReferenceKind::Group, name, found)
     }
 
-    /// The roles of these names; of those that are left out, the ones that are `present`: what is not changed is not taken away
-    /// either.
+    /// The roles of these names, and where one is left out, all that are `present`: worth less for a while, what has them could be
+    /// taken by who may not have what it gives again when nothing is left out.
     pub(super) fn role_numbers(&mut self, names: &[String], present: &[RoleNumber]) -> Named<RoleNumber> {
-        let stored = |accounts: &Accounts, name: &str| accounts.role_named(name).map(|role| role.number);
-        self.numbers(ReferenceKind::Role, names, present, Self::role_number, stored)
+        self.numbers(ReferenceKind::Role, names, present, Self::role_number)
     }
 
     /// The same of groups.
     pub(super) fn group_numbers(&mut self, names: &[String], present: &[GroupNumber]) -> Named<GroupNumber> {
-        let stored = |accounts: &Accounts, name: &str| accounts.group_named(name).map(|group| group.number);
-        self.numbers(ReferenceKind::Group, names, present, Self::group_number, stored)
+        self.numbers(ReferenceKind::Group, names, present, Self::group_number)
     }
 
-    fn numbers<T: PartialEq>(
+    fn numbers<T: Copy + PartialEq>(
         &mut self,
         kind: ReferenceKind,
         names: &[String],
         present: &[T],
         resolve: fn(&mut Self, &str) -> Option<T>,
-        stored: fn(&Accounts, &str) -> Option<T>,
     ) -> Named<T> {
-        let mut named = Named { items: Vec::with_capacity(names.len()), missing: None };
+        let mut named = Named { items: Vec::with_capacity(names.len()), missing: None, is_withheld: false };
         for name in names {
             let Some(found) = resolve(self, name) else {
                 if !self.unresolved.contains(&(kind, name.clone())) {
                     named.missing.get_or_insert_with(|| format!("the {kind} `{name}`"));
+                    named.is_withheld |= !self.is_gone(kind, name);
                 }
-                named.items.extend(stored(self.accounts(), name).filter(|there| present.contains(there)));
                 continue;
             };
             named.items.push(found);
         }
+        named.keep(present);
         named
+    }
+
+    /// Whether something that is skipped was deleted and stays so. What a caller of the API has made before it was deleted
+    /// was not what the config says.
+    fn is_gone(&self, kind: ReferenceKind, name: &str) -> bool {
+        let of = match kind {
+            ReferenceKind::Account => TombstoneOf::Account(name_form(name)),
+            ReferenceKind::Group => TombstoneOf::Group(name_form(name)),
+            ReferenceKind::Role => TombstoneOf::Role(name_form(name)),
+            ReferenceKind::Token => TombstoneOf::Token(name.to_owned()),
+            ReferenceKind::Provider | ReferenceKind::Application | ReferenceKind::Attribute => return false,
+        };
+        self.accounts().tombstone(&of).is_some_and(|tombstone| tombstone.origin.account().is_none())
     }
 
     /// The permissions of a list; one on something that is skipped is left out, and so is one on something that a caller of
@@ -128,8 +154,7 @@ impl SeedRun<'_, '_> {
         grants: &[SeedGrant],
         present: &[Grant],
     ) -> Result<Named<Grant>, ChangeError> {
-        let mut found: Vec<Grant> = Vec::with_capacity(grants.len());
-        let mut missing = None;
+        let mut named = Named { items: Vec::with_capacity(grants.len()), missing: None, is_withheld: false };
         for SeedGrant { permission, on: on_of } in grants {
             let on_of = on_of.as_ref();
             let on = match on_of {
@@ -140,9 +165,10 @@ impl SeedRun<'_, '_> {
                     None => {
                         let SeedReference { kind, name } = reference;
                         if !self.unresolved.contains(&(*kind, name.clone())) {
-                            missing.get_or_insert_with(|| {
+                            named.missing.get_or_insert_with(|| {
                                 format!("`{}` on the {kind} `{name}`", permission.codename())
                             });
+                            named.is_withheld |= !self.is_gone(*kind, name);
                         }
                         continue;
                     }
@@ -159,19 +185,25 @@ impl SeedRun<'_, '_> {
                     permission.codename()
                 );
                 self.leave_out(*kind, name, reason);
-                missing.get_or_insert_with(|| format!("`{}` on the {kind} `{name}`", permission.codename()));
+                named
+                    .missing
+                    .get_or_insert_with(|| format!("`{}` on the {kind} `{name}`", permission.codename()));
+                named.is_withheld = true;
                 continue;
             }
-            if !found.contains(&grant) {
-                found.push(grant);
+            if !named.items.contains(&grant) {
+                named.items.push(grant);
             }
         }
-        // Worth less for a while, it could be taken by who may not have what it gives again when nothing is left out.
-        if missing.is_some() {
-            let kept: Vec<Grant> = present.iter().copied().filter(|grant| !found.contains(grant)).collect();
-            found.extend(kept);
+        named.keep(present);
+        Ok(named)
+    }
+
+    /// Notes whether an object goes on giving what it gave, as something that it is to give may come later.
+    pub(super) fn note_incomplete(&mut self, is_withheld: bool, kind: ReferenceKind, name: &str) {
+        if is_withheld {
+            self.names.incomplete.insert((kind, name_key(name)));
         }
-        Ok(Named { items: found, missing })
     }
 
     /// Leaves out a role or a group that would be made without something that it is to give: worth less for a while, it could be

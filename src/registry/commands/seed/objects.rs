@@ -27,21 +27,6 @@ impl SeedRun<'_, '_> {
         if self.is_left_out(ReferenceKind::Provider, &seed.name) {
             return Ok(());
         }
-        let key = name_key(&seed.name);
-        let missing = self.seed.applications.iter().find(|application| {
-            application.provider.as_ref().is_some_and(|provider| name_key(provider) == key)
-                && self.is_left_out(ReferenceKind::Application, &application.slug)
-        });
-        if let Some(application) = missing
-            && self.find_provider(&seed.name).is_none()
-        {
-            let reason = format!(
-                "its application `{}` is left out, and without one it would admit every active account",
-                application.slug
-            );
-            self.obstructed.push((ReferenceKind::Provider, seed.name.clone(), reason));
-            return Ok(());
-        }
         let found = self.find_provider(&seed.name);
         self.write(ReferenceKind::Provider, &seed.name, |transaction| match found {
             Some(number) => update_provider(transaction, number, seed.said.clone()),
@@ -64,6 +49,8 @@ impl SeedRun<'_, '_> {
             None => None,
         };
         let missing = grants.as_ref().and_then(|grants| grants.missing.clone());
+        let is_withheld = grants.as_ref().is_some_and(|grants| grants.is_withheld);
+        self.note_incomplete(is_withheld, ReferenceKind::Role, &seed.name);
         if self.is_left_out_without(missing, before.is_none(), ReferenceKind::Role, &seed.name) {
             return Ok(());
         }
@@ -94,6 +81,10 @@ impl SeedRun<'_, '_> {
         let missing = parents.as_ref().and_then(|parents| parents.missing.clone());
         let missing = missing.or(roles.as_ref().and_then(|roles| roles.missing.clone()));
         let missing = missing.or(grants.as_ref().and_then(|grants| grants.missing.clone()));
+        let is_withheld = parents.as_ref().is_some_and(|parents| parents.is_withheld)
+            || roles.as_ref().is_some_and(|roles| roles.is_withheld)
+            || grants.as_ref().is_some_and(|grants| grants.is_withheld);
+        self.note_incomplete(is_withheld, ReferenceKind::Group, &seed.name);
         if self.is_left_out_without(missing, is_new, ReferenceKind::Group, &seed.name) {
             return Ok(());
         }
@@ -168,6 +159,9 @@ impl SeedRun<'_, '_> {
             Some(permissions) => Some(self.grants(permissions, &account.grants)?),
             None => None,
         };
+        let is_withheld = roles.as_ref().is_some_and(|roles| roles.is_withheld)
+            || grants.as_ref().is_some_and(|grants| grants.is_withheld);
+        self.note_incomplete(is_withheld, kind_of_object, name);
         let password = match &seed.password {
             Some(password) if kind.is_person() => self.password(seed, password, &account)?,
             Some(_) | None => None,
@@ -253,6 +247,10 @@ impl SeedRun<'_, '_> {
             }
             (None, None) => return Ok(()),
         };
+        if let Some(missing) = self.missing_to(seed, &application)? {
+            self.obstructed.push((ReferenceKind::Application, seed.slug.clone(), missing));
+            return Ok(());
+        }
         let provider = match &seed.provider {
             None => None,
             Some(provider) => match self.provider_number(provider) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::apply::SeedRun;
+use super::apply::{SeedRun, name_of};
 use crate::config::Seed;
 use crate::directory::name_key;
 use crate::model::{AccountKind, AccountNumber, Key, ObjectReference};
@@ -40,7 +40,8 @@ impl Kept {
 }
 
 impl SeedRun<'_, '_> {
-    /// Deletes what the seed does not describe; internal service accounts and what is theirs stay.
+    /// Deletes what the seed does not describe; internal service accounts and what is theirs stay, and so does what
+    /// `meanwhile.rs` spares.
     pub(super) fn prune(&mut self) -> Result<(), ChangeError> {
         let kept = Kept::of(self.seed);
         let before = self.before.clone();
@@ -62,8 +63,9 @@ impl SeedRun<'_, '_> {
             .collect();
         let dead: HashSet<AccountNumber> = doomed.iter().copied().collect();
         for application in accounts.applications() {
-            if !kept.applications.contains(&application.slug) {
-                gone.insert(ObjectReference::Application(application.number));
+            let on = ObjectReference::Application(application.number);
+            if !kept.applications.contains(&application.slug) && !self.stays(on) {
+                gone.insert(on);
                 self.transaction.delete(Key::Application(application.number))?;
             }
         }
@@ -83,24 +85,41 @@ impl SeedRun<'_, '_> {
             self.transaction.delete_account(number)?;
         }
         for group in accounts.groups() {
-            if !kept.groups.contains(&name_key(&group.name)) {
-                gone.insert(ObjectReference::Group(group.number));
+            let on = ObjectReference::Group(group.number);
+            if !kept.groups.contains(&name_key(&group.name)) && !self.stays(on) {
+                gone.insert(on);
                 self.transaction.delete_group(group.number)?;
             }
         }
         for role in accounts.roles() {
-            if !kept.roles.contains(&name_key(&role.name)) {
-                gone.insert(ObjectReference::Role(role.number));
+            let on = ObjectReference::Role(role.number);
+            if !kept.roles.contains(&name_key(&role.name)) && !self.stays(on) {
+                gone.insert(on);
                 self.transaction.delete_role(role.number)?;
             }
         }
         for provider in accounts.providers() {
-            if !kept.providers.contains(&name_key(&provider.name)) {
-                gone.insert(ObjectReference::Provider(provider.number));
+            let on = ObjectReference::Provider(provider.number);
+            if !kept.providers.contains(&name_key(&provider.name)) && !self.stays(on) {
+                gone.insert(on);
                 self.transaction.delete_provider(provider.number)?;
             }
         }
         if gone.is_empty() { Ok(()) } else { self.forget(&gone) }
+    }
+
+    /// Whether something stays although the seed does not describe it, which is told: what is left out needs it.
+    fn stays(&mut self, on: ObjectReference) -> bool {
+        let Some((kind, name)) = name_of(self.before.accounts(), on) else { return false };
+        if self.is_left_out(kind, &name) {
+            return true;
+        }
+        let stays = self.spared.contains(&on);
+        if stays {
+            let reason = "it is not deleted, as something that is left out, or could not get another in its place, needs it";
+            self.leave_out(kind, &name, reason.to_owned());
+        }
+        stays
     }
 
     /// Takes roles that are gone, and grants on what is gone, from those that have them. Bindings stay:

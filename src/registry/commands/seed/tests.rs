@@ -751,7 +751,7 @@ fn names_and_numbers_are_unique() {
     }
     assert!(
         with(&|seed| seed.applications.push(application("other", Some("ldap"))))
-            .contains("has an application already")
+            .contains("the applications `nextcloud` and `other` have the same provider `ldap`")
     );
     let both = with(&|seed| {
         seed.accounts[1].said.attributes = attributes(&[("uidNumber", "7007")]);
@@ -1561,7 +1561,41 @@ fn a_renamed_application_does_not_stop_the_rest() {
     assert!(reason.contains("the application `late` has it"), "{reason}");
     assert!(registry.snapshot().accounts().account_named("alice").is_some());
     let sentence = refused(apply(&registry, &seed(vec![wiki, application("late", Some("main"))])));
-    assert!(sentence.contains("has an application already"), "{sentence}");
+    assert!(sentence.contains("have the same provider `main`"), "{sentence}");
+}
+
+/// What each of them has at the end is what counts.
+#[test]
+fn applications_exchange_their_providers() {
+    let registry = registry();
+    let seed = |pairs: [(&str, &str); 3]| Seed {
+        providers: vec![
+            provider("one", "dc=one"),
+            not_default("two", "dc=two", None),
+            not_default("three", "dc=three", None),
+        ],
+        applications: pairs.map(|(slug, provider)| application(slug, Some(provider))).to_vec(),
+        ..Seed::default()
+    };
+    let orders = [
+        [("a", "one"), ("b", "two"), ("c", "three")],
+        [("a", "two"), ("b", "one"), ("c", "three")],
+        [("a", "three"), ("b", "two"), ("c", "one")],
+        [("a", "one"), ("b", "three"), ("c", "two")],
+        // One that is new first, in place of one that moves on.
+        [("d", "one"), ("a", "three"), ("b", "two")],
+    ];
+    for pairs in orders {
+        let prune = SeedOptions { prune: true, ..SeedOptions::default() };
+        let (plan, _) = apply_with(&registry, &seed(pairs), &prune).unwrap();
+        assert_eq!(left_out(&plan), [], "{pairs:?}");
+        let snapshot = registry.snapshot();
+        for (slug, provider) in pairs {
+            let number = snapshot.accounts().provider_named(provider).unwrap().number;
+            assert_eq!(snapshot.accounts().application_of(number).unwrap().slug, slug, "{pairs:?}");
+        }
+        assert!(apply_with(&registry, &seed(pairs), &prune).unwrap().0.diff.is_empty());
+    }
 }
 
 /// With its old owner a token goes, and the one of its identifier is made with a secret of its own.

@@ -89,6 +89,194 @@ fn a_provider_is_not_made_without_its_application() {
     assert!(vault.provider.is_some() && vault.bindings.len() == 1);
 }
 
+/// The application that a provider has, by their names.
+fn application_of(doors: &Doors, provider: &str) -> Option<String> {
+    let snapshot = doors.operator.registry.snapshot();
+    let accounts = snapshot.accounts();
+    let number = accounts.provider_named(provider).unwrap().number;
+    accounts.application_of(number).map(|application| application.slug.clone())
+}
+
+/// Whoever may make applications takes the slug of the one that is to come before a provider: the provider keeps the one that it
+/// has, whether the config moves that elsewhere or a prune would delete it.
+#[test]
+fn no_provider_is_left_without_the_application_that_it_had() {
+    let base = "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\n\
+                [[group]]\nname = \"staff\"\n[[account]]\nusername = \"robot\"\ntype = \"service_account\"\n";
+    let of = |slug: &str, provider: &str, group: &str| {
+        format!(
+            "[[application]]\nslug = \"{slug}\"\nname = \"{slug}\"\nprovider = \"{provider}\"\n\
+             bindings = [{{ group = \"{group}\" }}]\n"
+        )
+    };
+    let before = format!("{base}{}", of("vault", "ldap", "staff"));
+    let moved = format!("{base}{}{}", of("vault", "second", "staff"), of("late", "ldap", "staff"));
+    let crew = "[[group]]\nname = \"crew\"\n";
+    let replaced = base.replace("staff", "crew") + &of("late", "ldap", "crew");
+    for (text, prune, later) in [
+        (&moved, false, Some("vault")),
+        (&moved, true, Some("vault")),
+        (&format!("{base}{crew}{}", of("late", "ldap", "crew")), true, None),
+        // The group that its bindings name stays with it.
+        (&replaced, true, None),
+    ] {
+        let doors = Doors::new();
+        apply(&doors, &before);
+        robot_holds(&doors, Held::Only(&["add_application"], &[]));
+        done(&doors, &post("/core/applications/", json!({ "slug": "late", "name": "Mine" })));
+        let options = SeedOptions { prune, ..SeedOptions::default() };
+        for _ in 0..2 {
+            let plan = doors.config_with(text, &options).unwrap();
+            let told = left_out(&plan);
+            let reason = |of: &str| told.iter().find(|(name, _)| name == of).unwrap().1.clone();
+            assert!(reason("late").contains("`robot`"), "{told:?}");
+            assert!(
+                reason("vault").contains("the provider `ldap` would admit every active account"),
+                "{told:?}"
+            );
+            assert_eq!(application_of(&doors, "ldap").as_deref(), Some("vault"), "{text}");
+            let snapshot = doors.operator.registry.snapshot();
+            let bound = snapshot.accounts().application_named("vault").unwrap().bindings.clone();
+            let staff = snapshot.accounts().group_named("staff").unwrap().number;
+            assert!(
+                bound.len() == 1 && bound[0].subject == crate::model::BindingSubject::Group(staff),
+                "{bound:?}"
+            );
+        }
+        let adopt = SeedOptions { adopt: vec!["late".to_owned()], ..options };
+        assert_eq!(names(&doors.config_with(text, &adopt).unwrap()), Vec::<String>::new(), "{text}");
+        assert_eq!(application_of(&doors, "ldap").as_deref(), Some("late"));
+        assert_eq!(application_of(&doors, "second").as_deref(), later);
+    }
+}
+
+/// An application whose provider is left out stays whole where it is: its new bindings are not for the provider that it has.
+#[test]
+fn an_application_is_left_out_with_its_provider() {
+    let text = |provider: &str, bindings: &str| {
+        format!(
+            "[[provider]]\nname = \"{provider}\"\nbase_dn = \"dc={provider}\"\n[[group]]\nname = \"staff\"\n\
+             [[application]]\nslug = \"vault\"\nname = \"Vault\"\nprovider = \"{provider}\"\nbindings = [{bindings}]\n"
+        )
+    };
+    let staff = "{ group = \"staff\" }";
+    let doors = Doors::new();
+    apply(&doors, &text("first", staff));
+    robot_holds(&doors, NOT_SEARCH);
+    done(&doors, &taken_suffix());
+    let plan = apply(&doors, &text("second", ""));
+    assert_eq!(names(&plan), ["second", "vault"], "{:?}", plan.diff);
+    assert_eq!(application_of(&doors, "first").as_deref(), Some("vault"));
+    let bindings = |doors: &Doors| {
+        doors.operator.registry.snapshot().accounts().application_named("vault").unwrap().bindings.len()
+    };
+    assert_eq!(bindings(&doors), 1, "the first provider is open to nobody else meanwhile");
+    // What goes with the provider that it has is done.
+    done(&doors, &delete("/providers/ldap/{provider:mine}/"));
+    let plan = apply(&doors, &text("second", ""));
+    assert_eq!(names(&plan), Vec::<String>::new(), "{:?}", plan.diff);
+    assert_eq!((application_of(&doors, "second").as_deref(), bindings(&doors)), (Some("vault"), 0));
+}
+
+/// Whom an application is to shut out it shuts out, or it stays as it is.
+#[test]
+fn an_application_is_left_out_with_the_group_that_it_is_to_shut_out() {
+    let text = |more: &str, bindings: &str| {
+        format!(
+            "[[group]]\nname = \"staff\"\n{more}[[account]]\nusername = \"eve\"\n\
+             [[application]]\nslug = \"vault\"\nname = \"Vault\"\nprovider = \"ldap\"\nbindings = [{bindings}]\n"
+        )
+    };
+    let staff = "{ group = \"staff\" }";
+    let but_blocked = "{ group = \"blocked\", negate = true }";
+    let admits_eve = |doors: &Doors| {
+        let snapshot = doors.operator.registry.snapshot();
+        let accounts = snapshot.accounts();
+        let application = accounts.application_named("vault").unwrap();
+        crate::access::may_admit(accounts, accounts.account_named("eve").unwrap(), application)
+    };
+    let blocked = "[[group]]\nname = \"blocked\"\nmembers = [\"eve\"]\n";
+    let with_rights = format!("{blocked}permissions = [\"view_event\"]\n");
+    let below = "[[group]]\nname = \"blocked\"\nmembers = []\n\
+                 [[group]]\nname = \"inner\"\nmembers = [\"eve\"]\nparents = [\"blocked\"]\n\
+                 permissions = [\"view_event\"]\n";
+    for (made, deleted, more) in [
+        // Who made it could take anybody out of it.
+        ("blocked", false, blocked),
+        ("blocked", false, &with_rights),
+        ("blocked", true, blocked),
+        ("inner", false, below),
+    ] {
+        let doors = Doors::new();
+        apply(&doors, &text("", staff));
+        assert!(!admits_eve(&doors));
+        robot_holds(&doors, Held::AllBut(&["view_event"]));
+        done(&doors, &group(made));
+        if deleted {
+            done(&doors, &delete("/core/groups/{group:blocked}/"));
+        }
+        let told = left_out(&apply(&doors, &text(more, but_blocked)));
+        assert!(told.iter().any(|(name, reason)| name == "vault" && reason.contains(made)), "{more}{told:?}");
+        assert!(!admits_eve(&doors), "{more}{told:?}");
+        let options = match deleted {
+            true => SeedOptions { recreate: vec![made.to_owned()], ..SeedOptions::default() },
+            false => SeedOptions { adopt: vec![made.to_owned()], ..SeedOptions::default() },
+        };
+        let plan = doors.config_with(&text(more, but_blocked), &options).unwrap();
+        assert_eq!(names(&plan), Vec::<String>::new(), "{more}");
+        let snapshot = doors.operator.registry.snapshot();
+        assert!(
+            snapshot.accounts().application_named("vault").unwrap().bindings[0].negate && !admits_eve(&doors)
+        );
+    }
+}
+
+/// What is to give something else from now on, and cannot yet, goes on giving what it does: worth nothing meanwhile, it would be
+/// filled by whoever may fill such. `--prune` deletes nothing of it.
+#[test]
+fn what_cannot_be_exchanged_goes_on_giving_what_it_gave() {
+    let text = |role: &str| {
+        format!(
+            "[[role]]\nname = \"{role}\"\npermissions = [\"view_event\"]\n\
+             [[group]]\nname = \"crew\"\nroles = [\"{role}\"]\n\
+             [[group]]\nname = \"{role}s\"\npermissions = [\"view_event\"]\n\
+             [[group]]\nname = \"inner\"\nparents = [\"{role}s\"]\n\
+             [[account]]\nusername = \"svc\"\ntype = \"service_account\"\nroles = [\"{role}\"]\n\
+             [[account]]\nusername = \"robot\"\ntype = \"service_account\"\n\
+             [[token]]\nidentifier = \"robot-api\"\naccount = \"robot\"\n"
+        )
+    };
+    for prune in [false, true] {
+        let doors = Doors::new();
+        apply(&doors, &text("reader"));
+        robot_holds(&doors, Held::AllBut(&["view_event"]));
+        done(&doors, &role("seer"));
+        done(&doors, &group("seers"));
+        let options = SeedOptions { prune, ..SeedOptions::default() };
+        let plan = doors.config_with(&text("seer"), &options).unwrap();
+        let told = names(&plan);
+        assert!(told.contains(&"seer".to_owned()) && told.contains(&"seers".to_owned()), "{:?}", plan.diff);
+        for kept in ["reader", "readers"] {
+            assert_eq!(told.contains(&kept.to_owned()), prune, "{kept}: {:?}", plan.diff);
+        }
+        done(&doors, &group("idle"));
+        for fill in [
+            post("/core/groups/{group:crew}/add_user/", json!({ "pk": "{user:robot}" })),
+            post("/core/groups/{group:inner}/add_user/", json!({ "pk": "{user:robot}" })),
+            post("/core/tokens/", json!({ "identifier": "of-svc", "user": "{user:svc}", "intent": "api" })),
+        ] {
+            refused(&doors, &fill);
+        }
+        let adopt = SeedOptions { adopt: vec!["seer".to_owned(), "seers".to_owned()], ..options };
+        let plan = doors.config_with(&text("seer"), &adopt).unwrap();
+        assert_eq!(names(&plan), Vec::<String>::new(), "{:?}", plan.diff);
+        let snapshot = doors.operator.registry.snapshot();
+        assert_eq!(snapshot.accounts().role_named("reader").is_some(), !prune);
+        assert_eq!(snapshot.accounts().group_named("crew").unwrap().roles.len(), 1);
+        assert_eq!(snapshot.accounts().group_named("inner").unwrap().parents.len(), 1);
+    }
+}
+
 /// What is left out for somebody's credential stays as it is, and so does whoever had it.
 #[test]
 fn what_others_have_is_not_taken_away_with_what_is_left_out() {
