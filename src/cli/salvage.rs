@@ -13,7 +13,7 @@ use crate::audit;
 use crate::config::Limits;
 use crate::directory::{SnapshotBuilder, name_key};
 use crate::model::{CustomAttribute, LdapProvider, Record, visible};
-use crate::store::{Missing, NewFile, SalvageRules, Salvaged, has_store, salvage, verify};
+use crate::store::{Missing, NewFile, SalvageRules, Salvaged, check_owner, has_store, salvage, verify};
 
 /// Write what is sound in the files of a damaged store as a backup, and say what is missing
 #[derive(Debug, clap::Args)]
@@ -68,6 +68,8 @@ pub(super) async fn run(
             (settings.data_dir, settings.limits)
         }
     };
+    // Another user may see nothing of it.
+    check_owner(&data_dir)?;
     if !has_store(&data_dir) {
         return Err(Failure::new(Exit::Failed, format!("there is no store in {}", data_dir.display())));
     }

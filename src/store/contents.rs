@@ -253,7 +253,7 @@ impl Contents {
             }
         }
         for (number, account) in &self.accounts {
-            let other = later.accounts.get(number);
+            let other = later.accounts.get(number).filter(|other| other.uuid == account.uuid);
             if account.is_active && !other.is_some_and(|other| other.is_active) {
                 again.accounts.push(account.username.clone());
             } else if account.password.is_some()
@@ -471,6 +471,7 @@ mod tests {
             person(2, "deactivated", true),
             person(3, "deleted", true),
             person(4, "never-active", false),
+            person(6, "of-one-life", true),
             hashed(10, "same"),
             hashed(11, "before"),
             hashed(12, "revoked"),
@@ -479,6 +480,7 @@ mod tests {
             person(1, "stays", true),
             person(2, "deactivated", false),
             person(5, "new", true),
+            Record::Account(Account { uuid: Uuid::from_u128(99), ..plain::account(6, "of-another-life") }),
             hashed(10, "same"),
             hashed(11, "after"),
             hashed(13, "new"),
@@ -486,9 +488,9 @@ mod tests {
         let again = earlier.valid_again(&later);
         assert_eq!(again.revoked_tokens, ["token-12"]);
         assert_eq!(again.replaced_secrets, ["token-11"]);
-        assert_eq!(again.accounts, ["deactivated", "deleted"]);
+        assert_eq!(again.accounts, ["deactivated", "deleted", "of-one-life"]);
         assert!(again.passwords.is_empty());
         assert!(earlier.valid_again(&earlier.clone()).is_empty());
-        assert_eq!(earlier.counts.by_kind().find(|(kind, _)| *kind == "accounts"), Some(("accounts", 4)));
+        assert_eq!(earlier.counts.by_kind().find(|(kind, _)| *kind == "accounts"), Some(("accounts", 5)));
     }
 }

@@ -103,6 +103,7 @@ fn another_user_leaves_nothing_that_the_owner_cannot_read() {
     let refused = ["the user nobody", "sudo -u nobody bindery"];
     place.run(&["apply"]).exits(5).says(&refused);
     place.run(&["serve"]).exits(5).says(&refused);
+    place.run(&["salvage"]).exits(5).says(&refused);
     assert_eq!(files_in(&place.path("data")).len(), 1);
     let server = place.serve_after(AS_NOBODY, &["--secrets-file", "data/secrets.json"]);
     // Through the server everything can be done.
