@@ -82,9 +82,12 @@ impl TokenKeys {
     }
 
     fn found_by(self, key: &Key) -> Self {
-        let [a, b, c, d, e, f, g, h, ..] = blake3::derive_key(MARK, key.as_slice());
-        let mark = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        Self { finding: Some(derive(FINDING, key)), mark: Some(mark), ..self }
+        Self { finding: Some(derive(FINDING, key)), mark: Some(mark_of(key)), ..self }
+    }
+
+    /// By what the key is known again that is the content of such a file; `None`: it is no key.
+    pub fn mark_in(file: &Secret) -> Option<u64> {
+        parse_key(file.expose()).map(|key| mark_of(&key))
     }
 
     /// By what the finding key is known again; it tells nothing about the key. `None`: there is no key.
@@ -297,6 +300,11 @@ pub enum TokenKeyError {
     /// The system gives no random octets.
     #[error(transparent)]
     RandomSource(#[from] RandomSourceError),
+}
+
+fn mark_of(key: &Key) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = blake3::derive_key(MARK, key.as_slice());
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// What a sealed secret is bound to.

@@ -175,25 +175,32 @@ fn key_of(
     if new_token_key {
         return TokenKeys::new_file().map(Some).map_err(|error| Failure::of(Exit::Failed, &error));
     }
-    if let Some(key) = &examined.keys {
-        return match is_finding_file(key) {
-            true => Ok(Some(key.clone())),
-            false => Err(Failure::new(
-                Exit::Store,
-                format!("what {} has as `token.key` is no key", file.display()),
-            )),
-        };
-    }
-    let own = own.map_err(|error| Failure::of(Exit::Wrong, &error))?;
     let needed: Vec<&str> = examined.contents.chosen_tokens().collect();
-    if own.is_some() || needed.is_empty() {
-        return Ok(None);
-    }
+    // As a start would ask.
+    let serves = |key: &Secret| {
+        let marks = TokenKeys::mark_in(key).zip(examined.contents.counts.meta.token_key);
+        needed.is_empty() || marks.is_none_or(|(key, store)| key == store)
+    };
+    let lacks = match &examined.keys {
+        Some(key) if !is_finding_file(key) => {
+            let sentence = format!("what {} has as `token.key` is no key", file.display());
+            return Err(Failure::new(Exit::Store, sentence));
+        }
+        Some(key) if serves(key) => return Ok(Some(key.clone())),
+        Some(_) => "has another `token.key` than that of its store",
+        None => "was made without `token.key`",
+    };
+    let there = match own.map_err(|error| Failure::of(Exit::Wrong, &error))? {
+        Some(key) if serves(&key) => return Ok(None),
+        None if needed.is_empty() => return Ok(None),
+        Some(_) => "another one is",
+        None => "there is none",
+    };
     Err(Failure::new(
         Exit::Wrong,
         format!(
-            "the backup was made without `token.key`, and there is none in {}: put the one of that time there, or give \
-             --new-token-key, which revokes the API tokens whose secrets were chosen: {}",
+            "the backup {lacks}, and {there} in {}: put the one of that time there, or give --new-token-key, which revokes the API \
+             tokens whose secrets were chosen: {}",
             data_dir.display(),
             list(&needed)
         ),

@@ -234,6 +234,11 @@ fn chosen_secrets_need_the_key_of_their_time() {
     let refused = ["restore", "plain.backup", "--data-dir", "new"];
     place.run(&refused).exits(3).says(&["--new-token-key", "chosen"]);
     assert!(!place.path("new/journal").exists());
+    // Another one lies there, beside which no server would start.
+    std::fs::write(place.path("new/token.key"), "7".repeat(31) + "8").unwrap();
+    std::fs::set_permissions(place.path("new/token.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    place.run(&refused).exits(3).says(&["another one is in new", "--new-token-key", "chosen"]);
+    assert!(!place.path("new/journal").exists());
     // It lies there already.
     std::fs::write(place.path("new/token.key"), &key).unwrap();
     std::fs::set_permissions(place.path("new/token.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
