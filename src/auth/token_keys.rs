@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use super::token_secret::RandomSourceError;
 use crate::model::SealedSecret;
 use crate::secret::Secret;
-use crate::store::{open_file, put_aside};
+use crate::store::{beside_store, open_file, put_aside};
 
 /// The keys, as far as they are there. They do not print, and are wiped when dropped.
 #[derive(Clone, Default)]
@@ -114,7 +114,7 @@ impl TokenKeys {
     pub fn as_they_are(data_dir: &Path, sealing: Option<&Path>) -> Self {
         let sealing = sealing.and_then(|path| read_sealing(path, data_dir).ok());
         let keys = Self { sealing, ..Self::default() };
-        let path = data_dir.join(FINDING_KEY_NAME);
+        let path = beside_store(data_dir, FINDING_KEY_NAME);
         match read_key(&path, open_file(&path)) {
             Ok(key) => keys.found_by(&key),
             Err(_) => keys,
@@ -152,7 +152,7 @@ impl TokenKeys {
 
     /// The same, whatever it holds.
     fn finding_octets(data_dir: &Path) -> Result<Option<Secret>, TokenKeyError> {
-        let path = data_dir.join(FINDING_KEY_NAME);
+        let path = beside_store(data_dir, FINDING_KEY_NAME);
         match read_key_octets(&path, open_file(&path)) {
             Ok(octets) => Ok(Some(octets)),
             Err(TokenKeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

@@ -20,6 +20,20 @@ pub fn put(directory: &Path, path: &Path) -> Result<Option<PathBuf>, StoreError>
     Ok(Some(place))
 }
 
+/// Removes a directory that was made under this name, if it is there; something else of that name is somebody's, and put aside.
+///
+/// # Errors
+/// It cannot be removed or moved.
+pub(super) fn remove_made(path: &Path) -> Result<(), StoreError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => {
+            fs::remove_dir_all(path).map_err(|error| StoreError::from_io(path, "remove", error))
+        }
+        Ok(_) => put(path.parent().unwrap_or(Path::new("")), path).map(drop),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Writes octets of the file at `path` to a file there; answers with where that is.
 ///
 /// # Errors

@@ -41,16 +41,19 @@ pub enum StoreError {
         /// The user of this process.
         user: u32,
     },
-    /// A restore was decided on, and has not come to its end.
+    /// A successor was decided on, and cannot come to its place.
     #[error(
-        "a restore of the store in {} was decided on and has not come to its end: start the server, which goes on with it; \
-         what is in the directory `successor` there is the store that was restored, and what was there before is in \
+        "the store that was decided on for {} (of a restore, or a journal made anew) cannot come to its place, and nothing is \
+         lost: {reason}. See to that, and start the server again, which goes on with it; until then `bindery salvage` and \
+         commands that only read take it from the directory `successor` there, and what was there before is in its place or in \
          `set-aside`",
         path.display()
     )]
     Unfinished {
         /// The data directory.
         path: PathBuf,
+        /// What the system refuses.
+        reason: String,
     },
     /// It was opened to be read only.
     #[error("{} is only read: nothing of it is changed", path.display())]
@@ -270,9 +273,9 @@ impl StoreError {
             | Self::Damaged { .. }
             | Self::JournalDamaged { .. }
             | Self::Behind { .. }
-            | Self::Unfinished { .. }
             | Self::Backup { .. } => true,
             Self::Foreign { .. }
+            | Self::Unfinished { .. }
             | Self::OnlyRead { .. }
             | Self::Full { .. }
             | Self::TooLarge { .. }

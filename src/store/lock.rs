@@ -144,7 +144,7 @@ fn own() -> MutexGuard<'static, BTreeSet<FileIdentity>> {
     OWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const FILE_NAME: &str = "lock";
+pub(super) const FILE_NAME: &str = "lock";
 /// In the second one nearly always the first is found again.
 const LOOKS: usize = 4;
 /// No limit of the config: the form of the file gives it.

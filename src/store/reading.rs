@@ -22,26 +22,27 @@ pub fn holder(directory: &Path) -> Result<Option<StoreError>, StoreError> {
     Lock::holder(directory)
 }
 
-/// The store in a data directory, as of its last commit. `None`: it has no ledger, or not the one that is decided on: only a
-/// start can put that there.
+/// The store in a data directory, as of its last commit; the one that is decided on, wherever it lies. `None`: it has no ledger.
 ///
 /// # Errors
 /// The ledger is damaged, or cannot be read.
 pub fn read_directory(directory: &Path) -> Result<Option<MemoryStore>, StoreError> {
-    if successor::is_decided(directory) {
-        return Ok(None);
-    }
     let mut attempt = 1;
     loop {
+        let place = successor::store_in(directory);
         // Before the journal, which may grow meanwhile.
-        let said = Said::read(directory);
+        let said = Said::read(&place);
         let damaged = |damage| StoreError::JournalDamaged { path: directory.to_owned(), damage };
-        let error = match Files::open(directory).map_err(Trouble::from).and_then(Ledger::of) {
+        let error = match Files::open(&place).map_err(Trouble::from).and_then(Ledger::of) {
             Ok(ledger) => match ledger.lacks(&said) {
                 None => return read_ledger(&ledger, directory).map(Some),
                 Some(damage) => damaged(damage),
             },
-            Err(trouble @ Trouble::Absent) if said.is_of_ledger() => trouble.at(directory),
+            Err(trouble @ Trouble::Absent)
+                if said.is_of_ledger() || successor::store_in(directory) != place =>
+            {
+                trouble.at(directory)
+            }
             Err(Trouble::Absent) => return Ok(None),
             Err(Trouble::Other(error)) => return Err(error),
             Err(Trouble::Damaged { damage, .. }) => damaged(damage),

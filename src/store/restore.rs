@@ -138,7 +138,7 @@ impl Restoration {
             draft.take_place()?;
             return Ok((meta, None));
         }
-        let aside = draft.set_all_aside(REPLACED)?;
+        let aside = draft.set_all_aside()?;
         let copied = aside.join(key_name);
         let placed = key_there
             .map_or(Ok(()), |key| write_file(&copied, key.expose()))
@@ -202,8 +202,6 @@ fn keep_only(directory: &Path, names: &[&str]) -> Result<(), StoreError> {
     }
     Ok(())
 }
-
-const REPLACED: &str = "replaced";
 
 /// Whether a name in a data directory is the store's, which makes, renames and deletes what has it.
 pub fn is_of_store(name: &str) -> bool {

@@ -51,14 +51,19 @@ pub fn salvage(
         Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => None,
         lock => Some(lock?),
     };
-    if successor::is_decided(directory) {
-        // What was there and what comes are in other places, each perhaps in part.
-        return Err(StoreError::Unfinished { path: directory.to_owned() });
-    }
     let mut salvaged = Salvaged::default();
-    let journal = read_journal(directory, &mut salvaged)?;
-    let checkpoint = open_checkpoint(directory, &mut salvaged);
-    let database = Remains::of(directory, scratch)?;
+    let place = successor::store_in(directory);
+    let is_decided = place != directory;
+    if is_decided {
+        salvaged.sources.push(format!(
+            "the store that was decided on, in {}; what was there before is in its place or in `set-aside`",
+            place.display()
+        ));
+    }
+    let journal = read_journal(&place, &mut salvaged)?;
+    let checkpoint = open_checkpoint(&place, &mut salvaged);
+    // What was there before may be there still, in part.
+    let database = if is_decided { Remains::default() } else { Remains::of(directory, scratch)? };
     salvaged.sources.push(format!(
         "database{}: {} items{}{}",
         if database.is_old { " (of store.old)" } else { "" },
@@ -104,7 +109,7 @@ pub fn salvage(
     })?;
     let meta = kept.describe(revision, rules, &mut salvaged);
     salvaged.revision = meta.revision;
-    if let Some(acknowledged) = Said::read(directory).of_life(meta.incarnation) {
+    if let Some(acknowledged) = Said::read(&place).of_life(meta.incarnation) {
         let told = match acknowledged.saturating_sub(meta.revision) {
             0 => String::new(),
             lost => format!(", of which the last {lost} are in none of these"),

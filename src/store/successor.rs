@@ -6,14 +6,16 @@
 //! successor/        decided on: whoever holds the store puts it into its place before anything else
 //!     journal/      the ledger, whole
 //!     token.key     perhaps: a file that takes the place of the one of its name
-//!     aside         perhaps: the directory in which all of the store goes that is there; without it the journal goes alone
+//!     aside         perhaps: the directory in which all of the store goes that is there, with a checksum, a line each; without
+//!                   the file the journal goes alone
 //! ```
 //!
 //! So neither a draft nor what decides lies where the end of another file makes a store of it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Meta;
@@ -22,6 +24,7 @@ use super::directories::{make_directory, sync_directory, write_file};
 use super::disk::{DATABASE, DATABASE_OLD};
 use super::error::StoreError;
 use super::ledger::{self, Ledger};
+use super::{lock, unreadable};
 
 /// A successor that is not decided on: gone with this.
 #[derive(Debug)]
@@ -58,16 +61,15 @@ impl Draft {
     ///
     /// # Errors
     /// It cannot go there.
-    pub(super) fn set_all_aside(&self, name: &str) -> Result<PathBuf, StoreError> {
-        let place = aside::place_for(&self.directory, name)?;
+    pub(super) fn set_all_aside(&self) -> Result<PathBuf, StoreError> {
+        let place = aside::place_for(&self.directory, REPLACED)?;
         // Moved there, as all else will be: that is on another disk, perhaps.
         let made = self.path.join(ASIDE);
         make_directory(&made)?;
         fs::rename(&made, &place)
             .map_err(|error| StoreError::from_io(&place, "set a store aside in", error))?;
         place.parent().map_or(Ok(()), sync_directory)?;
-        let relative = place.strip_prefix(&self.directory).unwrap_or(&place);
-        if let Err(error) = write_file(&made, relative.as_os_str().as_encoded_bytes()) {
+        if let Err(error) = write_file(&made, &sealed(relative(&self.directory, &place))) {
             let _ = fs::remove_dir(place);
             return Err(error);
         }
@@ -101,11 +103,24 @@ impl Drop for Draft {
 /// Whether a successor is decided on that is not in its place. Where the disk does not tell, there may be one.
 pub(super) fn is_decided(directory: &Path) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
-    match fs::symlink_metadata(directory.join(DECIDED)) {
-        Ok(_) => true,
+    let decided = directory.join(DECIDED);
+    match fs::symlink_metadata(&decided) {
+        // The ledger is the last that comes to its place: what is without it has nothing to come.
+        Ok(found) => found.is_dir() && !is_gone(&ledger::path_in(&decided)),
         // The last two are about the data directory, of which nothing else can be read either.
         Err(error) => !matches!(error.kind(), NotFound | NotADirectory | PermissionDenied),
     }
+}
+
+/// Where the ledger of the store in a data directory is: that of a successor which is decided on, or its own.
+pub(super) fn store_in(directory: &Path) -> PathBuf {
+    if is_decided(directory) { directory.join(DECIDED) } else { directory.to_owned() }
+}
+
+/// Where a file beside the store in a data directory is: with a successor that brings one, or in its place.
+pub fn beside_store(directory: &Path, name: &str) -> PathBuf {
+    let coming = store_in(directory).join(name);
+    if is_gone(&coming) { directory.join(name) } else { coming }
 }
 
 /// Puts a successor into its place that was decided on when the process ended.
@@ -114,9 +129,16 @@ pub(super) fn is_decided(directory: &Path) -> bool {
 /// The system refuses something.
 pub(super) fn go_on(directory: &Path) -> Result<(), StoreError> {
     if !is_decided(directory) {
+        clear(directory);
         return Ok(());
     }
-    match finish(directory)? {
+    let finished = finish(directory).map_err(|error| match error {
+        error @ StoreError::Io { .. } => {
+            StoreError::Unfinished { path: directory.to_owned(), reason: error.with_reason() }
+        }
+        error => error,
+    });
+    match finished? {
         Some(aside) => tracing::warn!(
             set_aside = %aside.display(),
             "what a process had decided on that was killed is in its place: the store of a backup, or a journal made anew"
@@ -131,15 +153,30 @@ pub(super) fn go_on(directory: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// It cannot be removed.
 pub(super) fn remove_draft(directory: &Path) -> Result<(), StoreError> {
-    let (path, before) = (directory.join(DRAFT), directory.join(DRAFT_BEFORE));
-    if path.exists() {
-        fs::remove_dir_all(&path).map_err(|error| StoreError::from_io(&path, "remove", error))?;
-    }
+    aside::remove_made(&directory.join(DRAFT))?;
     // It may be all that there is of a store which that version would have finished.
-    if before.exists() {
-        aside::put(directory, &before)?;
+    aside::put(directory, &directory.join(DRAFT_BEFORE)).map(drop)
+}
+
+/// Clears away what is called as one that is decided on, and is none: what is left of one that has come to its place, or what is
+/// somebody's, which is set aside. What cannot be is in nobody's way but that of the next one.
+fn clear(directory: &Path) {
+    let decided = directory.join(DECIDED);
+    let Ok(found) = fs::symlink_metadata(&decided) else { return };
+    if found.is_dir() && names_in(&decided).is_ok_and(|names| names.is_empty()) {
+        remove_rest(&decided);
     }
-    Ok(())
+    if let Err(error) = aside::put(directory, &decided) {
+        tracing::warn!(%error, "what is called as a store that was decided on, and is none, stays");
+    }
+}
+
+/// Removes what is no part of a store, and the directory, if nothing else is in it.
+fn remove_rest(decided: &Path) {
+    for name in [ASIDE, lock::FILE_NAME] {
+        let _ = fs::remove_file(decided.join(name));
+    }
+    let _ = fs::remove_dir(decided);
 }
 
 /// Ended in the middle, it goes on where it was.
@@ -165,9 +202,8 @@ fn finish(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
         move_if_there(&decided.join(&name), &directory.join(&name), "put into its place")?;
         sync_directory(directory)?;
     }
-    // Nothing is removed but what says where all went: what has stayed there against all that was answered is not lost.
-    let _ = fs::remove_file(decided.join(ASIDE));
-    let _ = fs::remove_dir(&decided);
+    // What has stayed there against all that was answered is not lost.
+    remove_rest(&decided);
     Ok(set_aside)
 }
 
@@ -193,26 +229,65 @@ fn undo(directory: &Path, names: &[OsString]) -> Result<(), StoreError> {
     remove_draft(directory)
 }
 
+/// Where all of the store goes that is there; `None`: its journal goes alone.
 fn aside_of(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
     let path = directory.join(DECIDED).join(ASIDE);
-    match fs::read_to_string(&path) {
-        Ok(relative) => Ok(Some(directory.join(relative))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreError::from_io(path, "read", error)),
+    match unreadable::read_file(&path) {
+        Ok(octets) => {
+            if let Some(relative) = unsealed(&octets) {
+                return Ok(Some(directory.join(relative)));
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if unreadable::is_damage(&error) => {}
+        Err(error) => return Err(StoreError::from_io(path, "read", error)),
     }
+    // Any place serves as well. What was moved to the one that nobody knows any more stays there, beside it.
+    let place = aside::place_for(directory, REPLACED)?;
+    let illegible = aside::put(directory, &path)?.unwrap_or_default();
+    write_file(&path, &sealed(relative(directory, &place)))?;
+    tracing::warn!(
+        illegible = %illegible.display(), place = %place.display(),
+        "the file with the place where what was there goes cannot be read: it goes to another one, and what was moved before, \
+         or a copy of its `token.key`, is in the one before that"
+    );
+    Ok(Some(place))
+}
+
+fn relative<'a>(directory: &Path, place: &'a Path) -> &'a Path {
+    place.strip_prefix(directory).unwrap_or(place)
+}
+
+/// What says where all goes: a wrong place could be that of something else.
+pub(super) fn sealed(relative: &Path) -> Vec<u8> {
+    let relative = relative.as_os_str().as_bytes();
+    [relative, b"\n", blake3::hash(relative).to_hex().as_bytes()].concat()
+}
+
+/// What it says; `None`: it is not what was written.
+fn unsealed(octets: &[u8]) -> Option<&Path> {
+    let (relative, checksum) = octets.split_last_chunk::<{ 2 * blake3::OUT_LEN }>()?;
+    let relative = relative.strip_suffix(b"\n")?;
+    let is_whole = blake3::hash(relative).to_hex().as_bytes() == checksum;
+    is_whole.then(|| Path::new(OsStr::from_bytes(relative)))
 }
 
 /// What in a successor is to come into its place.
 fn names_in(path: &Path) -> Result<Vec<OsString>, StoreError> {
     let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let entries = entries.map_err(|error| StoreError::from_io(path, "list", error))?;
-    Ok(entries.iter().map(fs::DirEntry::file_name).filter(|name| name != ASIDE).collect())
+    // Whoever has worked there as in a data directory has left a lock, which is not that of this one.
+    let comes = |name: &OsString| name != ASIDE && name != lock::FILE_NAME;
+    Ok(entries.iter().map(fs::DirEntry::file_name).filter(comes).collect())
+}
+
+fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn move_if_there(from: &Path, to: &Path, doing: &'static str) -> Result<(), StoreError> {
-    let is_gone = || fs::symlink_metadata(from).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     match fs::rename(from, to) {
-        Err(error) if !is_gone() => Err(StoreError::from_io(from, doing, error)),
+        Err(error) if !is_gone(from) => Err(StoreError::from_io(from, doing, error)),
         _ => Ok(()),
     }
 }
@@ -227,3 +302,5 @@ const DECIDED: &str = "successor";
 /// All of them.
 pub(super) const NAMES: [&str; 3] = [DECIDED, DRAFT, DRAFT_BEFORE];
 const ASIDE: &str = "aside";
+/// What a store that was set aside as a whole is called there.
+const REPLACED: &str = "replaced";

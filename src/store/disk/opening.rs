@@ -266,7 +266,7 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
     successor::remove_draft(directory)?;
     check_space(directory, settings, database::octets_to_open(&path))?;
     // What was not finished when it was to take the place of this one.
-    remove(&directory.join(NEW))?;
+    aside::remove_made(&directory.join(NEW))?;
     let compared = match database::tidy(directory, &path) {
         Ok(()) => compare(directory, ledger, Database::open(directory, &path, settings.cache_octets))?,
         Err(error) if error.is_damage() => Compared::Unusable { reason: said(&error) },
@@ -612,7 +612,7 @@ impl Beside {
     ) -> Result<(), StoreError> {
         let octets = ledger.checkpoint_octets().saturating_mul(DATABASE_OCTETS_FOR_ONE);
         check_space(directory, settings, octets)?;
-        remove(&self.path)?;
+        aside::remove_made(&self.path)?;
         write_database(directory, settings, ledger, &self.path, ending)
     }
 }
@@ -628,7 +628,7 @@ impl Drop for Beside {
 fn take_away(path: &Path) {
     if path.exists() {
         let _ = database::wait_until_closed(path);
-        let _ = remove(path);
+        let _ = aside::remove_made(path);
     }
 }
 
@@ -653,11 +653,11 @@ pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Beside) -> R
     match exchanged {
         Ok(()) => {
             sync_directory(directory)?;
-            remove(new)
+            aside::remove_made(new)
         }
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
             let old = directory.join(DATABASE_OLD);
-            remove(&old)?;
+            aside::remove_made(&old)?;
             (settings.rename)(&path, &old).map_err(failed)?;
             if let Err(error) = (settings.rename)(new, &path) {
                 // Where that fails as well, the next start puts it back.
@@ -665,7 +665,7 @@ pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Beside) -> R
                 return Err(failed(error));
             }
             sync_directory(directory)?;
-            remove(&old)
+            aside::remove_made(&old)
         }
         Err(error) => Err(failed(error.into())),
     }
@@ -747,18 +747,21 @@ impl Drop for Copy {
 /// killed, and what stood in its place before.
 fn remove_leftovers(directory: &Path) {
     remove_copies(directory);
-    tell_left(remove(&directory.join(DATABASE_OLD)));
+    tell_left(aside::remove_made(&directory.join(DATABASE_OLD)));
 }
 
 /// Takes away the copies in a directory that processes have left behind when they were killed.
 pub(super) fn remove_copies(directory: &Path) {
     let left = fs::read_dir(directory).into_iter().flatten().flatten();
-    for copy in left.filter(|entry| is_copy(&entry.file_name())) {
+    let is_copy_there = |entry: &fs::DirEntry| {
+        is_copy(&entry.file_name()) && entry.file_type().is_ok_and(|found| found.is_dir())
+    };
+    for copy in left.filter(is_copy_there) {
         // That of a process which is at work is locked; what holds nothing may just have been made.
         let path = copy.path();
         let is_left = File::open(&path).is_ok_and(|copy| lock(&copy).is_ok());
         if is_left && fs::read_dir(&path).is_ok_and(|mut files| files.next().is_some()) {
-            tell_left(remove(&path));
+            tell_left(aside::remove_made(&path));
         }
     }
 }
@@ -784,13 +787,6 @@ fn is_copy(name: &OsStr) -> bool {
     of.is_some_and(|of| {
         Uuid::try_parse(of).is_ok_and(|uuid| uuid.get_version_num() == 4 && uuid.to_string() == of)
     })
-}
-
-fn remove(path: &Path) -> Result<(), StoreError> {
-    if path.exists() {
-        fs::remove_dir_all(path).map_err(|error| StoreError::from_io(path, "remove", error))?;
-    }
-    Ok(())
 }
 
 /// An error as a part of another one's sentence: what is damaged, without what to do.

@@ -7,9 +7,9 @@ use crate::model::EventDigest;
 use crate::store::backup::{BackupError, Examined, examine};
 use crate::store::new_file::{FileError, NewFile};
 use crate::store::record::Item;
-use crate::store::restore::{Existing, Restoration, has_store};
+use crate::store::restore::{Existing, Restoration, has_store, is_of_store};
 use crate::store::salvage::{SalvageRules, Salvaged};
-use crate::store::{ledger, salvage::salvage};
+use crate::store::{ledger, read_directory, salvage::salvage, successor};
 
 /// The sample batches without what they leave behind: nothing refers to what is not there.
 fn sound(revision: u64) -> Batch {
@@ -182,34 +182,164 @@ fn a_restore_that_is_killed_leaves_one_of_the_two() {
         }
     }
     // What is decided on is put into its place, from wherever that was left.
-    let moves = [
-        ("journal", "set-aside/replaced.1/journal"),
-        ("store", "set-aside/replaced.1/store"),
-        ("acknowledged", "set-aside/replaced.1/acknowledged"),
-        ("successor/token.key", "token.key"),
-        ("successor/journal", "journal"),
-    ];
-    for moved in 0..=moves.len() {
-        let killed = tempfile::tempdir().unwrap();
-        copy(&drafted, killed.path());
+    for moved in 0..=MOVES.len() {
+        let killed = decided(&drafted, moved);
         let at = |name: &str| killed.path().join(name);
-        std::fs::write(at("successor.new/aside"), "set-aside/replaced.1").unwrap();
-        std::fs::create_dir_all(at("set-aside/replaced.1")).unwrap();
-        std::fs::rename(at("successor.new"), at("successor")).unwrap();
-        for (from, to) in &moves[..moved] {
-            std::fs::rename(at(from), at(to)).unwrap();
-        }
-        assert!(has_store(killed.path()));
-        assert!(crate::store::read_directory(killed.path()).unwrap().is_none());
-        // Each of the two lies in more than one place.
-        let salvaged = rescue(killed.path(), &place.path().join("salvaged"));
-        assert!(matches!(salvaged, Err(BackupError::Store(StoreError::Unfinished { .. }))), "{moved}");
+        is_new_to_readers(killed.path(), place.path());
         is_one_of_two(killed.path(), true, &format!("after {moved} moves"));
         let before = open(&at("set-aside/replaced.1")).unwrap();
         assert!(Content::of(&before).unwrap() == Content::after_batches(6, sound), "{moved}");
         let names = std::fs::read_dir(at("set-aside")).unwrap().map(|entry| entry.unwrap().file_name());
         let replaced = names.filter(|name| name.to_str().unwrap().starts_with("replaced"));
         assert_eq!(replaced.count(), 1, "{moved}");
+    }
+}
+
+/// What a restore does when it has decided, in this order.
+const MOVES: [(&str, &str); 5] = [
+    ("journal", "set-aside/replaced.1/journal"),
+    ("store", "set-aside/replaced.1/store"),
+    ("acknowledged", "set-aside/replaced.1/acknowledged"),
+    ("successor/token.key", "token.key"),
+    ("successor/journal", "journal"),
+];
+
+/// A copy of a data directory with a draft, of a restore that was killed when it had decided and done so many of these.
+fn decided(drafted: &Path, moved: usize) -> tempfile::TempDir {
+    let killed = tempfile::tempdir().unwrap();
+    copy(drafted, killed.path());
+    let at = |name: &str| killed.path().join(name);
+    let place = Path::new("set-aside/replaced.1");
+    std::fs::write(at("successor.new/aside"), successor::sealed(place)).unwrap();
+    std::fs::create_dir_all(killed.path().join(place)).unwrap();
+    std::fs::rename(at("successor.new"), at("successor")).unwrap();
+    for (from, to) in &MOVES[..moved] {
+        std::fs::rename(at(from), at(to)).unwrap();
+    }
+    killed
+}
+
+/// Whoever only reads, and a salvage, finds the new store wherever it lies, and changes nothing.
+fn is_new_to_readers(data: &Path, place: &Path) {
+    let expected = Content::after_batches(5, sound);
+    assert!(has_store(data));
+    let files = files_of(data);
+    let read = read_directory(data).unwrap().unwrap();
+    assert!(Content::of(&read).unwrap() == expected);
+    let key = std::fs::read_to_string(successor::beside_store(data, "token.key"));
+    assert_eq!(key.unwrap(), "another key");
+    let salvaged = place.join("salvaged");
+    rescue(data, &salvaged).unwrap();
+    assert!(content_of(&salvaged).records == expected.records);
+    assert!(files_of(data) == files);
+}
+
+/// Where the few octets are harmed that say where the store goes that is there, both are whole all the same.
+#[test]
+fn a_restore_that_does_not_know_where_all_goes_takes_another_place() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, backup) = with_backup(place.path());
+    let drafted = place.path().join("drafted");
+    let restoration = Restoration::begin(&data).unwrap();
+    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())));
+    copy(&data, &drafted);
+    drop((draft, restoration));
+    type Harm = dyn Fn(&Path, Vec<u8>);
+    let harms: [&Harm; 6] = [
+        &|path, _| std::fs::write(path, "").unwrap(),
+        &|path, octets| std::fs::write(path, &octets[..octets.len() / 2]).unwrap(),
+        &|path, octets| std::fs::write(path, &octets[..15]).unwrap(),
+        &|path, mut octets| {
+            octets[0] ^= 0x80;
+            std::fs::write(path, octets).unwrap();
+        },
+        &|path, octets| std::fs::write(path, vec![0; octets.len()]).unwrap(),
+        &|path, _| {
+            std::fs::remove_file(path).unwrap();
+            std::fs::create_dir(path).unwrap();
+        },
+    ];
+    for (number, harm) in harms.iter().enumerate() {
+        for moved in 0..MOVES.len() {
+            let context = format!("harm {number} after {moved} moves");
+            let killed = decided(&drafted, moved);
+            let path = killed.path().join("successor/aside");
+            harm(&path, std::fs::read(&path).unwrap());
+            is_new_to_readers(killed.path(), place.path());
+            is_one_of_two(killed.path(), true, &context);
+            let places = std::fs::read_dir(killed.path().join("set-aside")).unwrap();
+            let places = places.map(|entry| entry.unwrap().path());
+            let before = places.filter(|place| place.join("journal").exists());
+            let before: Vec<PathBuf> = before.collect();
+            assert_eq!(before.len(), 1, "{context}");
+            let before = open(&before[0]).unwrap();
+            assert!(Content::of(&before).unwrap() == Content::after_batches(6, sound), "{context}");
+        }
+    }
+}
+
+/// What cannot be put into its place is there all the same, and the refusal says how to come to it.
+#[test]
+fn a_restore_that_cannot_come_to_its_end_loses_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, backup) = with_backup(place.path());
+    let drafted = place.path().join("drafted");
+    let restoration = Restoration::begin(&data).unwrap();
+    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())));
+    copy(&data, &drafted);
+    drop((draft, restoration));
+    let killed = decided(&drafted, 0);
+    let aside = killed.path().join("set-aside");
+    std::fs::remove_dir_all(&aside).unwrap();
+    std::fs::write(&aside, "in its way").unwrap();
+    for _ in 0..2 {
+        let error = open(killed.path()).unwrap_err();
+        assert!(matches!(error, StoreError::Unfinished { .. }), "{error}");
+        assert!(error.to_string().contains("bindery salvage"), "{error}");
+        is_new_to_readers(killed.path(), place.path());
+    }
+    std::fs::remove_file(&aside).unwrap();
+    is_one_of_two(killed.path(), true, "once there is room");
+}
+
+/// What only has the name of something that a store makes keeps nobody from it.
+#[test]
+fn strays_with_names_of_the_store_are_set_aside() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    filled(&data, 6);
+    let expected = Content::after_batches(6, sound);
+    let strays: [&dyn Fn(&Path); 4] = [
+        &|path| std::fs::write(path, "somebody's").unwrap(),
+        &|path| std::os::unix::fs::symlink("/nonexistent/somewhere", path).unwrap(),
+        &|path| std::os::unix::fs::symlink(path, path).unwrap(),
+        &|path| {
+            std::fs::create_dir(path).unwrap();
+            std::fs::write(path.join("store"), "somebody's").unwrap();
+        },
+    ];
+    for name in ["successor", "successor.new", "journal.new", "store.new", "store.old"] {
+        assert!(is_of_store(name));
+        for (number, stray) in strays.iter().enumerate() {
+            let context = format!("{name}, stray {number}");
+            let copied = place.path().join("copied");
+            copy(&data, &copied);
+            stray(&copied.join(name));
+            assert!(
+                Content::of(&read_directory(&copied).unwrap().unwrap()).unwrap() == expected,
+                "{context}"
+            );
+            for _ in 0..2 {
+                let store = open(&copied).unwrap_or_else(|error| panic!("{context}: {error}"));
+                assert!(Content::of(&store).unwrap() == expected, "{context}");
+                store.compact().unwrap_or_else(|error| panic!("{context}: {error}"));
+            }
+            assert!(
+                !copied.join("successor").is_symlink() && !copied.join("successor").exists(),
+                "{context}"
+            );
+            std::fs::remove_dir_all(copied).unwrap();
+        }
     }
 }
 
