@@ -214,7 +214,8 @@ const TABLES: &[(&str, &[Key])] = &[
                 "path",
                 "`backups` in `data_dir`",
                 "Where they are, readable by the server's user only. Another disk survives more. In `data_dir` it has none of the names \
-                 of the store (`store`, `journal`), which deletes what has them.",
+                 of the store (`store`, `journal`), which deletes what has them. Several servers of one user may share it: each \
+                 counts and removes those of its own store.",
             ),
             Key(
                 "every",

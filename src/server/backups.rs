@@ -1,4 +1,5 @@
-//! Backups that the server makes by itself: when one is due, that there is room for it, and which are kept.
+//! Backups that the server makes by itself: when one is due, that there is room for it, and which are kept. Of a directory that
+//! several servers write to each looks at what is of its own store.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,20 +13,23 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Look;
 use crate::config::BackupSettings;
 use crate::http::in_words;
-use crate::model::{DateMeans, Revision, Timestamp};
+use crate::model::{DateMeans, Incarnation, Revision, Timestamp};
 use crate::registry::{NewestBackup, Registry};
 use crate::seldom::{self, Seldom};
-use crate::store::{NewFile, StoreError, check_reserve, read_head, verify};
+use crate::store::{NewFile, StoreError, check_reserve, lives_before, read_head, verify};
 
-/// Makes backups until the server goes down.
+/// Makes backups of the store in `data_dir` until the server goes down.
 pub(super) async fn make_backups(
     registry: Arc<Registry>,
     settings: BackupSettings,
+    data_dir: PathBuf,
     shutdown: CancellationToken,
 ) {
     let Some(every) = settings.every else { return };
     registry.backups().expect(every);
-    let mut maker = Maker { registry, settings, every, shutdown: shutdown.clone(), last: None };
+    let stop = shutdown.clone();
+    let mut maker =
+        Maker { registry, settings, every, data_dir, shutdown: stop, last: None, has_told: false };
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -46,9 +50,12 @@ struct Maker {
     registry: Arc<Registry>,
     settings: BackupSettings,
     every: Duration,
+    data_dir: PathBuf,
     shutdown: CancellationToken,
     /// When this process made one, by the clock that never jumps.
     last: Option<Instant>,
+    /// Whether the log knows of what is in the directory and of another store.
+    has_told: bool,
 }
 
 impl Maker {
@@ -75,7 +82,7 @@ impl Maker {
     }
 
     fn make_due(&mut self, clock: Look, moment: Instant) -> Result<(), String> {
-        let Self { registry, settings, every, shutdown, last } = self;
+        let Self { registry, settings, every, data_dir, shutdown, last, has_told } = self;
         let now = clock.earliest;
         let directory = &settings.directory;
         let failed =
@@ -84,22 +91,37 @@ impl Maker {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
             made.map_err(|error| failed("make", &error))?;
         }
-        let files = tidy(directory).map_err(|error| failed("list", &error))?;
-        let own: Vec<Own> = files.iter().filter_map(|file| Own::of(file)).collect();
+        let meta = registry.store().meta();
+        let before = lives_before(data_dir);
+        // What is restored is another life, and goes on with the backups of the one before.
+        // Where it has none yet, no backup of it tells one.
+        let is_ours = |life: Option<Incarnation>| {
+            life.is_none_or(|life| meta.incarnation == Some(life) || before.contains(&life))
+        };
+        let Found { own, of_others } = tidy(directory, is_ours).map_err(|error| failed("list", &error))?;
+        if let Some(first) = of_others.first()
+            && !*has_told
+        {
+            tracing::warn!(
+                count = of_others.len(), first = %first.display(),
+                "backups of another store, or that cannot be read, are where those of this one are: they are neither counted nor \
+                 removed"
+            );
+        }
+        *has_told = !of_others.is_empty();
         // One of a time that has not come was made by a clock that was wrong, and nobody knows when: until then it is not the
         // newest, is not counted and does not go.
-        let (ours, early): (Vec<Own>, Vec<Own>) = own.into_iter().partition(|own| own.made <= now);
-        // One that cannot be read is none; it is not removed before its time.
-        let newest = ours.iter().rev().find_map(Own::read);
+        let (ours, early): (Vec<Own>, Vec<Own>) = own.into_iter().partition(|own| own.head.made <= now);
+        let newest = ours.last().map(|newest| newest.head);
         registry.backups().found(newest);
         let is_due = match (*last, &newest) {
-            (Some(_), _) if ours.is_empty() && early.is_empty() => true,
+            // Somebody has taken them all away. Where some cannot be read there is nothing to go by.
+            (Some(_), None) if early.is_empty() && of_others.is_empty() => true,
             // However often the clock is set: no more of them.
             (Some(last), _) => moment.saturating_duration_since(last) >= *every,
             (None, Some(newest)) => newest.made.after(*every) <= now,
             (None, None) => true,
         };
-        let meta = registry.store().meta();
         let is_of = |newest: &NewestBackup| {
             (newest.revision, newest.incarnation) == (meta.revision, meta.incarnation)
         };
@@ -132,65 +154,83 @@ impl Maker {
         let counted: Vec<&Own> = ours.iter().filter(|own| own.is_doubted || !is_doubted).collect();
         let surplus =
             (counted.len() + 1).saturating_sub(usize::try_from(settings.keep).unwrap_or(usize::MAX));
+        let mut removed = Ok(());
         for Own { path, .. } in counted.into_iter().take(surplus) {
-            fs::remove_file(path).map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
+            // One that stays keeps none behind it.
+            if let Err(error) = fs::remove_file(path) {
+                removed = removed.and(Err(format!("cannot remove {}: {error}", path.display())));
+            }
         }
-        Ok(())
+        removed
     }
 }
 
-/// The backups in the directory, the oldest first. What a crash has left unfinished is removed.
-fn tidy(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// What is called as a backup that a server made.
+#[derive(Default)]
+struct Found {
+    /// Those of this store, the oldest first.
+    own: Vec<Own>,
+    /// Those of another one, and those of which nobody can say.
+    of_others: Vec<PathBuf>,
+}
+
+/// What is in the directory. What a crash has left unfinished is removed, unless it is of another store.
+fn tidy(directory: &Path, is_ours: impl Fn(Option<Incarnation>) -> bool) -> io::Result<Found> {
+    let mut found = Found::default();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| name.starts_with(NAME_BEGIN)) else { continue };
-        if name.ends_with(NAME_END) {
-            files.push(entry.path());
-        } else if name.ends_with(".partial") {
+        let (path, name) = (entry.path(), entry.file_name());
+        let Some(name) = name.to_str() else { continue };
+        if let Some((made, is_doubted)) = read_name(name) {
+            match read(&path, made) {
+                Some(head) if is_ours(head.incarnation) => found.own.push(Own { head, is_doubted, path }),
+                _ => found.of_others.push(path),
+            }
+        } else if let Some(name) = NewFile::finished_name(name.as_bytes())
+            && str::from_utf8(name).is_ok_and(|name| read_name(name).is_some())
+            && read_head(&path).map_or(true, |head| is_ours(head.meta.incarnation))
+        {
             // One that belongs to somebody else is no reason to make none.
-            let _ = NewFile::remove_partial(&entry.path());
+            let _ = NewFile::remove_partial(&path);
         }
     }
     // The time stands in front, and has one length.
-    files.sort();
-    Ok(files)
+    found.own.sort_by(|one, other| one.path.cmp(&other.path));
+    found.of_others.sort();
+    Ok(found)
 }
 
-/// A backup that the server made, as its name says. What has another name is somebody else's.
+/// A backup that a server made of this store.
 struct Own {
-    made: Timestamp,
+    head: NewestBackup,
     /// Whether the clock was not believed then.
     is_doubted: bool,
     path: PathBuf,
 }
 
-impl Own {
-    fn of(file: &Path) -> Option<Self> {
-        let name = file.file_name()?.to_str()?;
-        let (time, revision) = name.strip_prefix(NAME_BEGIN)?.strip_suffix(NAME_END)?.split_once("-r")?;
-        let (revision, is_doubted) = match revision.strip_suffix(DOUBTED) {
-            Some(revision) => (revision, true),
-            None => (revision, false),
-        };
-        let (date, time) = time.split_once('T')?;
-        let [year, month, day] = [date.get(..4)?, date.get(4..6)?, date.get(6..)?];
-        let [hour, minute, second] = [time.get(..2)?, time.get(2..4)?, time.get(4..)?];
-        let time = format!("{year}-{month}-{day}T{hour}:{minute}:{second}");
-        let made = Timestamp::read(&time, DateMeans::End).ok()?;
-        // No other way to write the same is ours.
-        let is_ours = name_of(made, revision.parse().ok()?, is_doubted) == name;
-        is_ours.then(|| Self { made, is_doubted, path: file.to_owned() })
-    }
+/// What the name of a backup that a server made says: when that was, and whether the clock was not believed then. What has another
+/// name is somebody else's.
+fn read_name(name: &str) -> Option<(Timestamp, bool)> {
+    let (time, revision) = name.strip_prefix(NAME_BEGIN)?.strip_suffix(NAME_END)?.split_once("-r")?;
+    let (revision, is_doubted) = match revision.strip_suffix(DOUBTED) {
+        Some(revision) => (revision, true),
+        None => (revision, false),
+    };
+    let (date, time) = time.split_once('T')?;
+    let [year, month, day] = [date.get(..4)?, date.get(4..6)?, date.get(6..)?];
+    let [hour, minute, second] = [time.get(..2)?, time.get(2..4)?, time.get(4..)?];
+    let time = format!("{year}-{month}-{day}T{hour}:{minute}:{second}");
+    let made = Timestamp::read(&time, DateMeans::End).ok()?;
+    // No other way to write the same is ours.
+    let is_ours = name_of(made, revision.parse().ok()?, is_doubted) == name;
+    is_ours.then_some((made, is_doubted))
+}
 
-    /// What its first block says; `None`: it cannot be read.
-    fn read(&self) -> Option<NewestBackup> {
-        let head = read_head(&self.path).ok()?;
-        let (revision, incarnation) = (head.meta.revision, head.meta.incarnation);
-        let octets = self.path.metadata().ok()?.len();
-        Some(NewestBackup { made: self.made, octets, revision, incarnation })
-    }
+/// What the first block of a backup says; `None`: it cannot be read.
+fn read(path: &Path, made: Timestamp) -> Option<NewestBackup> {
+    let meta = read_head(path).ok()?.meta;
+    let octets = path.metadata().ok()?.len();
+    Some(NewestBackup { made, octets, revision: meta.revision, incarnation: meta.incarnation })
 }
 
 fn name_of(now: Timestamp, revision: Revision, is_doubted: bool) -> String {
@@ -291,7 +331,9 @@ mod tests {
             let registry = Registry::open(store.clone(), registry_settings).unwrap();
             let settings = BackupSettings { keep, ..BackupSettings::of_data_dir(directory.path()) };
             let shutdown = CancellationToken::new();
-            let maker = Maker { registry, settings, every: DAY, shutdown, last: None };
+            let data_dir = directory.path().to_owned();
+            let maker =
+                Maker { registry, settings, every: DAY, data_dir, shutdown, last: None, has_told: false };
             Self { directory, store, said, start: (now, Instant::now()), maker }
         }
 
@@ -313,8 +355,12 @@ mod tests {
         }
 
         fn names(&self) -> Vec<String> {
-            let files = tidy(&self.maker.settings.directory).unwrap();
-            files.iter().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+            let entries = fs::read_dir(&self.maker.settings.directory).unwrap();
+            let mut names: Vec<String> =
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.retain(|name| name.starts_with(NAME_BEGIN) && name.ends_with(NAME_END));
+            names.sort();
+            names
         }
     }
 
@@ -345,8 +391,9 @@ mod tests {
         let mut kept = Kept::new(3);
         fs::create_dir_all(&kept.maker.settings.directory).unwrap();
         // Of a crash; and somebody else's.
-        fs::write(kept.maker.settings.directory.join("bindery-1.backup.77.partial"), "half").unwrap();
-        fs::write(kept.maker.settings.directory.join("notes.txt"), "mine").unwrap();
+        let left = format!("{}.77.partial", name_of(kept.start.0, 1, false));
+        fs::write(kept.maker.settings.directory.join(left), "half").unwrap();
+        fs::write(kept.maker.settings.directory.join("bindery-etc.tar.partial"), "mine").unwrap();
         let mut all = Vec::new();
         for day in 0..6 {
             kept.change();
@@ -356,8 +403,57 @@ mod tests {
             all.push(names.last().unwrap().clone());
         }
         assert_eq!(kept.names(), all[3..]);
-        assert!(kept.maker.settings.directory.join("notes.txt").exists());
+        assert!(kept.maker.settings.directory.join("bindery-etc.tar.partial").exists());
         assert_eq!(fs::read_dir(&kept.maker.settings.directory).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn of_one_directory_each_store_keeps_its_own() {
+        let (mut one, mut other) = (Kept::new(2), Kept::new(1));
+        let directory = one.maker.settings.directory.clone();
+        other.maker.settings.directory.clone_from(&directory);
+        let newest = |kept: &Kept| kept.maker.registry.backups().now().newest.map(|newest| newest.made);
+        one.change();
+        one.look(Duration::ZERO).unwrap();
+        let of_one = one.names();
+        other.change();
+        other.look(DAY / 24).unwrap();
+        let of_other = other.names().into_iter().find(|name| !of_one.contains(name)).unwrap();
+        for day in 1..4 {
+            other.change();
+            other.look(DAY / 24 + (DAY + DAY / 24) * day).unwrap();
+            let names = other.names();
+            assert!(names.contains(&of_one[0]) && names.len() == 2, "{names:?}");
+            assert!(!names.contains(&of_other));
+            // As it is: the newest is of the other one.
+            one.maker.last = None;
+            one.look(Duration::from_secs(1)).unwrap();
+            assert_eq!(newest(&one), Some(one.start.0));
+        }
+        assert_eq!(newest(&other), Some(other.start.0.after(DAY / 24 + (DAY + DAY / 24) * 3)));
+        // What a crash of either has left.
+        let half = |name: &str| fs::read(directory.join(name)).unwrap()[..2_000].to_vec();
+        let names = [of_one[0].clone(), one.names().into_iter().find(|name| !of_one.contains(name)).unwrap()];
+        for name in &names {
+            fs::write(directory.join(format!("{name}.77.partial")), half(name)).unwrap();
+        }
+        // Nobody can say whose these are.
+        let illegible = name_of(one.start.0.after(DAY / 2), 7, false);
+        fs::write(directory.join(&illegible), "?").unwrap();
+        let no_file = name_of(Timestamp::from_unix_seconds(DAY.as_secs() as i64), 7, false);
+        fs::create_dir(directory.join(&no_file)).unwrap();
+        let mut made = Vec::new();
+        for day in 1..4 {
+            one.change();
+            let passed = (DAY + DAY / 24) * day;
+            one.look(passed).unwrap();
+            made.push(name_of(one.start.0.after(passed), one.store.meta().revision, false));
+        }
+        let left = |name: &str| directory.join(format!("{name}.77.partial")).exists();
+        assert!(!left(&names[0]) && left(&names[1]));
+        let mut expected = [&made[1..], &[names[1].clone(), illegible, no_file]].concat();
+        expected.sort();
+        assert_eq!(one.names(), expected);
     }
 
     #[test]

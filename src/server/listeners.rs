@@ -148,7 +148,8 @@ impl Listening {
         tasks.tracker.spawn(watch_log(log.clone(), Arc::clone(registry.reached()), tasks.shutdown.clone()));
         tasks.tracker.spawn(keep_tokens(Arc::clone(&registry), tasks.shutdown.clone()));
         let backup = settings.backup.clone();
-        tasks.tracker.spawn(make_backups(Arc::clone(&registry), backup, tasks.shutdown.clone()));
+        let data_dir = settings.data_dir.clone();
+        tasks.tracker.spawn(make_backups(Arc::clone(&registry), backup, data_dir, tasks.shutdown.clone()));
         let entrance = Arc::new(Entrance::new(Arc::clone(&limits), proxies(&settings)));
         for (listener, scheme) in ldap {
             let is_tls = scheme == Scheme::Ldaps;

@@ -86,6 +86,15 @@ impl Said {
         }
     }
 
+    /// The lives of which something is said.
+    pub(super) fn lives(&self) -> impl Iterator<Item = Incarnation> {
+        let slots = match self {
+            Self::Nothing | Self::Unreadable { .. } | Self::Accept => &[][..],
+            Self::Acknowledged(slots) => slots,
+        };
+        slots.iter().filter_map(|slot| slot.incarnation)
+    }
+
     /// Whether a store with a journal has said it.
     pub(super) fn is_of_ledger(&self) -> bool {
         matches!(self, Self::Acknowledged(slots) if slots.iter().any(|slot| slot.incarnation.is_some()))

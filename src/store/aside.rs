@@ -66,4 +66,13 @@ pub(super) fn place_for(directory: &Path, name: &str) -> Result<PathBuf, StoreEr
     Ok(place)
 }
 
+/// What is put aside under this name.
+pub(super) fn places_of(directory: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    let places = fs::read_dir(directory.join(DIRECTORY)).into_iter().flatten().flatten();
+    let begin = format!("{name}.");
+    let is_of =
+        move |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(begin.as_bytes());
+    places.filter(is_of).map(|entry| entry.path())
+}
+
 const DIRECTORY: &str = "set-aside";

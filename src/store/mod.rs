@@ -57,7 +57,7 @@ pub use record::{RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX, measure};
 pub use restore::{Existing, Restoration, has_store, is_of_store};
 pub use salvage::{Missing, SalvageRules, Salvaged, salvage};
 pub use stored::{Stored, Unverified};
-pub use successor::beside_store;
+pub use successor::{beside_store, lives_before};
 pub use unreadable::open_file;
 
 /// Where records are kept. Every method may block on the disk: not for the network threads.

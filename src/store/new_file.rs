@@ -104,6 +104,17 @@ impl NewFile {
         Ok(Self { out: Some(buffered(file)), path, partial: Some(partial), may_replace })
     }
 
+    /// What the file is to be called that is not finished and has this name; `None`: this is no such name.
+    pub fn finished_name(partial: &[u8]) -> Option<&[u8]> {
+        let begun = partial.strip_suffix(PARTIAL_END.as_bytes())?;
+        let dot = begun.iter().rposition(|octet| *octet == b'.')?;
+        let (name, middle) = (begun.get(..dot)?, begun.get(dot + 1..)?);
+        // A version before called it by a process.
+        let is_ours = Uuid::try_parse_ascii(middle).is_ok()
+            || (!middle.is_empty() && middle.iter().all(u8::is_ascii_digit));
+        is_ours.then_some(name)
+    }
+
     /// Removes a file that was not finished, unless somebody is writing it.
     ///
     /// # Errors
@@ -299,15 +310,7 @@ fn remove_left(path: &Path) {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let found = entry.file_name();
-        let middle = found.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
-        let middle = middle.and_then(|rest| rest.strip_prefix(b".")?.strip_suffix(PARTIAL_END.as_bytes()));
-        // A version before called it by a process.
-        let is_partial = middle.is_some_and(|middle| {
-            Uuid::try_parse_ascii(middle).is_ok()
-                || (!middle.is_empty() && middle.iter().all(u8::is_ascii_digit))
-        });
-        if is_partial {
+        if NewFile::finished_name(entry.file_name().as_encoded_bytes()) == Some(name.as_encoded_bytes()) {
             let _ = NewFile::remove_partial(&entry.path());
         }
     }

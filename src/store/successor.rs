@@ -19,12 +19,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Meta;
+use super::acknowledged::Said;
 use super::aside;
 use super::directories::{make_directory, sync_directory, write_file};
 use super::disk::{DATABASE, DATABASE_OLD};
 use super::error::StoreError;
 use super::ledger::{self, Ledger};
 use super::{lock, unreadable};
+use crate::model::Incarnation;
 
 /// A successor that is not decided on: gone with this.
 #[derive(Debug)]
@@ -121,6 +123,12 @@ pub(super) fn store_in(directory: &Path) -> PathBuf {
 pub fn beside_store(directory: &Path, name: &str) -> PathBuf {
     let coming = store_in(directory).join(name);
     if is_gone(&coming) { directory.join(name) } else { coming }
+}
+
+/// The lives of the stores that restores have set aside in a data directory, as far as those tell.
+pub fn lives_before(directory: &Path) -> Vec<Incarnation> {
+    let replaced = aside::places_of(directory, REPLACED);
+    replaced.flat_map(|place| Said::read(&place).lives().collect::<Vec<_>>()).collect()
 }
 
 /// Puts a successor into its place that was decided on when the process ended.

@@ -398,10 +398,20 @@ fn the_server_makes_backups_by_itself() {
         assert!(metrics.contains(piece), "{piece} is not in\n{metrics}");
     }
     server.stop();
-    let newest = names_in(&directory, "bindery-").pop().unwrap();
-    let file = directory.join(newest);
+    let before = names_in(&directory, "bindery-");
+    let file = directory.join(before.last().unwrap());
     place.run(&["restore", file.to_str().unwrap(), "--replace"]).exits(0);
     assert!(tokens(&place, &[]).contains("portal-app-password"));
+    // The next life goes on with the backups of this one.
+    let server = place.serve(&[]);
+    let start = Instant::now();
+    while before.iter().any(|name| directory.join(name).exists()) {
+        assert!(start.elapsed() < Duration::from_secs(60), "{before:?}:\n{}", server.log());
+        number += 1;
+        place.run(&["token", "create", &format!("t{number}"), "--account", "portal", "--no-expiry"]).exits(0);
+    }
+    assert!(!server.log().contains("backups of another store"));
+    server.stop();
 
     // Where none can be made, that is told.
     std::fs::remove_dir_all(&directory).unwrap();
@@ -417,6 +427,53 @@ fn the_server_makes_backups_by_itself() {
     place.edit("every = \"1s\"", "every = \"never\"");
     let _server = place.serve(&[]);
     assert!(!place.run(&["status"]).exits(0).stdout.contains("newest backup"));
+}
+
+/// One directory for two: the one that makes many takes none of the other's away, and neither is told for the other's.
+#[test]
+fn two_servers_with_one_directory_keep_their_own_backups() {
+    let shared = tempfile::tempdir().unwrap();
+    let directory = shared.path().to_str().unwrap();
+    let [seldom, often] = [(); 2].map(|()| {
+        let place = Place::new(SEED);
+        let backup = format!("[server.backup]\nevery = \"1s\"\nkeep = 1\ndirectory = {directory:?}\n");
+        place.edit("[server.hashing]", &format!("{backup}\n[server.hashing]"));
+        place
+    });
+    let server = seldom.serve(&[]);
+    let start = Instant::now();
+    let finished = || {
+        let mut names = names_in(shared.path(), "bindery-");
+        names.retain(|name| name.ends_with(".backup"));
+        names
+    };
+    // It has made one, and then nothing changes in it.
+    let mut own = Vec::new();
+    while own.is_empty() || own != finished() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{}", server.log());
+        own = finished();
+        std::thread::sleep(Duration::from_secs(3));
+    }
+    let server_often = often.serve(&[]);
+    let mut seen = BTreeSet::new();
+    let mut number = 0;
+    while seen.len() < 4 {
+        assert!(start.elapsed() < Duration::from_secs(120), "{seen:?}:\n{}", server_often.log());
+        number += 1;
+        often.run(&["token", "create", &format!("t{number}"), "--account", "portal", "--no-expiry"]).exits(0);
+        seen.extend(finished());
+        assert!(shared.path().join(&own[0]).exists(), "{seen:?}");
+    }
+    assert!(finished().len() <= 3, "{:?}", finished());
+    server_often.await_log("backups of another store");
+    let newest = |place: &Place| {
+        let status = place.run(&["status", "--json"]).exits(0).json();
+        status["backup"]["newest"].as_str().unwrap().replace(['-', ':'], "")
+    };
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(own[0].contains(&newest(&seldom)), "{own:?}");
+    assert!(!own[0].contains(&newest(&often)), "{own:?}");
+    drop((server, server_often));
 }
 
 /// All three files of a store are damaged: what is sound comes out, and makes a store that starts.
