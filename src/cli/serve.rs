@@ -18,8 +18,8 @@ use super::seeding;
 use crate::config::{self, Config, ListenAddress, Settings};
 use crate::registry::SeedOptions;
 use crate::server::{
-    Log, Opening, Server, Signals, check_backups_are_apart, check_data_directory, check_threads,
-    default_workers, have_memory_go_back,
+    Log, Opening, Server, Signals, allocator_variables, check_backups_are_apart, check_data_directory,
+    check_threads, default_workers, have_memory_go_back,
 };
 use crate::store::has_store;
 
@@ -74,7 +74,8 @@ pub(super) fn run(
         tracing::warn!("{warning}");
     }
     if let Err(error) = allocator {
-        tracing::warn!(%error, "memory may not go back after a load: start the server with MALLOC_ARENA_MAX=2 and MALLOC_MMAP_THRESHOLD_=131072");
+        let variables = allocator_variables();
+        tracing::warn!(%error, "memory may not go back after a load: start the server with {variables}");
     }
     let runtime = Builder::new_multi_thread()
         .worker_threads(workers)

@@ -29,7 +29,7 @@ use listeners::{Bound, local};
 pub use log::Log;
 use open::open_in_turn;
 pub use open::{Opening, Patience, check_token_key, open_forgotten, open_reading, open_registry, spools};
-pub use process::{check_threads, default_workers, have_memory_go_back};
+pub use process::{allocator_variables, check_threads, default_workers, have_memory_go_back};
 use running::close;
 pub use running::{
     SOCKET_NAME, StartError, check_backup_directory, check_backups_are_apart, check_data_directory,

@@ -17,14 +17,14 @@ use crate::registry::OpenError;
 /// The program cannot be begun once more.
 pub fn have_memory_go_back() -> io::Result<()> {
     #[cfg(target_env = "gnu")]
-    if ALLOCATOR.iter().any(|(name, _)| std::env::var_os(name).is_none()) {
+    if ALLOCATOR.iter().any(|&(name, _)| std::env::var_os(name).is_none()) {
         use std::os::unix::process::CommandExt;
         let mut arguments = std::env::args_os();
         let mut program = std::process::Command::new(std::env::current_exe()?);
         if let Some(name) = arguments.next() {
             program.arg0(name);
         }
-        for (name, value) in ALLOCATOR {
+        for &(name, value) in ALLOCATOR {
             if std::env::var_os(name).is_none() {
                 program.env(name, value);
             }
@@ -32,6 +32,12 @@ pub fn have_memory_go_back() -> io::Result<()> {
         return Err(program.args(arguments).exec());
     }
     Ok(())
+}
+
+/// The variables of [`have_memory_go_back`], as a shell takes them.
+pub fn allocator_variables() -> String {
+    let variables: Vec<String> = ALLOCATOR.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    variables.join(" ")
 }
 
 /// Raises the limit of open files to what the system allows.
@@ -115,9 +121,16 @@ pub fn default_workers() -> usize {
 }
 
 /// How many arenas glibc's allocator has at most, and from how many octets on a piece of memory is one of the system's for
-/// itself, for ever: otherwise the first large piece that is freed raises that. Whoever sets them means it.
+/// itself, for ever: otherwise the first large piece that is freed raises that. And that no thread keeps small pieces for itself:
+/// one that stands high holds all that is free below it. Whoever sets them means it.
 #[cfg(target_env = "gnu")]
-const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "131072")];
+const ALLOCATOR: &[(&str, &str)] = &[
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_MMAP_THRESHOLD_", "131072"),
+    ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"),
+];
+#[cfg(not(target_env = "gnu"))]
+const ALLOCATOR: &[(&str, &str)] = &[];
 
 /// The store, the log, the listeners, the runtime's own, and the local socket.
 const FILES_BESIDE_CONNECTIONS: u64 = 96;

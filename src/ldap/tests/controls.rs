@@ -9,7 +9,7 @@ use crate::model::Timestamp;
 
 const MATCHED_VALUES: &str = "1.2.826.0.1.3344810.2.3";
 const ASSERTION: &str = "1.3.6.1.1.12";
-const SUBENTRIES: &str = "1.3.6.1.4.1.4203.1.10.1";
+pub(super) const SUBENTRIES: &str = "1.3.6.1.4.1.4203.1.10.1";
 const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 const ALICE_DN: &str = "cn=alice,ou=users,dc=example,dc=org";
 

@@ -3,6 +3,7 @@
 use ldap3_proto::proto::{LdapOp, LdapSearchRequest, LdapSearchScope};
 
 use super::client::{Client, Reply, element, encode, search, with_controls};
+use super::controls::SUBENTRIES;
 use super::paging::{PAGED, page_value};
 use super::world::{BASE, MAIN, OTHER_BASE, VAULT, Wishes, World};
 use crate::config::Limits;
@@ -386,6 +387,15 @@ fn windows_are_where_they_are_asked_for() {
     let nobody = search("ou=users,dc=example,dc=org", LdapSearchScope::OneLevel, "(sn=nobody)", &[]);
     let reply = ask(&mut client, &nobody, &vec![order(true, &keys), list_view(1, 1, offset(1, 0), None)]);
     reply.is(0);
+    assert_eq!(view_result(&reply), Some((0, 0, 0)));
+    // Of subentries, of which there are none here.
+    let only = vec![
+        order(true, &keys),
+        list_view(1, 1, offset(1, 0), None),
+        (SUBENTRIES, true, Some(vec![1, 1, 0xff])),
+    ];
+    let reply = ask(&mut client, &people(), &only);
+    assert!(reply.is(0).entries().is_empty());
     assert_eq!(view_result(&reply), Some((0, 0, 0)));
 }
 
