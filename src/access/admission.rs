@@ -7,9 +7,7 @@ use std::sync::Arc;
 use super::binding::Applicant;
 use super::binding_reason::{Audience, reason};
 use crate::directory::{AccountState, Accounts};
-use crate::model::{
-    Application, Binding, BindingMode, BindingSubject, ObjectReference, ProviderNumber, Timestamp,
-};
+use crate::model::{Application, BindingMode, BindingSubject, ObjectReference, ProviderNumber, Timestamp};
 
 /// The application's bindings do not admit the account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,20 +71,6 @@ fn admitted(
     Err(NotAdmitted::new(applicant, application, audience))
 }
 
-/// Whether an application may admit an account to some client at some time: bindings to networks and times are taken to
-/// pass, negated or not.
-pub fn may_admit(accounts: &Accounts, account: &AccountState, application: &Application) -> bool {
-    // None of what is left looks at the time.
-    let never = Timestamp::from_unix_seconds(0);
-    Admission::of(&Applicant::new(accounts, account, None, never), application).admits_by(
-        application,
-        |binding| match &binding.subject {
-            BindingSubject::Window(window) => window.timezone().is_known(),
-            BindingSubject::Networks(_) | BindingSubject::Account(_) | BindingSubject::Group(_) => true,
-        },
-    )
-}
-
 /// What the bindings of an application make of an account, wherever it comes from and whenever: it is the same until the
 /// directory is another.
 #[derive(Clone, Debug)]
@@ -123,7 +107,14 @@ impl Admission {
 
     /// Whether the account is admitted from where it is, now.
     pub(super) fn admits(&self, applicant: &Applicant<'_>, application: &Application) -> bool {
-        self.admits_by(application, |binding| applicant.passes(binding))
+        let decisive = decisive(application);
+        match self {
+            Self::Decided(admits) => *admits,
+            Self::Open(places) => {
+                let mut bindings = places.iter().filter_map(|place| application.bindings.get(*place));
+                bindings.any(|binding| applicant.passes(binding) == decisive) == decisive
+            }
+        }
     }
 
     /// How many bindings have to be asked anew.
@@ -131,17 +122,6 @@ impl Admission {
         match self {
             Self::Decided(_) => 0,
             Self::Open(places) => places.len(),
-        }
-    }
-
-    fn admits_by(&self, application: &Application, passes: impl Fn(&Binding) -> bool) -> bool {
-        let decisive = decisive(application);
-        match self {
-            Self::Decided(admits) => *admits,
-            Self::Open(places) => {
-                let mut bindings = places.iter().filter_map(|place| application.bindings.get(*place));
-                bindings.any(|binding| passes(binding) == decisive) == decisive
-            }
         }
     }
 }

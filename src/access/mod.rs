@@ -3,6 +3,7 @@
 //! Nothing here outlives a revision: tokens are looked up in the snapshot for every operation, rights and bindings for
 //! every revision ([`Entitlements`]), so that granting and taking away act on open connections at once.
 
+mod admissible;
 mod admission;
 mod binding;
 mod binding_reason;
@@ -12,7 +13,8 @@ mod limits;
 mod rights;
 mod visibility;
 
-pub use admission::{NotAdmitted, admit_to, admit_to_before, may_admit};
+pub use admissible::Admissible;
+pub use admission::{NotAdmitted, admit_to, admit_to_before};
 pub use explain::{Bound, Explanation, Found, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};
 pub use rights::{Missing, Rights, decide, holds, missing};

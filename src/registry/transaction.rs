@@ -21,9 +21,9 @@ use crate::audit::{self, EventObject};
 use crate::clock::{Look, TrustedTime};
 use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
 use crate::model::{
-    Account, AccountNumber, Action, AttributeNumber, Change, CustomAttribute, Event, EventDetail,
-    EventDigest, FieldChange, Group, GroupNumber, Key, MadeBy, Membership, ObjectReference, Origin,
-    Permission, Record, Timestamp, Token, TokenNumber, Tombstone, TombstoneOf, Trail, Usage, UsageOf,
+    Account, AccountNumber, Action, ApplicationNumber, AttributeNumber, Change, CustomAttribute, Event,
+    EventDetail, EventDigest, FieldChange, Group, GroupNumber, Key, MadeBy, Membership, ObjectReference,
+    Origin, Permission, Record, Timestamp, Token, TokenNumber, Tombstone, TombstoneOf, Trail, Usage, UsageOf,
 };
 use crate::store::{Counters, Meta, Store, StoreError, measure};
 
@@ -712,13 +712,11 @@ impl<'a> Transaction<'a> {
         foreign::credentials(&self.start.0, &self.draft.snapshot, self.newest.keys())
     }
 
-    /// Active accounts that the command shuts out of the applications that it binds, or puts before a provider, as far as
+    /// Active accounts that the command shuts out of providers by the applications that it binds, or puts before them, as far as
     /// the objects may be named.
     pub fn lost_access(&self, names: impl Fn(ObjectReference) -> bool) -> LostAccesses {
-        match self.newest.keys().any(|key| matches!(key, Key::Application(_))) {
-            true => lost::access(&self.start.0, &self.draft.snapshot, names),
-            false => LostAccesses::default(),
-        }
+        let changed: BTreeSet<ApplicationNumber> = self.newest.keys().filter_map(application_of).collect();
+        lost::access(&self.start.0, &self.draft.snapshot, changed, names)
     }
 
     /// What the command makes known by what something else is known by, as far as the objects may be named.
@@ -950,6 +948,13 @@ impl<'a> Transaction<'a> {
         *self.draft.counters.trails.of_mut(trail) = state;
         self.draft.changes.push(change);
         Ok(())
+    }
+}
+
+fn application_of(key: &Key) -> Option<ApplicationNumber> {
+    match key {
+        Key::Application(number) => Some(*number),
+        _ => None,
     }
 }
 

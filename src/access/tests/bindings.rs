@@ -1,6 +1,7 @@
 //! Bindings that ask for the source and for the time, and what is told of them.
 
 use super::*;
+use crate::directory::AccountState;
 use crate::model::{TimeWindow, Weekday};
 
 /// Monday, 10:00 in Berlin.
@@ -111,6 +112,67 @@ fn source_time_and_people_go_together_by_the_mode() {
     // One that is switched off takes no part.
     let world = with(All, vec![alice(), binding(office(), false, false)]);
     assert!(admitted(&world, OUTSIDE, SATURDAY).is_ok());
+}
+
+/// What many bindings come to is what each of them says, for everybody.
+#[test]
+fn whom_an_application_may_admit_is_what_its_bindings_say() {
+    let snapshot = world().snapshot();
+    let accounts = snapshot.accounts();
+    let people = [ALICE, 11].map(|number| accounts.account(AccountNumber::new(number)).unwrap());
+    let subjects = [
+        of_account(ALICE),
+        of_account(11),
+        of_group(LOW),
+        of_group(HIGH),
+        of_group(OTHER),
+        of_group(999),
+        networks(),
+        office(),
+        unknown(),
+    ];
+    let all: Vec<Binding> = subjects
+        .iter()
+        .flat_map(|subject| [false, true].map(|negate| binding(subject.clone(), negate, true)))
+        .collect();
+    let passes = |binding: &Binding, account: &AccountState| match &binding.subject {
+        BindingSubject::Account(number) => (*number == account.number) != binding.negate,
+        BindingSubject::Group(number) => {
+            accounts.group(*number).is_some()
+                && accounts.groups_of(account).contains(number) != binding.negate
+        }
+        BindingSubject::Networks(_) => true,
+        BindingSubject::Window(window) => window.timezone().is_known(),
+    };
+    let check = |mode: BindingMode, bindings: &[&Binding]| {
+        let switched_off = Binding { enabled: false, ..all[0].clone() };
+        let mut bindings: Vec<Binding> = bindings.iter().copied().cloned().collect();
+        let alone = Admissible::of(accounts, &application(1, mode, bindings.clone()));
+        for account in people {
+            let mut each = bindings.iter().map(|binding| passes(binding, account));
+            let expected =
+                if mode == BindingMode::Any { each.any(|passes| passes) } else { each.all(|passes| passes) };
+            assert_eq!(alone.admits(accounts, account), expected, "{mode} {bindings:?} {}", account.username);
+        }
+        // Neither their order nor one that is switched off decides anything.
+        bindings.reverse();
+        bindings.push(switched_off);
+        assert_eq!(Admissible::of(accounts, &application(1, mode, bindings)), alone);
+    };
+    for mode in BindingMode::ALL {
+        for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+            check(mode, &[one, other]);
+            all.iter().for_each(|third| check(mode, &[one, other, third]));
+        }
+        let off =
+            Admissible::of(accounts, &application(1, mode, vec![binding(of_account(ALICE), false, false)]));
+        assert!(people.iter().all(|account| !off.admits(accounts, account)), "{mode}");
+        let unbound = Admissible::of(accounts, &application(1, mode, Vec::new()));
+        assert!(
+            people.iter().all(|account| unbound.admits(accounts, account))
+                && unbound == Admissible::everybody()
+        );
+    }
 }
 
 #[test]

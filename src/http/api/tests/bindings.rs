@@ -20,7 +20,8 @@ fn path(binding: &Value) -> String {
 #[tokio::test]
 async fn each_kind_of_subject_is_bound_and_exchanged() {
     let world = World::new();
-    world.application("vault", None).await;
+    let provider = world.provider("ldap", "dc=example,dc=com").await;
+    world.application("vault", Some(provider)).await;
     let vault = target(&world, "vault").await;
     let alice = world.account("alice").await;
     let staff = world.post("/core/groups/", json!({ "name": "staff" })).await["pk"].clone();

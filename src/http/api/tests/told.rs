@@ -213,7 +213,8 @@ async fn whom_the_caller_may_not_view_is_neither_named_nor_counted() {
     for name in ["x", "y", "z"] {
         world.account(name).await;
     }
-    let application = world.application("cloud", None).await;
+    let provider = world.provider("ldap", "dc=example,dc=com").await;
+    let application = world.application("cloud", Some(provider)).await;
     let accounts = |name: &str| world.registry.snapshot().accounts().account_named(name).unwrap().number;
     let bob = accounts("bob");
     let group =

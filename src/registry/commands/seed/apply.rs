@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::quoted::beginning;
 use crate::registry::commands::foreign::ForeignCredential;
-use crate::registry::commands::{lost, validate};
+use crate::registry::commands::validate;
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
 
@@ -587,7 +587,7 @@ impl<'t, 's> SeedRun<'t, 's> {
             unresolved: self.unresolved.into_iter().collect(),
             credentials,
             warnings: without_provider(after.accounts()).map(str::to_owned).into_iter().collect(),
-            losing_access: lost::access(&self.before, after, |_| true),
+            losing_access: self.transaction.lost_access(|_| true),
             shared_values: self.transaction.shared_values(|_| true),
         }
     }

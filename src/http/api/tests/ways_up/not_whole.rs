@@ -335,7 +335,8 @@ fn who_is_left_out_is_bound_as_before() {
         let snapshot = doors.operator.registry.snapshot();
         let accounts = snapshot.accounts();
         let application = accounts.application_named("vault").unwrap();
-        crate::access::may_admit(accounts, accounts.account_named(name).unwrap(), application)
+        crate::access::Admissible::of(accounts, application)
+            .admits(accounts, accounts.account_named(name).unwrap())
     };
     assert!(!admits("bob") && admits("carol"));
     let plan = apply(&doors, &text(", \"view_event\""));

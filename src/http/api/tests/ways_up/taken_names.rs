@@ -193,7 +193,7 @@ fn the_config_admits_nobody_by_a_name_that_a_stranger_has_taken() {
             assert_eq!(application.bindings.len(), 1, "without one it would admit everybody");
             let robot = accounts.account_named("robot").unwrap();
             let new = accounts.account_named("new").unwrap_or(robot);
-            crate::access::may_admit(accounts, new, application)
+            crate::access::Admissible::of(accounts, application).admits(accounts, new)
         };
         let doors = Doors::new();
         robot_holds(&doors, Held::AllBut(&["change_application"]));

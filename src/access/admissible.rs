@@ -1,0 +1,99 @@
+//! Whom an application may admit to some client at some time: what its bindings come to for all accounts, read once.
+
+use std::collections::BTreeSet;
+
+use crate::directory::{AccountState, Accounts};
+use crate::model::{AccountNumber, Application, BindingMode, BindingSubject, GroupNumber};
+use crate::schema::steps;
+
+/// What the bindings of an application come to, however many they are and in whichever order: two that are equal admit the same
+/// accounts. Bindings to networks and times are taken to pass, negated or not.
+///
+/// A binding meets an account when it decides by itself: where any is enough by passing, where all must by not passing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admissible {
+    /// Whether who is met is admitted, and nobody else; else it is the other way round.
+    admits_the_met: bool,
+    /// Whether everybody is met. Nothing else counts then.
+    meets_all: bool,
+    /// Who is one of these is met,
+    accounts: BTreeSet<AccountNumber>,
+    /// and who is not this one,
+    all_but: Option<AccountNumber>,
+    /// and who is in one of these groups,
+    groups: BTreeSet<GroupNumber>,
+    /// and who is not in all of these.
+    outside: BTreeSet<GroupNumber>,
+}
+
+impl Admissible {
+    /// Everybody, as an application without bindings, or none before a provider.
+    pub fn everybody() -> Self {
+        Self {
+            admits_the_met: true,
+            meets_all: true,
+            accounts: BTreeSet::new(),
+            all_but: None,
+            groups: BTreeSet::new(),
+            outside: BTreeSet::new(),
+        }
+    }
+
+    /// Whom this application may admit.
+    pub fn of(accounts: &Accounts, application: &Application) -> Self {
+        if application.bindings.is_empty() {
+            return Self::everybody();
+        }
+        let mut enabled = application.bindings.iter().filter(|binding| binding.enabled).peekable();
+        // Bindings that are all switched off admit nobody.
+        let is_any = enabled.peek().is_none() || application.mode == BindingMode::Any;
+        let mut admissible = Self { admits_the_met: is_any, meets_all: false, ..Self::everybody() };
+        for binding in enabled {
+            steps::note(1);
+            // Whether it meets those of whom it is so what it asks for, or the others.
+            let meets_those = is_any != binding.negate;
+            match &binding.subject {
+                BindingSubject::Account(number) if meets_those => drop(admissible.accounts.insert(*number)),
+                BindingSubject::Account(number) => match admissible.all_but.replace(*number) {
+                    // Nobody is two accounts.
+                    Some(other) if other != *number => admissible.meets_all = true,
+                    _ => {}
+                },
+                // Nobody can tell who was in a group that is gone, so it does not pass.
+                BindingSubject::Group(number) if accounts.group(*number).is_none() => {
+                    admissible.meets_all |= !is_any;
+                }
+                BindingSubject::Group(number) if meets_those => drop(admissible.groups.insert(*number)),
+                BindingSubject::Group(number) => drop(admissible.outside.insert(*number)),
+                BindingSubject::Networks(_) => admissible.meets_all |= is_any,
+                BindingSubject::Window(window) => {
+                    admissible.meets_all |= window.timezone().is_known() == is_any
+                }
+            }
+            if admissible.meets_all {
+                return Self { admits_the_met: is_any, ..Self::everybody() };
+            }
+        }
+        admissible
+    }
+
+    /// Whether the account may be admitted: one look at each group that it is in.
+    pub fn admits(&self, accounts: &Accounts, account: &AccountState) -> bool {
+        self.meets(accounts, account) == self.admits_the_met
+    }
+
+    fn meets(&self, accounts: &Accounts, account: &AccountState) -> bool {
+        if self.meets_all
+            || self.accounts.contains(&account.number)
+            || self.all_but.is_some_and(|other| other != account.number)
+        {
+            return true;
+        }
+        if self.groups.is_empty() && self.outside.is_empty() {
+            return false;
+        }
+        let groups = accounts.groups_of(account);
+        let is_in = |of: &BTreeSet<GroupNumber>| groups.iter().filter(|group| of.contains(group)).count();
+        is_in(&self.groups) > 0 || is_in(&self.outside) < self.outside.len()
+    }
+}
