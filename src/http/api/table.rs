@@ -151,10 +151,10 @@ fn rbac() -> Vec<Route> {
         change(Method::POST, "/rbac/roles/{uuid}/add_user/", role::add_user)
             .tells()
             .needs(&[P::ChangeRole])
-            .about("Give an account a role."),
+            .about("Give a role to an account that the caller may view."),
         change(Method::POST, "/rbac/roles/{uuid}/remove_user/", role::remove_user)
             .needs(&[P::ChangeRole])
-            .about("Take a role from an account."),
+            .about("Take a role from an account that the caller may view."),
         get("/rbac/roles/{uuid}/used_by/", role::used_by)
             .needs(&[P::ViewRole])
             .about("Who loses a role when it is deleted."),

@@ -92,7 +92,7 @@ pub fn set_member(
 ) -> Result<(), ChangeError> {
     require_on_group(transaction, group, permission_for(is_member))?;
     // Whoever was given this one job need not be allowed to look at the accounts; the group shows them their numbers.
-    check_account(transaction, account, "pk", true)?;
+    check_number(transaction, account, "pk")?;
     set_member_for(transaction, group, account, is_member)
 }
 
@@ -127,36 +127,38 @@ fn require_on_group(
     Ok(state)
 }
 
-/// Whether an account that a list in a request names can be in groups. One that the caller may not view does not exist
-/// for it.
-fn check_member(
+/// Whether an account that a request names can be in groups and hold roles. One that may not be named to the caller does not
+/// exist for it.
+pub(super) fn check_account(
     transaction: &Transaction<'_>,
     viewer: &Viewer,
     number: AccountNumber,
     field: &'static str,
 ) -> Result<(), ChangeError> {
-    let is_known = viewer.names(ObjectReference::Account(number));
-    if !is_known {
-        transaction.caller().lacks(Lack::Permission(Permission::ViewUser));
+    if viewer.names(ObjectReference::Account(number)) {
+        return check_number(transaction, number, field);
     }
-    check_account(transaction, number, field, is_known)
+    transaction.caller().lacks(Lack::Permission(Permission::ViewUser));
+    Err(no_account(number, field))
 }
 
-/// Whether an account can be in groups and hold roles.
-pub(super) fn check_account(
+/// The same of an account that may be hidden from the caller, for the one job that is given without a look at anybody.
+fn check_number(
     transaction: &Transaction<'_>,
     number: AccountNumber,
     field: &'static str,
-    is_known: bool,
 ) -> Result<(), ChangeError> {
-    let accounts = transaction.snapshot().accounts();
-    match accounts.account(number).filter(|_| is_known) {
-        None => Err(ChangeError::field(field, format!("there is no account {number}"))),
+    match transaction.snapshot().accounts().account(number) {
+        None => Err(no_account(number, field)),
         Some(account) if account.kind == AccountKind::InternalServiceAccount => {
             Err(validate::internal_to(&transaction.viewer(), number, &account.username))
         }
         Some(_) => Ok(()),
     }
+}
+
+fn no_account(number: AccountNumber, field: &'static str) -> ChangeError {
+    ChangeError::field(field, format!("there is no account {number}"))
 }
 
 fn group_for(
@@ -334,7 +336,7 @@ fn set_members(
     for (changed, is_member) in [(wanted.difference(&present), true), (present.difference(&wanted), false)] {
         let mut is_asked = false;
         for account in changed {
-            check_member(transaction, &viewer, *account, "users")?;
+            check_account(transaction, &viewer, *account, "users")?;
             // Once for all: there may be very many, and what the group gives is the same for each.
             if !is_asked {
                 require_on_group(transaction, number, permission_for(is_member))?;

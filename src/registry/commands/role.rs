@@ -256,7 +256,7 @@ fn role_for(
 }
 
 fn grantee_account(transaction: &Transaction<'_>, number: AccountNumber) -> Result<Account, ChangeError> {
-    super::group::check_account(transaction, number, "pk", true)?;
+    group::check_account(transaction, &transaction.viewer(), number, "pk")?;
     let account = transaction.account(number)?;
     account.ok_or_else(|| ChangeError::NotFound { kind: "account", name: number.to_string() })
 }

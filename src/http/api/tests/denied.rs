@@ -116,6 +116,39 @@ async fn what_a_body_names_leaves_the_same_trace_hidden_or_not() {
     }
 }
 
+/// Whoever may make roles gives them to those whom it may view; the others are no accounts to it.
+#[tokio::test]
+async fn whom_a_role_is_given_to_leaves_the_same_trace_hidden_or_not() {
+    let fixture = Fixture::new().await;
+    fixture.grant(grants(&["add_role"])).await;
+    let (status, made) = fixture.send(Method::POST, "/rbac/roles/", json!({ "name": "own" })).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let path = |call: &str| format!("/rbac/roles/{}/{call}/", made["pk"].as_str().unwrap());
+    let number = |name: &str| {
+        let snapshot = fixture.registry.snapshot();
+        snapshot.accounts().account_named(name).unwrap().number
+    };
+    let [hidden, own] = [number("target"), number("robot")];
+    let internal = InternalAccount::CommandLine.number();
+    for call in ["add_user", "remove_user"] {
+        for pk in [hidden.get(), internal.get(), 99_999] {
+            let (status, body) = fixture.send(Method::POST, &path(call), json!({ "pk": pk })).await;
+            let told = (status, body["detail"].clone());
+            assert_eq!(told, (StatusCode::NOT_FOUND, json!(format!("there is no account {pk}"))), "{call}");
+            assert_eq!(missing(&fixture).await, one("view_user"), "{call} {pk}");
+        }
+    }
+    let held = async |call: &str, pk: AccountNumber| {
+        let (status, body) = fixture.send(Method::POST, &path(call), json!({ "pk": pk.get() })).await;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{call}: {body}");
+        fixture.registry.snapshot().accounts().account(pk).unwrap().roles.len()
+    };
+    // It knows itself, and whom it may view.
+    assert_eq!((held("add_user", own).await, held("remove_user", own).await), (1, 0));
+    fixture.grant(grants(&["view_user", "change_role"])).await;
+    assert_eq!(held("add_user", hidden).await, held("remove_user", hidden).await + 1);
+}
+
 #[tokio::test]
 async fn what_is_wrong_otherwise_is_no_trespass() {
     let fixture = Fixture::new().await;
