@@ -314,15 +314,14 @@ pub(super) struct WrittenPage<V> {
 }
 
 impl<V: Serialize> WrittenPage<V> {
-    /// Writes a page around its objects, each of which `show` makes and nobody keeps.
+    /// Writes a page around its objects, each of which is made when the one before is written, and kept by nobody.
     ///
     /// # Errors
     /// An object cannot be shown, or there is no room.
-    pub(super) fn write<T>(
+    pub(super) fn write(
         room: &Arc<Room>,
         envelope: Page<V>,
-        items: impl Iterator<Item = T>,
-        mut show: impl FnMut(T) -> Result<V, CallRefusal>,
+        objects: impl Iterator<Item = Result<V, CallRefusal>>,
     ) -> Result<Self, CallRefusal> {
         #[cfg(test)]
         let mut page = envelope;
@@ -333,11 +332,11 @@ impl<V: Serialize> WrittenPage<V> {
         text.write_json(&page.pagination)?;
         text.write_text(",\"results\":[")?;
         let before = room.held();
-        for (place, item) in items.enumerate() {
+        for (place, object) in objects.enumerate() {
             if place > 0 {
                 text.write_text(",")?;
             }
-            let shown = show(item)?;
+            let shown = object?;
             text.write_json(&shown)?;
             room.let_go(before);
             #[cfg(test)]

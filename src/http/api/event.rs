@@ -191,7 +191,8 @@ pub(super) async fn list(call: Call, query: EventQuery) -> Result<WrittenPage<Ev
     call.room.check()?;
     let envelope = page.envelope(count)?;
     call.read(move |reading| {
-        WrittenPage::write(&reading.room, envelope, found.iter(), |event| Ok(with_email(reading, event)?))
+        let events = found.iter().map(|event| with_email(reading, event).map_err(CallRefusal::from));
+        WrittenPage::write(&reading.room, envelope, events)
     })
     .await
 }

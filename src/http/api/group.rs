@@ -356,7 +356,7 @@ fn shown(
     let mut children = children(accounts, state);
     children.retain(is_known);
     let related = |groups: &[&Arc<GroupState>]| -> Result<Vec<RelatedGroup>, ChangeError> {
-        groups.iter().map(|group| related(source, group)).collect()
+        groups.iter().filter_map(|group| related(source, group).transpose()).collect()
     };
     let roles = state.roles.iter().filter(|number| viewer.names(ObjectReference::Role(**number)));
     let roles: Vec<&Arc<model::Role>> = roles.filter_map(|number| accounts.role(*number)).collect();
@@ -400,17 +400,19 @@ fn children<'a>(accounts: &'a Accounts, state: &GroupState) -> Vec<&'a Arc<Group
     state.members().filter_map(|member| accounts.group_of_entry(member)).collect()
 }
 
-fn related(source: &impl RepresentationSource, state: &GroupState) -> Result<RelatedGroup, ChangeError> {
-    let record = source.group(state.number)?;
-    Ok(RelatedGroup {
+/// The group as it stands in another; `None`: it has gone since.
+fn related(
+    source: &impl RepresentationSource,
+    state: &GroupState,
+) -> Result<Option<RelatedGroup>, ChangeError> {
+    let Some(record) = source.group(state.number)? else { return Ok(None) };
+    Ok(Some(RelatedGroup {
         pk: state.uuid,
         name: state.name.to_string(),
         is_superuser: state.is_superuser,
-        attributes: record
-            .map(|record| source.attributes(&record.attributes, &record.attribute_forms))
-            .unwrap_or_default(),
+        attributes: source.attributes(&record.attributes, &record.attribute_forms),
         group_uuid: state.uuid,
-    })
+    }))
 }
 
 /// The numbers of groups that a field of a request names, where these are present: those that the caller may not view

@@ -200,16 +200,24 @@ impl Reading {
 
     /// Cuts the page out of a list that is filtered and in order.
     ///
+    /// The list is of one revision, records are read as they are now: what `show` does not find has gone since, and is left out
+    /// of its page. It counts, as it is of that revision, so that all else stands on the page on which it is looked for.
+    ///
     /// # Errors
     /// There is no such page, or an item cannot be shown, or there is no room for it.
     pub(super) fn cut<T, V: Serialize>(
         &self,
         items: &[T],
-        show: impl FnMut(&T) -> Result<V, CallRefusal>,
+        mut show: impl FnMut(&T) -> Result<V, CallRefusal>,
     ) -> Result<WrittenPage<V>, CallRefusal> {
         let (first, size) = self.page.span();
         let envelope = self.page.envelope(items.len())?;
-        WrittenPage::write(&self.room, envelope, items.iter().skip(first).take(size), show)
+        let page = items.iter().skip(first).take(size);
+        let shown = page.filter_map(|item| match show(item) {
+            Err(refusal) if refusal.is_not_there() => None,
+            shown => Some(shown),
+        });
+        WrittenPage::write(&self.room, envelope, shown)
     }
 
     /// A part of the path.

@@ -66,11 +66,13 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<WrittenPage<Us
             continue;
         }
         let record = if needs_record { reading.account(state.number)? } else { None };
-        if let Some(record) = &record {
+        let passes = record.as_ref().is_some_and(|record| {
             let texts = [record.username.as_str(), &record.name, &record.email];
-            if !filter.passes_record(record) || !reading.page.finds(texts) {
-                continue;
-            }
+            filter.passes_record(record) && reading.page.finds(texts)
+        });
+        // Nor does one that has none any more, see [`Reading::cut`].
+        if needs_record && !passes {
+            continue;
         }
         // Nothing is ordered by them, and all that are found are held at a time.
         let record =

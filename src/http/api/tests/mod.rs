@@ -9,6 +9,7 @@ mod certificates;
 mod custom_events;
 mod denied;
 mod escalation;
+mod gone;
 mod named;
 mod providers;
 mod requests;
