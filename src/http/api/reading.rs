@@ -248,7 +248,7 @@ impl Reading {
         self.registry.pauses(account)
     }
 
-    /// Asks for the permission to view an object.
+    /// Asks for an object, and for the permission to view it.
     ///
     /// # Errors
     /// It does not exist, or not to the caller.
