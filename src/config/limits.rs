@@ -148,7 +148,7 @@ limits! {
     http_page_size_max: u32 = 1_000, 1..=100_000;
     /// The largest answer of the API, and what one object of it may take in memory, in octets; a larger one is refused with 400, and the answer to a change says less. Never more than a quarter of `http_answer_memory_max`.
     http_answer_size_max: u64 = 32 * MIB, 64 * KIB..=GIB;
-    /// Octets of answers of the API that are made or not yet taken, on all connections together, of which no account and no source holds more than is left for others; who finds no room waits for it until `http_request_time` is over, and is answered with 503 then. An answer of 64 KiB always has room.
+    /// Octets of answers of the API that are made or not yet taken, and of what their lists are ordered by, on all connections together, of which no account and no source holds more than is left for others; who finds no room waits for it until `http_request_time` is over, and is answered with 503 then. An answer of 64 KiB always has room.
     http_answer_memory_max: u64 = 256 * MIB, 16 * MIB..=1024 * GIB;
     /// Requests to the API by one token, and those that it has replaced, within a minute, as many of them at once; more are answered with 429.
     http_requests_by_token_max: u32 = 6_000, 1..=100_000_000;

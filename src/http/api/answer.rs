@@ -37,6 +37,8 @@ pub(super) struct Room {
 
 /// What is made of the answer so far, as it is counted.
 struct Made {
+    /// Octets of what is held of all that was found, until it is in order.
+    found: usize,
     /// Octets of what it is made from, as far as they were counted.
     objects: usize,
     /// Octets of its text.
@@ -55,6 +57,8 @@ enum Lack {
     Size,
     /// So many octets would have to be free.
     Memory(u64),
+    /// What was found would take more than one alone may ever have.
+    Found,
 }
 
 impl Room {
@@ -65,7 +69,15 @@ impl Room {
     }
 
     fn within(api: &Api, holders: MemoryHolders, share: Share<MemoryHolder>) -> Arc<Self> {
-        let made = Made { objects: 0, text: 0, least: share.octets(), share, is_bounded: true, lack: None };
+        let made = Made {
+            found: 0,
+            objects: 0,
+            text: 0,
+            least: share.octets(),
+            share,
+            is_bounded: true,
+            lack: None,
+        };
         Arc::new(Self {
             registry: Arc::clone(&api.registry),
             octets_max: api.bounds.answer_octets_max,
@@ -79,13 +91,14 @@ impl Room {
     /// is given all that an answer may ever hold, so that none is made more than three times. What it held is given back first.
     /// `None`: it lacked no room.
     pub(super) async fn enough(self: Arc<Self>, api: &Api) -> Option<Arc<Self>> {
-        let (lacked, least) = {
+        let (lacked, least, found) = {
             let made = self.made();
             let Some(Lack::Memory(lacked)) = made.lack else { return None };
-            (lacked, made.least)
+            (lacked, made.least, made.found)
         };
         // Objects and text, and no more than there can be.
-        let whole = counted(self.octets_max).saturating_mul(2).min(self.memory.alone_max());
+        let whole = if found == 0 { counted(self.octets_max).saturating_mul(2) } else { u64::MAX };
+        let whole = whole.min(self.memory.alone_max());
         let wanted = if least == 0 { lacked.min(whole) } else { whole };
         if least >= wanted {
             return None;
@@ -114,6 +127,26 @@ impl Room {
         let mut made = self.made();
         let (objects, text) = (made.objects.saturating_add(octets), made.text);
         made.lack.is_none() && made.set(objects, text, objects, self.octets_max).is_ok()
+    }
+
+    /// Counts what is held of all that was found for the answer, in the place of what was counted of it before: it is no part of
+    /// the answer, and has no other bound than memory.
+    ///
+    /// # Errors
+    /// There is no room for it. For less there always is.
+    pub(super) fn keep(&self, octets: usize) -> Result<(), CallRefusal> {
+        let mut made = self.made();
+        let before = std::mem::replace(&mut made.found, octets);
+        let (objects, text) = (made.objects, made.text);
+        let Err(lack) = made.count(objects, text) else { return Ok(()) };
+        made.found = before;
+        let lack = match lack {
+            Lack::Memory(octets) if octets > self.memory.alone_max() => Lack::Found,
+            lack => lack,
+        };
+        made.lack = made.lack.or(Some(lack));
+        drop(made);
+        Err(self.refused(lack))
     }
 
     /// Octets that were counted, for [`Self::let_go`].
@@ -155,7 +188,7 @@ impl Room {
     /// Hands over what a text that is whole holds; what it was made from is counted no more.
     fn hand_over(&self, octets: usize) -> Share<MemoryHolder> {
         let mut made = self.made();
-        made.least = 0;
+        (made.least, made.found) = (0, 0);
         let _ = made.count(0, octets);
         std::mem::replace(&mut made.share, self.memory.share(self.holders))
     }
@@ -169,6 +202,10 @@ impl Room {
             Lack::Memory(_) => {
                 self.registry.reached().note(Limit::http_answer_memory_max);
                 CallRefusal::no_memory()
+            }
+            Lack::Found => {
+                self.registry.reached().note(Limit::http_answer_memory_max);
+                CallRefusal::too_long_for_order()
             }
         }
     }
@@ -190,7 +227,10 @@ impl Made {
     }
 
     fn count(&mut self, objects: usize, text: usize) -> Result<(), Lack> {
-        let octets = counted(objects).saturating_add(counted(text)).max(self.least);
+        let octets = counted(self.found)
+            .saturating_add(counted(objects))
+            .saturating_add(counted(text))
+            .max(self.least);
         if !self.share.set(octets) {
             if self.is_bounded {
                 return Err(Lack::Memory(octets));

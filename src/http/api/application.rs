@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::answer::WrittenPage;
 use super::call::Call;
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::policy_test::{PolicyTestResult, account_of_caller, test};
 use super::provider::{self, Provider};
 use super::reading::{Reading, RepresentationSource};
@@ -162,7 +162,7 @@ pub(super) fn list(
         })
         .cloned()
         .collect();
-    reading.page.order(&mut found, |field, application| match field {
+    reading.order(&mut found, |field, application| match field {
         "name" => Some(SortKey::folded(&application.name)),
         "slug" => Some(SortKey::text(&application.slug)),
         "group" => Some(SortKey::folded(application.texts.get(ApplicationText::Group))),

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::answer::WrittenPage;
 use super::by_uuid;
 use super::call::Call;
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::partial::{self, PartialGroup, PartialUser};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -146,7 +146,7 @@ pub(super) fn list(
     let has_any = query.policy.is_none()
         && query.policy__isnull != Some(false)
         && query.timeout.is_none_or(|timeout| timeout == TIMEOUT_SECONDS);
-    let mut found: Vec<Bound> = Vec::new();
+    let mut found: Vec<(&Arc<Application>, &Binding)> = Vec::new();
     for application in reading.walk(accounts.applications()).filter(|_| has_any) {
         let shown = target(reading, application);
         let passes = query.target.is_none_or(|target| target == shown)
@@ -160,10 +160,10 @@ pub(super) fn list(
                 && query.order.is_none_or(|wanted| wanted == binding.order)
                 && (!reading.page.is_searched() || reading.page.finds([name(reading, binding).as_str()]))
         });
-        found.extend(bindings.map(|binding| (application.clone(), binding.clone())));
+        found.extend(bindings.map(|binding| (application, binding)));
     }
     found.sort_by_key(|(application, binding)| (application.number, binding.order));
-    reading.page.order(&mut found, |field, (application, binding)| match field {
+    reading.order(&mut found, |field, (application, binding)| match field {
         "order" => Some(SortKey::number(binding.order)),
         "enabled" => Some(SortKey::number(binding.enabled)),
         "negate" => Some(SortKey::number(binding.negate)),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::answer::{Room, WrittenPage};
 use super::fixed::CERTIFICATE;
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{Answer, NoParameters, SchemaOf};
@@ -124,7 +124,7 @@ pub(super) fn list(
             && reading.page.finds([shown.name.as_str(), shown.cert_subject.as_deref().unwrap_or_default()])
     });
     let mut found: Vec<CertificateKeyPair> = found.into_iter().collect();
-    reading.page.order(&mut found, |field, _| {
+    reading.order(&mut found, |field, _| {
         matches!(field, "pk" | "name" | "managed" | "cert_expiry" | "cert_subject")
             .then_some(SortKey::Nothing)
     })?;

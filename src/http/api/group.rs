@@ -13,7 +13,7 @@ use super::attributes::{self, AttributesFilter};
 use super::by_uuid;
 use super::call::Call;
 use super::object;
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::partial::{self, PartialUser};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -196,7 +196,7 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<WrittenPage<G
         }
         found.push(Arc::clone(group));
     }
-    reading.page.order(&mut found, |field, group| match field {
+    reading.order(&mut found, |field, group| match field {
         "name" => Some(SortKey::name(&group.name)),
         "num_pk" => Some(SortKey::number(group.number.get())),
         "pk" | "group_uuid" => Some(SortKey::Uuid(group.uuid)),

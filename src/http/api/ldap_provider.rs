@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::answer::WrittenPage;
 use super::call::Call;
 use super::fixed::{CERTIFICATE, FLOW_SLUG};
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::provider::{self, Provider, has_application, viewed};
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -176,7 +176,7 @@ pub(super) fn list(
         })
         .cloned()
         .collect();
-    reading.page.order(&mut found, |field, provider| match field {
+    reading.order(&mut found, |field, provider| match field {
         "pk" | "id" => Some(SortKey::number(provider.number.get())),
         "name" => Some(SortKey::name(&provider.name)),
         "base_dn" => Some(SortKey::folded(&provider.base_dn)),

@@ -15,6 +15,7 @@ mod fields;
 mod fixed;
 mod guard;
 mod openapi;
+mod ordered;
 mod page;
 mod partial;
 mod reading;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::answer::WrittenPage;
 use super::fixed::FLOW_SLUG;
 use super::ldap_provider::{access_modes, base_dn, certificate_named, certificate_of};
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::policy_test::{PolicyTestResult, account_of_caller, test};
 use super::provider::{viewed, viewed_application};
 use super::reading::{Reading, RepresentationSource};
@@ -92,7 +92,7 @@ pub(super) fn list(
         })
         .filter_map(|provider| Some((provider.clone(), viewed_application(reading, provider)?.clone())))
         .collect();
-    reading.page.order(&mut found, |field, (provider, _)| match field {
+    reading.order(&mut found, |field, (provider, _)| match field {
         "pk" | "id" => Some(SortKey::number(provider.number.get())),
         "name" => Some(SortKey::name(&provider.name)),
         _ => None,

@@ -1,16 +1,11 @@
 //! Lists, a page at a time: how they are asked for, and the envelope around them.
 
-use std::cmp::Ordering;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use super::fields::{ORDERING, ordering_keys};
+use super::fields::ordering_keys;
 use super::refusal::CallRefusal;
 use super::value::Empty;
-use crate::directory::name_key;
-use crate::model::Timestamp;
 use crate::registry::SearchWords;
 
 /// A page of a list.
@@ -64,43 +59,6 @@ pub(super) struct PageQuery {
     pub(super) words: SearchWords,
 }
 
-/// What an item of a list is ordered by; all items have the same kind by one field, but for what some have nothing of.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum SortKey {
-    /// Before everything.
-    Nothing,
-    Number(i64),
-    Uuid(Uuid),
-    Octets(Vec<u8>),
-    /// Behind everything.
-    Never,
-}
-
-impl SortKey {
-    pub(super) fn number(number: impl Into<i64>) -> Self {
-        Self::Number(number.into())
-    }
-
-    pub(super) fn time(time: Timestamp) -> Self {
-        Self::Number(time.unix_seconds())
-    }
-
-    /// A text as it is.
-    pub(super) fn text(text: &str) -> Self {
-        Self::Octets(text.as_bytes().to_vec())
-    }
-
-    /// A text whose case does not count.
-    pub(super) fn folded(text: &str) -> Self {
-        Self::Octets(text.to_lowercase().into_bytes())
-    }
-
-    /// A name as names are compared.
-    pub(super) fn name(name: &str) -> Self {
-        Self::Octets(name_key(name))
-    }
-}
-
 impl PageQuery {
     /// The same page with so many items at most.
     pub(super) fn within(self, size_max: usize) -> Self {
@@ -140,42 +98,6 @@ impl PageQuery {
         })
     }
 
-    /// Puts a list in the order that is asked for: `key` is what an item is ordered by for a field, and is made once for each item;
-    /// it knows those fields that the row of the list names.
-    ///
-    /// # Errors
-    /// It does not.
-    pub(super) fn order<T>(
-        &self,
-        items: &mut Vec<T>,
-        key: impl Fn(&str, &T) -> Option<SortKey>,
-    ) -> Result<(), CallRefusal> {
-        let mut fields: Vec<(&str, bool)> = Vec::new();
-        for (field, is_reversed) in self.ordering_keys() {
-            // What is equal by a field is so a second time.
-            if fields.iter().all(|(known, _)| *known != field) {
-                fields.push((field, is_reversed));
-            }
-        }
-        if fields.is_empty() {
-            return Ok(());
-        }
-        let keys =
-            |item: &T| -> Option<Vec<SortKey>> { fields.iter().map(|(field, _)| key(field, item)).collect() };
-        let keyed: Option<Vec<(Vec<SortKey>, T)>> =
-            std::mem::take(items).into_iter().map(|item| Some((keys(&item)?, item))).collect();
-        let mut keyed = keyed.ok_or_else(|| CallRefusal::field(ORDERING, "the list has no such order"))?;
-        keyed.sort_by(|(one, _), (other, _)| {
-            let mut by_field = one.iter().zip(other).zip(&fields).map(|((one, other), (_, is_reversed))| {
-                let order = one.cmp(other);
-                if *is_reversed { order.reverse() } else { order }
-            });
-            by_field.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-        });
-        *items = keyed.into_iter().map(|(_, item)| item).collect();
-        Ok(())
-    }
-
     /// The fields that the list is ordered by, and whether each is turned round.
     pub(super) fn ordering_keys(&self) -> impl Iterator<Item = (&str, bool)> {
         let ordering = self.ordering.as_deref().filter(|ordering| !ordering.is_empty());
@@ -212,32 +134,3 @@ impl PageQuery {
 const SEARCH_WORDS_MAX: usize = 12;
 /// Items on a page when nothing is said.
 const PAGE_SIZE: usize = 20;
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-
-    #[test]
-    fn what_an_item_is_ordered_by_is_made_once() {
-        let by = |ordering: &str| PageQuery { ordering: Some(ordering.to_owned()), ..PageQuery::default() };
-        let mut items: Vec<(String, i64)> =
-            (0..1_000).rev().map(|number| (format!("N{}", number % 10), number)).collect();
-        let made = Cell::new(0);
-        let key = |field: &str, (name, number): &(String, i64)| {
-            made.set(made.get() + 1);
-            match field {
-                "name" => Some(SortKey::folded(name)),
-                "number" => Some(SortKey::number(*number)),
-                _ => None,
-            }
-        };
-        by("-name,number,name").order(&mut items, key).unwrap();
-        assert_eq!(made.get(), 2 * items.len());
-        let numbers: Vec<i64> = items.iter().map(|(_, number)| *number).collect();
-        assert_eq!((&numbers[..3], numbers.last()), (&[9, 19, 29][..], Some(&990)));
-        assert!(by("size").order(&mut items, key).is_err());
-    }
-}

@@ -11,7 +11,7 @@ use super::by_uuid;
 use super::call::Call;
 use super::group;
 use super::object;
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::role;
@@ -213,7 +213,7 @@ pub(super) fn list(
                 && reading.page.finds([permission.codename(), permission.title(), permission.model()])
         })
         .collect();
-    reading.page.order(&mut found, |field, permission| match field {
+    reading.order(&mut found, |field, permission| match field {
         // Its number goes by its place in the table, as this does.
         "id" => Some(SortKey::number(*permission as u32)),
         "codename" => Some(SortKey::text(permission.codename())),
@@ -241,7 +241,7 @@ pub(super) fn of_role(
     // A grant on what was deleted says nothing any more, one on what the caller may not view nothing to it.
     found.retain(|(_, _, on)| accounts.has(*on) && reading.may_view(*on));
     found.retain(|(_, grant, _)| reading.page.finds([grant.permission.codename(), grant.permission.title()]));
-    reading.page.order(&mut found, |field, (place, grant, on)| match field {
+    reading.order(&mut found, |field, (place, grant, on)| match field {
         "id" => Some(SortKey::number(i64::try_from(*place).unwrap_or(i64::MAX))),
         "codename" => Some(SortKey::text(grant.permission.codename())),
         "object_pk" => Some(SortKey::text(&object::pk(accounts, *on))),
@@ -343,7 +343,7 @@ fn assigned<'a, T: 'a, R: Serialize>(
             is_found.then_some((&**one, grants))
         })
         .collect();
-    reading.page.order(&mut found, |field, (one, _)| match field {
+    reading.order(&mut found, |field, (one, _)| match field {
         "name" | "username" => Some(SortKey::name(holder(one).1)),
         _ => None,
     })?;

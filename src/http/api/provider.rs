@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::answer::WrittenPage;
 use super::call::Call;
 use super::event::TypeCreate;
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
@@ -72,7 +72,7 @@ pub(super) fn list(reading: &Reading, query: ProviderQuery) -> Result<WrittenPag
         })
         .cloned()
         .collect();
-    reading.page.order(&mut found, |field, provider| match field {
+    reading.order(&mut found, |field, provider| match field {
         "pk" | "id" => Some(SortKey::number(provider.number.get())),
         "name" => Some(SortKey::name(&provider.name)),
         _ => None,

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{Room, WrittenPage};
 use super::attributes;
 use super::call::parameter;
+use super::ordered::{Ordered, SortKey};
 use super::page::PageQuery;
 use super::refusal::CallRefusal;
 use crate::auth::Pause;
@@ -196,6 +197,26 @@ impl Reading {
     /// It is not.
     pub(super) fn verify(&self) -> Result<(), CallRefusal> {
         Ok(self.caller.verify(self.accounts(), self.registry.now())?)
+    }
+
+    /// A list that is put in the order that is asked for as it is found.
+    pub(super) fn ordered<T>(&self) -> Ordered<'_, T> {
+        Ordered::new(&self.page, &self.room)
+    }
+
+    /// Puts a list in the order that is asked for, see [`Ordered::push`].
+    ///
+    /// # Errors
+    /// The list has no such order, or there is no room for what it is ordered by.
+    pub(super) fn order<T>(
+        &self,
+        items: &mut Vec<T>,
+        key: impl Fn(&str, &T) -> Option<SortKey>,
+    ) -> Result<(), CallRefusal> {
+        let mut ordered = self.ordered();
+        std::mem::take(items).into_iter().try_for_each(|item| ordered.push(item, &key))?;
+        *items = ordered.done();
+        Ok(())
     }
 
     /// Cuts the page out of a list that is filtered and in order.

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
+use super::fields::ORDERING;
 use super::statuses;
 use crate::http::error::{Problem, ProblemKind};
 use crate::quoted::beginning;
@@ -129,6 +130,14 @@ impl CallRefusal {
             "the answer would have more than {octets_max} octets: ask for a smaller `page_size`, or without the objects that \
              stand in others (`include_…=false`)"
         ))
+    }
+
+    /// What a list would be ordered by is more than there is memory for one answer.
+    pub(super) fn too_long_for_order() -> Self {
+        Self::field(
+            ORDERING,
+            "there is no memory to put so long a list in an order: ask for less of it by filters, or for no order",
+        )
     }
 
     /// Others have taken what memory there is for answers, or for large bodies.

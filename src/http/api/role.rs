@@ -10,7 +10,7 @@ use super::answer::WrittenPage;
 use super::by_uuid;
 use super::call::Call;
 use super::object;
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
@@ -108,7 +108,7 @@ pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<WrittenPage<Ro
         })
         .cloned()
         .collect();
-    reading.page.order(&mut found, |field, role| match field {
+    reading.order(&mut found, |field, role| match field {
         "name" => Some(SortKey::name(&role.name)),
         "pk" | "uuid" => Some(SortKey::Uuid(role.uuid)),
         _ => None,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::answer::WrittenPage;
 use super::call::Call;
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
@@ -199,7 +199,7 @@ pub(super) fn list(reading: &Reading, query: TokenQuery) -> Result<WrittenPage<T
         })
         .cloned()
         .collect();
-    reading.page.order(&mut found, |field, token| match field {
+    reading.order(&mut found, |field, token| match field {
         "identifier" => Some(SortKey::text(&token.identifier)),
         "expires" => Some(token.expires.map_or(SortKey::Never, SortKey::time)),
         "intent" => Some(SortKey::text(token.intent.as_str())),

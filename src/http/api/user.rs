@@ -384,18 +384,22 @@ pub(super) fn me(reading: &Reading, _: NoParameters) -> Result<SessionUser, Call
 
 /// Those of every kind of account, and those of the accounts that the caller may view.
 pub(super) fn paths(reading: &Reading, query: PathQuery) -> Result<UserPath, CallRefusal> {
-    let mut paths: BTreeSet<String> =
-        AccountKind::ALL.into_iter().map(|kind| usual_path(kind).to_owned()).collect();
+    let search = query.search.unwrap_or_default();
+    let usual = AccountKind::ALL.into_iter().map(|kind| usual_path(kind).to_owned());
+    let mut paths: BTreeSet<String> = usual.filter(|path| path.contains(&search)).collect();
     for account in reading.walk(reading.accounts().accounts()) {
         if reading.may_view(ObjectReference::Account(account.number))
-            && let Some(record) = reading.account(account.number)?
-            && !record.path.is_empty()
+            && let Some(Account { path, .. }) = reading.account(account.number)?
+            && !path.is_empty()
+            && path.contains(&search)
         {
-            paths.insert(record.path);
+            let octets = path.len();
+            // There may be as many as accounts. What does not fit is refused.
+            if paths.insert(path) && !reading.room.hold(octets) {
+                break;
+            }
         }
     }
-    let search = query.search.unwrap_or_default();
-    paths.retain(|path| path.contains(&search));
     Ok(UserPath { paths: paths.into_iter().collect() })
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::answer::WrittenPage;
 use super::attributes::AttributesFilter;
-use super::page::SortKey;
+use super::ordered::SortKey;
 use super::partial::last_login;
 use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
@@ -56,10 +56,9 @@ pub(super) struct UserQuery {
 pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<WrittenPage<User>, CallRefusal> {
     let filter = Filter::new(query, reading)?;
     let accounts = reading.accounts();
-    let mut found: Vec<Found> = Vec::new();
     let is_by = |name: &str| reading.page.ordering_keys().any(|(key, _)| key == name);
-    let is_by_login = is_by("last_login");
     let needs_record = filter.needs_record() || reading.page.is_searched() || is_by("name") || is_by("email");
+    let mut found = reading.ordered();
     for state in reading.walk(accounts.accounts()) {
         let is_shown = reading.may_view(ObjectReference::Account(state.number));
         if !is_shown || !filter.passes(accounts, state, reading) {
@@ -70,57 +69,38 @@ pub(super) fn list(reading: &Reading, query: UserQuery) -> Result<WrittenPage<Us
             let texts = [record.username.as_str(), &record.name, &record.email];
             filter.passes_record(record) && reading.page.finds(texts)
         });
-        // Nor does one that has none any more, see [`Reading::cut`].
-        if needs_record && !passes {
-            continue;
+        // Nor does one that has none any more, see [`Reading::cut`]. The record is not kept: there may be very many.
+        if passes || !needs_record {
+            found.push(state, |field, state| key(reading, state, record.as_ref(), field))?;
         }
-        // Nothing is ordered by them, and all that are found are held at a time.
-        let record =
-            record.map(|record| Account { attributes: Vec::new(), attribute_forms: Vec::new(), ..record });
-        // Once for each account, not for each comparison.
-        let login = if is_by_login { last_login(reading, state.number) } else { None };
-        found.push(Found { state: Arc::clone(state), record, login });
     }
-    reading.page.order(&mut found, |field, found| found.key(field))?;
     let shown = filter.shown();
-    reading.cut(&found, |found| {
-        let record = reading.account(found.state.number)?.ok_or_else(CallRefusal::not_found)?;
+    reading.cut(&found.done(), |state| {
+        let record = reading.account(state.number)?.ok_or_else(CallRefusal::not_found)?;
         Ok(user(reading, &record, shown))
+    })
+}
+
+/// What an account is ordered by; `record`: where it is by what stands there.
+fn key(reading: &Reading, state: &AccountState, record: Option<&Account>, field: &str) -> Option<SortKey> {
+    let folded = |text: Option<&String>| text.map_or(SortKey::Nothing, |text| SortKey::folded(text));
+    Some(match field {
+        "pk" | "id" => SortKey::number(state.number.get()),
+        "username" => SortKey::name(&state.username),
+        "name" => folded(record.map(|record| &record.name)),
+        "email" => folded(record.map(|record| &record.email)),
+        "is_active" => SortKey::number(state.is_active),
+        "type" => SortKey::text(state.kind.as_str()),
+        "date_joined" => SortKey::time(state.created),
+        "last_updated" => SortKey::time(state.modified),
+        "last_login" => reading.last_login(state.number).map_or(SortKey::Nothing, SortKey::time),
+        "uuid" => SortKey::Uuid(state.uuid),
+        _ => return None,
     })
 }
 
 fn list_of_kinds(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": kinds(generator) })
-}
-
-/// An account that passes the filters.
-struct Found {
-    state: Arc<AccountState>,
-    /// Loaded where something is asked of it.
-    record: Option<Account>,
-    /// Asked where the list is ordered by it.
-    login: Option<Time>,
-}
-
-impl Found {
-    /// What it is ordered by.
-    fn key(&self, field: &str) -> Option<SortKey> {
-        let (state, record) = (&self.state, self.record.as_ref());
-        let folded = |text: Option<&String>| text.map_or(SortKey::Nothing, |text| SortKey::folded(text));
-        Some(match field {
-            "pk" | "id" => SortKey::number(state.number.get()),
-            "username" => SortKey::name(&state.username),
-            "name" => folded(record.map(|record| &record.name)),
-            "email" => folded(record.map(|record| &record.email)),
-            "is_active" => SortKey::number(state.is_active),
-            "type" => SortKey::text(state.kind.as_str()),
-            "date_joined" => SortKey::time(state.created),
-            "last_updated" => SortKey::time(state.modified),
-            "last_login" => self.login.map_or(SortKey::Nothing, |login| SortKey::time(login.0)),
-            "uuid" => SortKey::Uuid(state.uuid),
-            _ => return None,
-        })
-    }
 }
 
 /// The filters of a list, read once.

@@ -1,9 +1,11 @@
-//! Lists that are read while somebody deletes: a list is of one revision, of which the records may have gone since.
+//! Lists that are read while somebody deletes, or while others hold the memory of answers: a list is of one revision, of which
+//! the records may have gone since.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::*;
+use crate::config::{Limit, Limits};
 use crate::http::api::answer::WrittenPage;
 use crate::http::api::refusal::CallRefusal;
 use crate::http::api::route::Answer;
@@ -81,4 +83,43 @@ async fn what_has_gone_since_a_list_was_begun_is_left_out() {
     let page = read(&ordered, user_list::list(&ordered, users())).await;
     assert_eq!(shown(&page, "username", 1), ["bob"]);
     assert_eq!(world.listed("/core/users/?type=internal", "username").await, ["bob"]);
+}
+
+/// What all items of a list are ordered by is held until they are in order.
+#[tokio::test]
+async fn what_a_list_is_ordered_by_counts_and_what_it_is_found_by_is_not_kept() {
+    const PEOPLE: usize = 300;
+    let world = World::new();
+    let make = |transaction: &mut Transaction<'_>| {
+        for number in 0..PEOPLE {
+            let name = Some(format!("{number} {}", "x".repeat(4_000)));
+            let (username, changes) = (format!("p{number}"), AccountChanges { name, ..Default::default() });
+            create_account(transaction, username, AccountKind::Internal, changes)?;
+        }
+        Ok(())
+    };
+    world.change(&operator(), make).await.unwrap();
+    let limits = Limits { http_answer_memory_max: 16 << 20, ..Limits::default() };
+    let api = Api::new(Arc::clone(&world.registry), Door::Public).with_limits(&limits);
+    let memory = &api.bounds.answer_memory;
+    let list = |page: PageQuery, said: Value| {
+        let page = page.with_words().unwrap();
+        let reading = Call::new(&api, operator(), page, Vec::new()).reading();
+        user_list::list(&reading, query(said)).map(|list| list.page.pagination.count)
+    };
+    let by = |ordering: &str| PageQuery { ordering: Some(ordering.to_owned()), ..PageQuery::default() };
+    // What is left is less than their names together, and far more than a page of them.
+    let mut others = memory.share(Default::default());
+    others.force((16 << 20) - (2 << 20));
+    let searched = PageQuery { search: Some("x".to_owned()), ..PageQuery::default() };
+    assert_eq!(list(searched, json!({ "type": ["internal"] })), Ok(PEOPLE));
+    assert_eq!(list(PageQuery::default(), json!({ "path": "users", "type": ["internal"] })), Ok(PEOPLE));
+    assert_eq!(list(by("pk"), json!({ "path": "users" })), Ok(PEOPLE));
+    let reached = || world.registry.reached().count(Limit::http_answer_memory_max);
+    assert_eq!(reached(), 0);
+    let refused = list(by("name"), json!({ "type": ["internal"] })).unwrap_err();
+    assert_eq!((refused.status(), reached()), (StatusCode::SERVICE_UNAVAILABLE, 1));
+    drop(others);
+    assert_eq!(list(by("name"), json!({ "type": ["internal"] })), Ok(PEOPLE));
+    assert_eq!(memory.used(), 0);
 }
