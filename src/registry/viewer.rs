@@ -7,6 +7,7 @@ use super::caller::Caller;
 use crate::access::Rights;
 use crate::directory::Accounts;
 use crate::model::{ObjectReference, Permission};
+use crate::schema::steps;
 
 /// What a caller may know of in one revision of the directory: looked up once for an answer, and never kept beyond it.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,7 @@ impl Viewer {
         };
         viewer.objects.extend(account.tokens.iter().copied().map(ObjectReference::Token));
         for grant in Rights::of_account(accounts, account).grants {
+            steps::note(1);
             match grant.on {
                 None => drop(viewer.kinds.insert(grant.permission)),
                 Some(on) if on.view_permission() == grant.permission => drop(viewer.objects.insert(on)),

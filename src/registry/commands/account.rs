@@ -196,10 +196,9 @@ pub(super) fn put(
     before: Option<&Account>,
     account: Account,
 ) -> Result<(), ChangeError> {
-    let viewer = transaction.viewer();
     let present = &before.unwrap_or(&account).username;
     transaction.noting_all(validate::new_problems(before, &account, |account, problems| {
-        validate::account(account, present, transaction.snapshot(), &viewer, problems);
+        validate::account(account, present, transaction.snapshot(), || transaction.viewer(), problems);
     }))?;
     let present = before.map(|before| &*before.attributes);
     transaction.noting(validate::value_counts(transaction, &account.attributes, present))?;

@@ -75,19 +75,18 @@ fn told(snapshot: &Snapshot, store: &dyn Store, rules: Rules) -> Result<Vec<Stri
 }
 
 fn object(record: &Record, snapshot: &Snapshot, found: &mut Vec<String>) {
-    let viewer = Viewer::of_everything();
     match record {
         Record::Account(account) => {
             let title = format!("the account `{}`", account.username);
             found.extend(sentences(|problems| {
-                validate::account(account, &account.username, snapshot, &viewer, problems)
+                validate::account(account, &account.username, snapshot, Viewer::of_everything, problems)
             }));
             found.extend(validate::email(&account.email).err().map(|problem| format!("{title}: {problem}")));
             grants(&title, &account.grants, found);
         }
         Record::Group(group) => {
             found.extend(sentences(|problems| {
-                validate::group(group, &group.name, snapshot, &viewer, problems)
+                validate::group(group, &group.name, snapshot, Viewer::of_everything, problems)
             }));
             grants(&format!("the group `{}`", group.name), &group.grants, found);
         }

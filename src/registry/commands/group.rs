@@ -254,10 +254,9 @@ pub(super) fn put(
     before: Option<&Group>,
     group: Group,
 ) -> Result<(), ChangeError> {
-    let viewer = transaction.viewer();
     let present = &before.unwrap_or(&group).name;
     transaction.noting_all(validate::new_problems(before, &group, |group, problems| {
-        validate::group(group, present, transaction.snapshot(), &viewer, problems);
+        validate::group(group, present, transaction.snapshot(), || transaction.viewer(), problems);
     }))?;
     let present = before.map(|before| &*before.attributes);
     transaction.noting(validate::value_counts(transaction, &group.attributes, present))?;

@@ -343,3 +343,60 @@ pub(super) fn change_held(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::access::{Credential, Holder};
+    use crate::model::{Actor, Change, Password};
+    use crate::plain;
+    use crate::registry::Caller;
+    use crate::registry::commands::testing::{registry_over, wait};
+    use crate::schema::steps;
+    use crate::store::{Batch, Counters, MemoryStore, Store as _};
+
+    /// Whoever has made thousands of objects holds a permission on each of them.
+    #[test]
+    fn what_follows_for_many_does_not_cost_each_what_the_caller_holds() {
+        const GRANTS: u32 = 2_000;
+        let number = RoleNumber::new(1);
+        let cost = |holders: u32| {
+            let mut grants = vec![Grant { permission: Permission::DeleteRole, on: None }];
+            grants.extend((0..GRANTS).map(|other| {
+                let on = Some(ObjectReference::Account(AccountNumber::new(10_000 + other)));
+                Grant { permission: Permission::ViewUser, on }
+            }));
+            let password = Some(Password { generation: 1, ..plain::password("none") });
+            let helper = Account { grants, password, ..plain::account(4_000, "helper") };
+            let held = (1..=holders).map(|account| {
+                let holder = plain::account(account, &format!("a{account}"));
+                Record::Account(Account { roles: vec![number], ..holder })
+            });
+            let records = [
+                Record::Provider(plain::provider(1, "dc=example,dc=org")),
+                Record::Role(plain::role(1, "held")),
+                Record::Account(helper),
+            ];
+            let store = Arc::new(MemoryStore::new());
+            let changes = records.into_iter().chain(held).map(Change::Put).collect();
+            let counters = Counters { next_number: 20_000, next_object: 1_000, ..Counters::default() };
+            store.commit(&Batch { changes, counters, seeded: true, ..Batch::default() }).unwrap();
+            let registry = registry_over(store);
+            let credential = Credential::Password { generation: 1 };
+            let holder = Holder { account: AccountNumber::new(4_000), credential };
+            let caller = Caller::account(holder, Actor::named("helper"));
+            let command = move |transaction: &mut Transaction<'_>| {
+                let before = steps::taken();
+                delete_role(transaction, number)?;
+                assert!(transaction.problems().is_empty());
+                Ok(steps::taken() - before)
+            };
+            wait(registry.change(caller, command)).unwrap()
+        };
+        let (few, many) = (cost(20), cost(100));
+        assert!(many < few + 80 * u64::from(GRANTS) / 4, "{many} for five times what cost {few}");
+    }
+}

@@ -307,12 +307,13 @@ pub(super) fn grant(grant: &Grant) -> Result<(), String> {
 }
 
 /// Whether an account can be put into the directory as it is now: its name, attributes and places. `viewer` reads the
-/// sentences, in which it is called `present`, but for those about its name.
+/// sentences, in which it is called `present`, but for those about its name; it is looked up where there is one, as a change may
+/// put thousands by who holds thousands of permissions.
 pub(super) fn account(
     account: &Account,
     present: &str,
     snapshot: &Snapshot,
-    viewer: &Viewer,
+    viewer: impl Fn() -> Viewer,
     problems: &mut Vec<FieldProblem>,
 ) {
     let title = format!("the account {}", called(present));
@@ -345,13 +346,13 @@ fn places(
     field: &'static str,
     title: &str,
     snapshot: &Snapshot,
-    viewer: &Viewer,
+    viewer: impl Fn() -> Viewer,
     check: impl Fn(&Tree) -> Result<(), PlaceError>,
     problems: &mut Vec<FieldProblem>,
 ) {
     for tree in snapshot.trees() {
         let Err(error) = check(tree) else { continue };
-        let sentence = match viewer.names(ObjectReference::Provider(tree.provider().number)) {
+        let sentence = match viewer().names(ObjectReference::Provider(tree.provider().number)) {
             true => format!("{title} cannot have its entry: {error}; choose another name or place"),
             false => format!("{title} cannot have its entry in each directory; choose another name"),
         };
@@ -368,7 +369,7 @@ pub(super) fn group(
     group: &Group,
     present: &str,
     snapshot: &Snapshot,
-    viewer: &Viewer,
+    viewer: impl Fn() -> Viewer,
     problems: &mut Vec<FieldProblem>,
 ) {
     let title = format!("the group {}", called(present));
