@@ -14,7 +14,7 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ use super::archive::{CHECKSUM_OCTETS, incarnation_of, octets_of, push_item, take
 use super::chain::{self, Effort};
 use super::commit::Writes;
 use super::error::StoreError;
-use super::unreadable::Patched;
+use super::unreadable;
 use crate::model::{Incarnation, Revision};
 
 /// The file that new entries go to.
@@ -261,8 +261,7 @@ impl Segment {
         store: Option<Incarnation>,
     ) -> Result<(Option<Self>, Revision), StoreError> {
         let failed = |error| StoreError::from_io(path, "read", error);
-        let mut octets = Vec::new();
-        Patched::of(file).and_then(|mut file| file.read_to_end(&mut octets)).map_err(failed)?;
+        let octets = unreadable::read_without_end(file).map_err(failed)?;
         let segment = Self::of(path, &octets);
         let last = match &segment {
             Some(segment) if segment.end != End::Damaged => segment.last(),

@@ -168,7 +168,7 @@ fn read_journal(directory: &Path, salvaged: &mut Salvaged) -> Result<Vec<(PathBu
         files => files?,
     };
     for file in files {
-        match unreadable::read_file(&file) {
+        match unreadable::open_file(&file).and_then(|file| unreadable::read_without_end(&file)) {
             Ok(octets) => journal.push((file, octets)),
             Err(error) => salvaged.sources.push(format!("{} cannot be read ({error})", file.display())),
         }

@@ -93,15 +93,35 @@ impl<F: ReadAt> Read for Patched<'_, F> {
     }
 }
 
-/// Reads all of a file like that.
+/// Reads a file like that, without most of the zeros that stand at its end: by damage, it may be longer than there is memory.
 ///
 /// # Errors
-/// It is not there, is no file, or cannot be read for another reason.
-pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    Patched::of(&open_file(path)?)?.read_to_end(&mut octets)?;
+/// It cannot be read for another reason than damage.
+pub(super) fn read_without_end(file: &File) -> io::Result<Vec<u8>> {
+    let (mut octets, mut zeros) = (Vec::new(), 0_usize);
+    let mut input = Patched::of(file)?;
+    let mut piece = vec![0; ZEROS_KEPT];
+    let nothing = vec![0; ZEROS_KEPT];
+    loop {
+        let taken = match input.read(&mut piece) {
+            Ok(0) => break,
+            Ok(taken) => piece.get(..taken).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if nothing.starts_with(taken) {
+            zeros = zeros.saturating_add(taken.len());
+            continue;
+        }
+        octets.resize(octets.len().saturating_add(std::mem::take(&mut zeros)), 0);
+        octets.extend_from_slice(taken);
+    }
+    octets.resize(octets.len().saturating_add(zeros.min(ZEROS_KEPT)), 0);
     Ok(octets)
 }
+
+/// More than what is written to a file of ours may end with: its last item.
+const ZEROS_KEPT: usize = 64 * 1024;
 
 /// A disk that does not give an octet does not give those around it.
 pub(super) const PAGE_OCTETS: u64 = 4096;
@@ -149,6 +169,23 @@ mod tests {
             assert!(read == expected, "page {bad}");
             disk.error = Errno::MFILE;
             Patched { file: &disk, at: 0, octets }.read_to_end(&mut read).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn zeros_at_the_end_of_a_file_take_no_memory() {
+        let file = tempfile::tempfile().unwrap();
+        for length in [0, 1, 5, ZEROS_KEPT, 3 * ZEROS_KEPT + 7] {
+            for zeros in [0, 1, ZEROS_KEPT, 5 * ZEROS_KEPT + 3, 1 << 26] {
+                file.set_len(0).unwrap();
+                file.write_all_at(&vec![0; length], 0).unwrap();
+                file.write_all_at(&[7], length as u64).unwrap();
+                file.set_len((length + 1 + zeros) as u64).unwrap();
+                let read = read_without_end(&file).unwrap();
+                assert_eq!(read.iter().position(|octet| *octet != 0), Some(length), "{zeros}");
+                assert!(read.len() >= length + 1 + zeros.min(ZEROS_KEPT), "{length} {zeros}");
+                assert!(read.len() <= length + 1 + zeros.min(2 * ZEROS_KEPT), "{length} {zeros}");
+            }
         }
     }
 

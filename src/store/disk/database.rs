@@ -3,9 +3,9 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::ops::ControlFlow;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crossbeam_epoch as epoch;
 
+use crate::store::archive::READ_OCTETS;
 use crate::store::catch::catch;
 use crate::store::commit::Writes;
 use crate::store::directories::{make_directory, sync_directory};
@@ -371,14 +372,32 @@ fn strays(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
 /// Whether a snapshot has the checksum that sled asks for. Its content is followed by 8 octets of length and the CRC-32 of
 /// the content, little-endian.
 fn is_whole_snapshot(path: &Path) -> Result<bool, StoreError> {
-    let octets = match unreadable::read_file(path) {
-        Ok(octets) => octets,
-        Err(error) if unreadable::is_damage(&error) => return Ok(false),
-        Err(error) => return Err(StoreError::from_io(path, "read", error)),
+    match unreadable::open_file(path).and_then(|file| has_checksum(&file)) {
+        Ok(is_whole) => Ok(is_whole),
+        Err(error) if unreadable::is_damage(&error) => Ok(false),
+        Err(error) => Err(StoreError::from_io(path, "read", error)),
+    }
+}
+
+fn has_checksum(file: &File) -> io::Result<bool> {
+    let Some(length) = file.metadata()?.len().checked_sub(8 + 4).filter(|length| *length > 0) else {
+        return Ok(false);
     };
-    let Some((octets, checksum)) = octets.split_last_chunk::<4>() else { return Ok(false) };
-    let Some((content, _)) = octets.split_last_chunk::<8>() else { return Ok(false) };
-    Ok(!content.is_empty() && crc32fast::hash(content) == u32::from_le_bytes(*checksum))
+    let mut input = BufReader::with_capacity(READ_OCTETS, file).take(length);
+    let mut hasher = crc32fast::Hasher::new();
+    loop {
+        // `take` hands over no more than the content.
+        let piece = input.fill_buf()?;
+        if piece.is_empty() {
+            break;
+        }
+        hasher.update(piece);
+        let taken = piece.len();
+        input.consume(taken);
+    }
+    let mut checksum = [0; 4];
+    FileExt::read_exact_at(file, &mut checksum, length + 8)?;
+    Ok(hasher.finalize() == u32::from_le_bytes(checksum))
 }
 
 fn make_file(path: &Path) -> Result<(), StoreError> {
