@@ -93,6 +93,13 @@ pub struct Head {
     pub incarnation: Option<Incarnation>,
 }
 
+impl Head {
+    /// Which life of a store it is of.
+    pub(super) fn life(&self) -> Option<Incarnation> {
+        self.meta.incarnation.or(self.incarnation)
+    }
+}
+
 /// What an archive was found to hold.
 #[derive(Debug)]
 pub struct Summary {

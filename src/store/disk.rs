@@ -15,6 +15,7 @@ mod growth;
 mod opening;
 mod remains;
 
+use std::fs::File;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -105,6 +106,8 @@ pub(super) struct Settings {
     pub(super) exchanges_names: bool,
     /// How a database gets its name from the one before, where they cannot be exchanged.
     pub(super) rename: fn(&Path, &Path) -> std::io::Result<()>,
+    /// How it is made durable that the journal has a new file.
+    pub(super) sync_directory: fn(&File) -> std::io::Result<()>,
 }
 
 impl Default for Settings {
@@ -118,6 +121,7 @@ impl Default for Settings {
             compaction_gain_octets_min: Some(COMPACTION_GAIN_OCTETS_MIN),
             exchanges_names: true,
             rename: |from, to| std::fs::rename(from, to),
+            sync_directory: File::sync_all,
         }
     }
 }

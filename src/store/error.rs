@@ -332,6 +332,8 @@ fn is_of_content(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
     matches!(kind, InvalidData | InvalidInput | NotFound | Other | UnexpectedEof)
 }
+/// What is wrong with a file that is of another life of a store.
+pub(super) const FOREIGN: &str = "it belongs to another store, or to another life of this one";
 
 /// Whether space, a quota or the size limit of files is the reason.
 fn is_out_of_space(kind: io::ErrorKind) -> bool {

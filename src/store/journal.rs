@@ -34,6 +34,8 @@ pub(super) struct Journal {
     incarnation: Option<Incarnation>,
     /// The revision of its first entry.
     first: Revision,
+    /// The revision of the next entry: nobody would find another one there.
+    next: Revision,
     /// Where the next entry goes.
     length: u64,
     /// How far the file is ours on the disk.
@@ -47,25 +49,29 @@ pub(super) struct Journal {
 impl fmt::Debug for Journal {
     /// Without the entry whose memory it keeps.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, file: _, incarnation, first, length, allocated, is_torn, entry: _ } = self;
+        let Self { path, file: _, incarnation, first, next, length, allocated, is_torn, entry: _ } = self;
         let mut shown = formatter.debug_struct("Journal");
-        shown.field("path", path).field("incarnation", incarnation).field("first", first);
+        shown.field("path", path).field("incarnation", incarnation).field("first", first).field("next", next);
         shown.field("length", length).field("allocated", allocated).field("is_torn", is_torn).finish()
     }
 }
 
 impl Journal {
-    /// Makes a file whose first entry will be of the revision `first`, in the place of one that says the same.
+    /// Makes a file whose first entry will be of the revision `first`, in the place of one that has its name. `sync` makes
+    /// durable which files a directory has.
     ///
     /// # Errors
-    /// It cannot be made durable.
+    /// It cannot be made durable. Then there is none: the file before it is the one to go on with.
     pub(super) fn create(
         directory: &Path,
         incarnation: Option<Incarnation>,
         first: Revision,
+        sync: fn(&File) -> io::Result<()>,
     ) -> Result<Self, StoreError> {
-        let path = directory.join(format!("{FILE_PREFIX}{first:020}"));
+        let path = path_of(directory, first);
         let failed = |error| StoreError::from_io(&path, "write", error);
+        // Before anything has the name: behind it nothing is opened, as that may be refused.
+        let names = File::open(directory).map_err(|error| StoreError::from_io(directory, "open", error))?;
         let new = directory.join(NEW_NAME);
         let file = OpenOptions::new()
             .read(true)
@@ -78,13 +84,17 @@ impl Journal {
         let head = head(incarnation, first);
         file.write_all_at(&head, 0).and_then(|()| file.sync_all()).map_err(failed)?;
         fs::rename(&new, &path).map_err(failed)?;
-        super::directories::sync_directory(directory)?;
+        if let Err(error) = sync(&names) {
+            let _ = fs::remove_file(&path);
+            return Err(StoreError::from_io(directory, "sync the directory", error));
+        }
         let length = head.len() as u64;
         Ok(Self {
             path,
             file,
             incarnation,
             first,
+            next: first,
             length,
             allocated: length,
             is_torn: false,
@@ -109,6 +119,7 @@ impl Journal {
             file,
             incarnation: segment.incarnation,
             first: segment.first,
+            next: segment.last().saturating_add(1),
             length: segment.length as u64,
             // What stands behind the last entry is of no use to rely on.
             allocated: segment.length as u64,
@@ -140,9 +151,14 @@ impl Journal {
     /// Appends the batch that leads to `revision`; it is on disk when this returns.
     ///
     /// # Errors
-    /// With [`StoreError::Full`] nothing of it is there. Anything else leaves open whether it is.
+    /// With [`StoreError::Full`] nothing of it is there, nor where it does not follow on the entry before. Anything else leaves
+    /// open whether it is.
     pub(super) fn append(&mut self, revision: Revision, writes: &Writes) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_io(&self.path, "write", error);
+        if revision != self.next {
+            let reason = format!("revision {revision} is not the next one there, which is {}", self.next);
+            return Err(self.unknown(io::Error::other(reason)));
+        }
         let mut entry = std::mem::take(&mut self.entry);
         entry.clear();
         entry.resize(ENTRY_HEAD_OCTETS, 0);
@@ -173,6 +189,7 @@ impl Journal {
         }
         self.file.sync_data().map_err(|error| self.unknown(error))?;
         self.length = end;
+        self.next = revision.saturating_add(1);
         if entry.capacity() <= ENTRY_KEPT_OCTETS {
             self.entry = entry;
         }
@@ -321,6 +338,11 @@ impl Segment {
         self.entries.last().map_or(self.first.saturating_sub(1), |entry| entry.revision)
     }
 
+    /// Whether the name of the file is that of the revision that it begins with.
+    pub(super) fn is_named_by_first(&self) -> bool {
+        named_first(&self.path) == Some(self.first)
+    }
+
     /// The items that each batch has changed, in the order of the revisions.
     pub(super) fn batches(&self) -> impl Iterator<Item = (Revision, Items<'_>)> {
         self.entries.iter().map(|entry| {
@@ -372,18 +394,13 @@ pub(super) fn salvage<'a>(
     mut visit: impl FnMut(Revision, &'a [u8], Option<&'a [u8]>),
 ) {
     let read = read_head(octets);
-    let named = || path.file_name().and_then(|name| name.to_str()).and_then(first_in_name);
-    let Some(first) = read.map(|(_, first)| first).or_else(named) else { return };
-    let incarnations = match read {
-        Some((incarnation, _)) => vec![incarnation],
-        None => {
-            // Where the beginning is damaged, what stands in it as the incarnation may be right all the same.
-            let named = octets.get(MAGIC.len()..).and_then(|rest| rest.first_chunk().copied());
-            let named = named.and_then(incarnation_of).into_iter();
-            // One without an incarnation anybody can seal for.
-            let without = store.is_none().then_some(None);
-            named.chain(store).map(Some).chain(without).collect()
-        }
+    let Some(first) = read.map(|(_, first)| first).or_else(|| named_first(path)) else { return };
+    let incarnations = match (read, store) {
+        (Some((incarnation, _)), _) => vec![incarnation],
+        // What is of another life is of no use, and one without an incarnation anybody can seal for.
+        (None, Some(store)) => vec![Some(store)],
+        // Where the beginning is damaged, what stands in it as the incarnation may be right all the same.
+        (None, None) => legible_incarnation(octets).map(Some).into_iter().chain([None]).collect(),
     };
     for run in runs_in(octets, HEAD_OCTETS, [first, first], &incarnations) {
         for entry in run.entries {
@@ -392,6 +409,11 @@ pub(super) fn salvage<'a>(
             }
         }
     }
+}
+
+/// What stands where the incarnation does, without the checksum.
+fn legible_incarnation(octets: &[u8]) -> Option<Incarnation> {
+    incarnation_of(*octets.get(MAGIC.len()..)?.first_chunk()?)
 }
 
 /// Whole entries that stand one behind the other, of revisions that do.
@@ -525,6 +547,15 @@ fn has_form(content: &[u8]) -> bool {
     true
 }
 
+/// Where the file is that begins with this revision.
+pub(super) fn path_of(directory: &Path, first: Revision) -> PathBuf {
+    directory.join(format!("{FILE_PREFIX}{first:020}"))
+}
+
+fn named_first(path: &Path) -> Option<Revision> {
+    path.file_name().and_then(|name| name.to_str()).and_then(first_in_name)
+}
+
 fn first_in_name(name: &str) -> Option<Revision> {
     let digits = name.strip_prefix(FILE_PREFIX)?;
     if digits.len() == REVISION_DIGITS { digits.parse().ok() } else { None }
@@ -632,7 +663,8 @@ mod tests {
 
     fn journal() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
-        let mut journal = Journal::create(directory.path(), Some(Incarnation::new([3; 16])), 5).unwrap();
+        let incarnation = Some(Incarnation::new([3; 16]));
+        let mut journal = Journal::create(directory.path(), incarnation, 5, File::sync_all).unwrap();
         for revision in 5..=8 {
             journal.append(revision, &writes(revision)).unwrap();
         }
@@ -660,6 +692,41 @@ mod tests {
         let mut journal = Journal::go_on(&segment).unwrap();
         journal.append(9, &writes(9)).unwrap();
         assert_eq!(read(&path).unwrap().last(), 9);
+    }
+
+    /// Nobody would find it there.
+    #[test]
+    fn what_does_not_follow_on_the_entry_before_is_not_written() {
+        let (directory, path) = journal();
+        let segment = read(&path).unwrap();
+        let journals = [
+            (Journal::go_on(&segment).unwrap(), 9, path.clone()),
+            (
+                Journal::create(directory.path(), None, 12, File::sync_all).unwrap(),
+                12,
+                path_of(directory.path(), 12),
+            ),
+        ];
+        for (mut journal, next, path) in journals {
+            let before = std::fs::read(&path).unwrap();
+            for revision in [0, next - 1, next + 1, u64::MAX] {
+                let error = journal.append(revision, &writes(7)).unwrap_err();
+                assert!(!error.is_full(), "{error}");
+                assert!(std::fs::read(&path).unwrap() == before, "{revision}");
+            }
+            journal.append(next, &writes(7)).unwrap();
+            assert!(journal.append(next, &writes(7)).is_err(), "once");
+            assert_eq!(read(&path).unwrap().last(), next);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_made_durable_is_not_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let refused = |_: &File| Err(io::Error::from(rustix::io::Errno::IO));
+        let error = Journal::create(directory.path(), None, 5, refused).unwrap_err();
+        assert!(error.to_string().contains("sync the directory"), "{error}");
+        assert!(files_in(directory.path()).unwrap().is_empty());
     }
 
     #[test]
@@ -715,7 +782,7 @@ mod tests {
     /// A journal whose third entry has whole entries in a value, and where that entry begins and ends; other values follow.
     fn planted(incarnation: Option<Incarnation>) -> (tempfile::TempDir, PathBuf, Vec<u8>, [usize; 2]) {
         let directory = tempfile::tempdir().unwrap();
-        let mut journal = Journal::create(directory.path(), incarnation, 5).unwrap();
+        let mut journal = Journal::create(directory.path(), incarnation, 5, File::sync_all).unwrap();
         let head = head(None, 5);
         let forged: Vec<u8> = [6, 7, 8, 9, 1000, u64::MAX, 0]
             .iter()

@@ -8,7 +8,9 @@
 //! ```
 //!
 //! A checkpoint is made of the one before and the batches since, when those have become large; only when it is on disk
-//! and was read back, the files go whose batches it holds.
+//! and was read back, the files go whose batches it holds. The file that begins behind it is made before it, so a checkpoint
+//! without that file is beside files of another time. From there on the batches are of revisions that follow on each other,
+//! to an end: a file that adds none of them is neither read from nor written to ([`Ledger::of`], and nowhere else).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -20,7 +22,7 @@ use std::sync::atomic::AtomicBool;
 use super::Meta;
 use super::acknowledged::Said;
 use super::archive::{self, ArchiveError, ArchiveReader, ArchiveWriter, Head, READ_OCTETS};
-use super::error::{Damage, StoreError};
+use super::error::{Damage, FOREIGN, StoreError};
 use super::journal::{self, End, Journal, Segment};
 use super::record::{self, Fault};
 use super::stored::{Cutter, Stored, Unverified};
@@ -36,8 +38,10 @@ pub(super) struct Ledger {
     directory: PathBuf,
     checkpoint: File,
     head: Head,
-    /// The files of batches, the oldest first. None are without one.
+    /// The files of batches that lead from the checkpoint to the end, in this order. The last one, and it alone, is gone on with.
     segments: Vec<Segment>,
+    /// Those that add nothing, with their octets.
+    spent: Vec<(PathBuf, usize)>,
     /// As of the last batch.
     meta: Meta,
 }
@@ -90,17 +94,39 @@ impl Read for FileReader<'_> {
     }
 }
 
+/// What a ledger still says of itself that is damaged, or ends too early.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Legible {
+    /// Of each file of which life of a store it is, as far as that is known, and the highest revision in it. They are of more
+    /// than one life where somebody has put a file there.
+    files: Vec<(Option<Incarnation>, Revision)>,
+}
+
+impl Legible {
+    /// At least this revision was committed in a life of a store.
+    pub(super) fn at_least(&self, life: Option<Incarnation>) -> Revision {
+        let ours = self.files.iter().filter(|(of, _)| !Incarnation::is_foreign(*of, life));
+        ours.map(|(_, revision)| *revision).max().unwrap_or_default()
+    }
+
+    /// Whether what is known of its life is another one.
+    pub(super) fn is_foreign(&self, life: Option<Incarnation>) -> bool {
+        let mut known = self.files.iter().filter(|(of, _)| of.is_some()).peekable();
+        known.peek().is_some() && known.all(|(of, _)| Incarnation::is_foreign(*of, life))
+    }
+}
+
 /// Why the ledger is not what it should be.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// There is none, and no trace of one.
     Absent,
-    /// It is damaged; the revision is what could still be read of how far it went.
+    /// It is damaged.
     Damaged {
         /// What was noticed.
         damage: Damage,
-        /// At least this revision was committed.
-        at_least: Revision,
+        /// What could still be read.
+        legible: Legible,
     },
     /// It cannot be used for another reason.
     Other(StoreError),
@@ -125,7 +151,7 @@ impl From<StoreError> for Trouble {
         match error {
             StoreError::Io { path, source, .. } if unreadable::is_damage(&source) => {
                 let damage = Damage::File { path, reason: source.to_string() };
-                Self::Damaged { damage, at_least: 0 }
+                Self::Damaged { damage, legible: Legible::default() }
             }
             error => Self::Other(error),
         }
@@ -151,21 +177,23 @@ impl Ledger {
     pub(super) fn of(files: Files) -> Result<Self, Trouble> {
         let Files { directory, checkpoint, segments: files } = files;
         let path = path_in(&directory);
+        let head = checkpoint.as_ref().and_then(|file| {
+            let reader = ArchiveReader::new(FileReader { file: file.as_ref().ok()?, at: 0 }).ok()?;
+            Some(*reader.head())
+        });
+        let store = head.and_then(|head| head.life());
+        let mut legible = Legible::default();
+        legible.files.extend(head.map(|head| (store, head.meta.revision)));
         let mut segments = Vec::new();
         let mut illegible = None;
-        let mut last = 0;
-        let store = checkpoint.as_ref().and_then(|file| {
-            let file = file.as_ref().ok()?;
-            ArchiveReader::new(FileReader { file, at: 0 }).ok().and_then(|reader| reader.head().incarnation)
-        });
         for (file, opened) in &files {
-            let (segment, seen) = match opened {
+            let (segment, highest) = match opened {
                 Ok(opened) => Segment::read(file, opened, store)?,
                 Err(_) => (None, 0),
             };
-            last = last.max(seen);
+            legible.files.push((segment.as_ref().map_or(store, |segment| segment.incarnation), highest));
             match segment {
-                Some(segment) => segments.push(segment),
+                Some(segment) => segments.push((segment, highest)),
                 None => {
                     let reason = opened.as_ref().err().map_or(BEGINNING, String::as_str).to_owned();
                     illegible = Some(Damage::File { path: file.clone(), reason });
@@ -176,69 +204,51 @@ impl Ledger {
             if files.is_empty() {
                 return Err(Trouble::Absent);
             }
-            let damage = Damage::FileMissing { path: path.join(CHECKPOINT) };
-            return Err(Trouble::Damaged { damage, at_least: last });
+            return Err(Trouble::Damaged {
+                damage: Damage::FileMissing { path: path.join(CHECKPOINT) },
+                legible,
+            });
         };
-        let damaged = |reason| {
-            let damage = Damage::File { path: path.join(CHECKPOINT), reason };
-            Trouble::Damaged { damage, at_least: last }
-        };
-        let checkpoint = checkpoint.map_err(damaged)?;
-        let head = match archive::check(&checkpoint) {
-            Ok(head) => head,
-            Err(ArchiveError::Io(error)) if !unreadable::is_damage(&error) => {
+        let checked = checkpoint.map(|file| (archive::check(&file), file));
+        let (head, checkpoint) = match checked {
+            Ok((Ok(head), file)) => (head, file),
+            Ok((Err(ArchiveError::Io(error)), _)) if !unreadable::is_damage(&error) => {
                 return Err(StoreError::from_io(path.join(CHECKPOINT), "read", error).into());
             }
-            Err(error) => return Err(damaged(error.to_string())),
+            Ok((Err(error), _)) => {
+                let damage = Damage::File { path: path.join(CHECKPOINT), reason: error.to_string() };
+                return Err(Trouble::Damaged { damage, legible });
+            }
+            Err(reason) => {
+                let damage = Damage::File { path: path.join(CHECKPOINT), reason };
+                return Err(Trouble::Damaged { damage, legible });
+            }
         };
-        let at_least = last.max(head.meta.revision);
-        let damaged = |damage| Trouble::Damaged { damage, at_least };
-        if let Some(damage) = illegible {
-            return Err(damaged(damage));
-        }
-        let Some(newest) = segments.last() else {
-            return Err(damaged(Damage::FileMissing { path: path.join("batches.*") }));
+        let chained = match illegible {
+            Some(damage) => Err(damage),
+            None => chain(&path, &head, segments),
         };
-        let newest = newest.path.clone();
+        let Chained { segments, spent } = match chained {
+            Ok(chained) => chained,
+            Err(damage) => return Err(Trouble::Damaged { damage, legible }),
+        };
         let mut meta = head.meta;
-        let mut next = meta.revision.saturating_add(1);
-        let mut kept = Vec::new();
-        for segment in segments {
-            let is_last = segment.path == newest;
-            // One whose batches the checkpoint holds, which was to be taken away.
-            if segment.last() < next && !is_last {
-                continue;
+        let mut wrong = None;
+        for (revision, items) in rising(&segments, head.meta.revision) {
+            let described = items.into_iter().find(|(key, _)| *key == record::meta_key());
+            match described.and_then(|(_, value)| value).map(record::decode_meta) {
+                Some(Ok(described)) if described.revision == revision => meta = described,
+                Some(Err(fault @ Fault::TooNew { .. })) => return Err(fault.at(&directory).into()),
+                _ => wrong = wrong.or(Some(revision)),
             }
-            let reason = if segment.first > next {
-                Some("batches before it are missing".to_owned())
-            } else if segment.end == End::Damaged || (segment.end == End::Torn && !is_last) {
-                Some(format!("it is damaged at octet {}", segment.length))
-            } else if Incarnation::is_foreign(segment.incarnation, meta.incarnation.or(store)) {
-                Some("it belongs to another store".to_owned())
-            } else {
-                None
-            };
-            if let Some(reason) = reason {
-                return Err(damaged(Damage::File { path: segment.path, reason }));
-            }
-            let first = next;
-            let mut wrong = None;
-            for (revision, items) in segment.batches().filter(|(revision, _)| *revision >= first) {
-                let described = items.into_iter().find(|(key, _)| *key == record::meta_key());
-                match described.and_then(|(_, value)| value).map(record::decode_meta) {
-                    Some(Ok(described)) if described.revision == revision => meta = described,
-                    Some(Err(fault @ Fault::TooNew { .. })) => return Err(fault.at(&directory).into()),
-                    _ => wrong = wrong.or(Some(revision)),
-                }
-                next = revision.saturating_add(1);
-            }
-            if let Some(revision) = wrong {
-                let reason = format!("its batch {revision} does not describe the store");
-                return Err(damaged(Damage::File { path: segment.path, reason }));
-            }
-            kept.push(segment);
         }
-        Ok(Self { directory, checkpoint, head, segments: kept, meta })
+        if let Some(revision) = wrong {
+            let of = segments.iter().find(|segment| segment.last() >= revision);
+            let path = of.map_or(path, |segment| segment.path.clone());
+            let reason = format!("its batch {revision} does not describe the store");
+            return Err(Trouble::Damaged { damage: Damage::File { path, reason }, legible });
+        }
+        Ok(Self { directory, checkpoint, head, segments, spent, meta })
     }
 
     /// Writes a ledger into a data directory that has none: empty, or with a checkpoint of the items that `fill` hands over.
@@ -255,7 +265,7 @@ impl Ledger {
         // One that nothing was committed to has its incarnation in its files already, and gets it with the first batch.
         let random = || (meta.revision == 0).then(|| Incarnation::random().ok()).flatten();
         let incarnation = meta.incarnation.or_else(random);
-        Journal::create(&path, incarnation, meta.revision.saturating_add(1))?;
+        Journal::create(&path, incarnation, meta.revision.saturating_add(1), File::sync_all)?;
         write_checkpoint(&path, meta, incarnation, fill).map(drop)
     }
 
@@ -285,14 +295,20 @@ impl Ledger {
         self.checkpoint.metadata().map_or(0, |metadata| metadata.len())
     }
 
-    /// The file that is written to.
+    /// What it says of itself, where its end is missing.
+    pub(super) fn legible(&self) -> Legible {
+        Legible { files: vec![(self.incarnation(), self.meta.revision)] }
+    }
+
+    /// The file that is written to: it leads to the end.
     pub(super) fn newest(&self) -> Option<&Segment> {
         self.segments.last()
     }
 
-    /// The files of batches.
+    /// The files of batches, also those that add nothing.
     pub(super) fn files(&self) -> impl Iterator<Item = (&Path, u64)> {
-        self.segments.iter().map(|segment| (&*segment.path, segment.length as u64))
+        let files = self.segments.iter().map(|segment| (&*segment.path, segment.length as u64));
+        files.chain(self.spent.iter().map(|(path, octets)| (&**path, *octets as u64)))
     }
 
     /// Forgets the batches above `revision`.
@@ -300,16 +316,15 @@ impl Ledger {
     /// # Errors
     /// None of the batches up to it describes the store.
     pub(super) fn up_to(mut self, revision: Revision) -> Result<Self, StoreError> {
-        self.meta = self.head.meta;
-        for segment in &self.segments {
-            for (_, items) in segment.batches().filter(|(number, _)| *number <= revision) {
-                for (key, value) in items {
-                    if let (true, Some(value)) = (key == record::meta_key(), value) {
-                        self.meta = record::decode_meta(value).map_err(|fault| fault.at(&self.directory))?;
-                    }
+        let mut meta = self.head.meta;
+        for (_, items) in self.batches().take_while(|(number, _)| *number <= revision) {
+            for (key, value) in items {
+                if let (true, Some(value)) = (key == record::meta_key(), value) {
+                    meta = record::decode_meta(value).map_err(|fault| fault.at(&self.directory))?;
                 }
             }
         }
+        self.meta = meta;
         self.segments.retain(|segment| segment.first <= revision);
         Ok(self)
     }
@@ -409,9 +424,8 @@ impl Ledger {
     }
 
     fn batches(&self) -> impl Iterator<Item = (Revision, journal::Items<'_>)> {
-        let (first, last) = (self.checkpoint_revision(), self.meta.revision);
-        let batches = self.segments.iter().flat_map(Segment::batches);
-        batches.filter(move |(revision, _)| *revision > first && *revision <= last)
+        let last = self.meta.revision;
+        rising(&self.segments, self.checkpoint_revision()).take_while(move |(revision, _)| *revision <= last)
     }
 
     fn reader(&self) -> Result<ArchiveReader<impl Read>, ArchiveError> {
@@ -447,6 +461,77 @@ impl From<ArchiveError> for Interrupted {
     }
 }
 
+/// The files of batches behind a checkpoint.
+struct Chained {
+    /// Those that lead to an end, in this order.
+    segments: Vec<Segment>,
+    /// Those that add nothing, with their octets.
+    spent: Vec<(PathBuf, usize)>,
+}
+
+/// Tells those apart that lead from a checkpoint to an end. Each comes with the highest revision that stands anywhere in it.
+///
+/// # Errors
+/// They do not.
+fn chain(path: &Path, head: &Head, mut segments: Vec<(Segment, Revision)>) -> Result<Chained, Damage> {
+    let begin = head.meta.revision.saturating_add(1);
+    segments.sort_by_key(|(segment, _)| (segment.first, !segment.is_named_by_first()));
+    let mut life = head.life();
+    let mut next = begin;
+    let mut has_begin = false;
+    let (mut kept, mut spent) = (Vec::<Segment>::new(), Vec::new());
+    for (segment, highest) in segments {
+        let wrong = |reason: String| Damage::File { path: segment.path.clone(), reason };
+        if Incarnation::is_foreign(segment.incarnation, life) {
+            return Err(wrong(FOREIGN.to_owned()));
+        }
+        life = life.or(segment.incarnation);
+        has_begin |= segment.first == begin;
+        if segment.first > next {
+            return Err(wrong("batches before it are missing".to_owned()));
+        }
+        let damaged = || wrong(format!("it is damaged at octet {}", segment.length));
+        if segment.last() < next && segment.first != next {
+            // What may have stood there is not in the checkpoint.
+            if segment.end != End::Clean && (segment.first >= begin || highest >= begin) {
+                return Err(damaged());
+            }
+            spent.push((segment.path, segment.length));
+            continue;
+        }
+        if segment.end == End::Damaged {
+            return Err(damaged());
+        }
+        if let Some(torn) = kept.last().filter(|before| before.end != End::Clean) {
+            let reason = format!("it is damaged at octet {}", torn.length);
+            return Err(Damage::File { path: torn.path.clone(), reason });
+        }
+        // A file that is made may be about to take its name.
+        if !segment.is_named_by_first() {
+            return Err(wrong(format!("it begins with revision {}", segment.first)));
+        }
+        next = segment.last().saturating_add(1);
+        kept.push(segment);
+    }
+    // It was made before the checkpoint was: what was acknowledged may have stood in it.
+    if !has_begin {
+        return Err(Damage::FileMissing { path: journal::path_of(path, begin) });
+    }
+    Ok(Chained { segments: kept, spent })
+}
+
+/// The batches behind a revision in files that lead on from there: of revisions that follow on each other.
+fn rising(segments: &[Segment], after: Revision) -> impl Iterator<Item = (Revision, journal::Items<'_>)> {
+    let mut last = after;
+    segments.iter().flat_map(Segment::batches).filter(move |(revision, _)| {
+        let is_next = last.checked_add(1) == Some(*revision);
+        if is_next {
+            last = *revision;
+        }
+        is_next
+    })
+}
+
 /// Where the ledger is in a data directory.
 pub(super) fn path_in(directory: &Path) -> PathBuf {
     directory.join(DIRECTORY)
@@ -463,17 +548,20 @@ pub(super) fn remove(files: &[PathBuf]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Of which life of a store the newest batch is that was committed, and its revision; `None` where the end of the journal is
-/// gone, torn or damaged.
+/// The revision of the newest batch that was committed; `None` where a file of batches is torn or damaged, or there is none.
 ///
 /// # Errors
 /// A file cannot be read.
-pub(super) fn end_in(directory: &Path) -> Result<Option<(Option<Incarnation>, Revision)>, StoreError> {
-    let files = Files::open(directory)?;
-    let Some((path, Ok(file))) = files.segments.last() else { return Ok(None) };
-    let (segment, _) = Segment::read(path, file, None)?;
-    let whole = segment.filter(|segment| segment.end == End::Clean);
-    Ok(whole.map(|segment| (segment.incarnation, segment.last())))
+pub(super) fn end_in(directory: &Path) -> Result<Option<Revision>, StoreError> {
+    let mut end = None;
+    for (path, opened) in Files::open(directory)?.segments {
+        let Ok(file) = opened else { return Ok(None) };
+        match Segment::read(&path, &file, None)? {
+            (Some(segment), _) if segment.end == End::Clean => end = end.max(Some(segment.last())),
+            _ => return Ok(None),
+        }
+    }
+    Ok(end)
 }
 
 fn write_checkpoint(

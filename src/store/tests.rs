@@ -6,6 +6,7 @@ mod compact;
 mod crash;
 mod damage;
 mod full;
+mod parts;
 mod records;
 mod samples;
 mod seam;

@@ -56,7 +56,10 @@ impl Shared {
         let next = writer.meta.revision.saturating_add(1);
         let path = ledger::path_in(&self.directory);
         if writer.journal.first() != next {
-            let journal = Journal::create(&path, writer.meta.incarnation, next)?;
+            let sync = self.settings.sync_directory;
+            let journal = Journal::create(&path, writer.meta.incarnation, next, sync)?;
+            // One that added nothing and had its name.
+            writer.before.retain(|(path, _)| path != journal.path());
             let old = std::mem::replace(&mut writer.journal, journal);
             writer.before.push((old.path().to_owned(), old.length()));
         }

@@ -23,9 +23,9 @@ use crate::store::acknowledged::Said;
 use crate::store::archive::READ_OCTETS;
 use crate::store::commit::Writes;
 use crate::store::directories::sync_directory;
-use crate::store::error::{Damage, StoreError, check_ending};
+use crate::store::error::{Damage, FOREIGN, StoreError, check_ending};
 use crate::store::journal::{End, Segment};
-use crate::store::ledger::{self, Changed, Ledger, Trouble};
+use crate::store::ledger::{self, Changed, Ledger, Legible, Trouble};
 use crate::store::successor::{self, Draft};
 use crate::store::unreadable::{self, Patched};
 use crate::store::{Meta, aside, record};
@@ -45,17 +45,15 @@ pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, St
     match Ledger::read(directory) {
         Ok(ledger) => {
             let Some(damage) = ledger.lacks(&said) else { return Ok(ledger) };
-            let left = Left::Journal { at_least: 0, incarnation: ledger.incarnation() };
-            from_database(directory, settings, damage, left, &said)?;
+            from_database(directory, settings, damage, &Left::Journal(ledger.legible()), &said)?;
         }
         Err(Trouble::Other(error)) => return Err(error),
         // A start that was killed when it had begun to make a store.
-        Err(Trouble::Damaged { at_least: 0, .. }) if is_empty => {
+        Err(Trouble::Damaged { legible, .. }) if is_empty && legible.at_least(None) == 0 => {
             create(directory, &Meta::default(), |_| Ok(()))?;
         }
-        Err(Trouble::Damaged { damage, at_least }) => {
-            let left = Left::Journal { at_least, incarnation: None };
-            from_database(directory, settings, damage, left, &said)?;
+        Err(Trouble::Damaged { damage, legible }) => {
+            from_database(directory, settings, damage, &Left::Journal(legible), &said)?;
         }
         Err(Trouble::Absent) => match &said {
             Said::Nothing | Said::Acknowledged(_) if is_empty => {
@@ -68,7 +66,7 @@ pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, St
             Said::Nothing => return Err(Trouble::Absent.at(directory)),
             Said::Acknowledged(_) | Said::Accept => {
                 let missing = Damage::FileMissing { path: ledger::path_in(directory) };
-                from_database(directory, settings, missing, Left::Nothing, &said)?;
+                from_database(directory, settings, missing, &Left::Nothing, &said)?;
             }
         },
     }
@@ -76,35 +74,31 @@ pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, St
 }
 
 /// What is left of the ledger when it is to be made of the database.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Left {
     /// Something. A database at revision 0 beside it has lost everything.
-    Journal {
-        /// What it says was committed.
-        at_least: Revision,
-        /// Of which life of the store it is, as far as it is known.
-        incarnation: Option<Incarnation>,
-    },
+    Journal(Legible),
     /// Nothing: what was acknowledged has to tell how far the database must go.
     Nothing,
 }
 
 impl Left {
-    /// How far a database that `meta` describes has to go.
+    /// How far a database that `meta` describes has to go. It is of the life of the store that all tell who can: of another one,
+    /// or of an earlier one of this store, it would bring back what was revoked.
     ///
     /// # Errors
     /// Why that cannot be known.
-    fn at_least(self, said: &Said, meta: &Meta) -> Result<Revision, String> {
-        let acknowledged = said.of_life(meta.incarnation);
-        match self {
-            Self::Journal { incarnation, .. } if Incarnation::is_foreign(incarnation, meta.incarnation) => {
-                Err("it belongs to another store".to_owned())
+    fn at_least(&self, said: &Said, meta: &Meta) -> Result<Revision, String> {
+        let left = match self {
+            Self::Journal(legible) if legible.is_foreign(meta.incarnation) => return Err(FOREIGN.to_owned()),
+            Self::Journal(legible) => legible.at_least(meta.incarnation).max(1),
+            Self::Nothing => 0,
+        };
+        match (said, said.of_life(meta.incarnation)) {
+            (Said::Acknowledged(_), None) => {
+                Err("what was acknowledged is of another store, or of another life of this one".to_owned())
             }
-            Self::Journal { at_least, .. } => Ok(at_least.max(1).max(acknowledged.unwrap_or_default())),
-            Self::Nothing if *said == Said::Accept => Ok(0),
-            Self::Nothing => {
-                acknowledged.ok_or_else(|| "what was acknowledged is of another store".to_owned())
-            }
+            (_, acknowledged) => Ok(left.max(acknowledged.unwrap_or_default())),
         }
     }
 }
@@ -114,7 +108,7 @@ fn from_database(
     directory: &Path,
     settings: &Settings,
     damage: Damage,
-    left: Left,
+    left: &Left,
     acknowledged: &Said,
 ) -> Result<(), StoreError> {
     let path = Database::path_in(directory);
@@ -128,7 +122,7 @@ fn from_database(
     let found = match open_whole(directory, settings, &path) {
         Err(error) if error.is_damage() => {
             let old = match left {
-                Left::Journal { at_least, .. } => open_old(directory, settings, at_least)?,
+                Left::Journal(legible) => open_old(directory, settings, legible)?,
                 Left::Nothing => None,
             };
             old.ok_or(error)
@@ -183,17 +177,17 @@ fn open_whole(
 fn open_old(
     directory: &Path,
     settings: &Settings,
-    at_least: Revision,
+    legible: &Legible,
 ) -> Result<Option<(Copy, Database, Meta)>, StoreError> {
     let path = directory.join(DATABASE_OLD);
     if !path.exists() {
         return Ok(None);
     }
-    let Some((incarnation, last)) = ledger::end_in(directory)? else { return Ok(None) };
+    let Some(last) = ledger::end_in(directory)? else { return Ok(None) };
     match open_whole(directory, settings, &path) {
         Ok(found)
-            if found.2.revision >= last.max(at_least)
-                && !Incarnation::is_foreign(found.2.incarnation, incarnation) =>
+            if found.2.revision >= last.max(legible.at_least(found.2.incarnation))
+                && !legible.is_foreign(found.2.incarnation) =>
         {
             tracing::warn!(
                 revision = found.2.revision, database = %path.display(),
@@ -378,8 +372,8 @@ fn compare(
         Err(error) if error.is_damage() => return Ok(Compared::Unusable { reason: said(&error) }),
         Err(error) => return Err(error),
     };
-    if Incarnation::is_foreign(meta.incarnation, ledger.meta().incarnation) {
-        return Ok(Compared::Unusable { reason: "it belongs to another store".to_owned() });
+    if Incarnation::is_foreign(meta.incarnation, ledger.incarnation()) {
+        return Ok(Compared::Unusable { reason: FOREIGN.to_owned() });
     }
     if meta.revision <= ledger.meta().revision {
         return Ok(Compared::NotAhead(database));
