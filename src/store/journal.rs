@@ -411,6 +411,18 @@ pub(super) fn salvage<'a>(
     }
 }
 
+/// Of which life of a store a file says it is, damaged or not: in its beginning or, where that is damaged, by an entry that is
+/// sealed so.
+pub(super) fn life_of(path: &Path, octets: &[u8]) -> Option<Incarnation> {
+    if let Some((incarnation, _)) = read_head(octets) {
+        return incarnation;
+    }
+    let legible = legible_incarnation(octets)?;
+    let mut is_sealed = false;
+    salvage(path, octets, Some(legible), |_, _, _| is_sealed = true);
+    is_sealed.then_some(legible)
+}
+
 /// What stands where the incarnation does, without the checksum.
 fn legible_incarnation(octets: &[u8]) -> Option<Incarnation> {
     incarnation_of(*octets.get(MAGIC.len()..)?.first_chunk()?)
@@ -727,6 +739,21 @@ mod tests {
         let error = Journal::create(directory.path(), None, 5, refused).unwrap_err();
         assert!(error.to_string().contains("sync the directory"), "{error}");
         assert!(files_in(directory.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_says_of_which_life_it_is_where_its_beginning_is_damaged() {
+        let (_directory, path) = journal();
+        let octets = std::fs::read(&path).unwrap();
+        let life = Some(Incarnation::new([3; 16]));
+        assert_eq!(life_of(&path, &octets), life);
+        for at in 0..HEAD_OCTETS {
+            let mut flipped = octets.clone();
+            flipped[at] ^= 0x10;
+            let is_in_it = (MAGIC.len()..MAGIC.len() + 16).contains(&at);
+            assert_eq!(life_of(&path, &flipped), life.filter(|_| !is_in_it), "{at}");
+            assert_eq!(salvaged(&path, &flipped, Some(Incarnation::new([4; 16]))), [0; 0], "{at}");
+        }
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //! every batch up to the database's revision is there, what the journal says is exact, and the database, which may have
 //! lost a page, comes second.
 //!
+//! All of them are of one life of a store: that which was acknowledged last, where something is left of it. What is of another
+//! one is left out, and told of, as it would bring back what was revoked.
+//!
 //! What refers to something that is gone is left out or loses the reference, so that no new object of the same number gets
 //! it; for the same reason numbers are given away from some way behind the highest that is mentioned anywhere.
 //!
@@ -31,8 +34,8 @@ use super::disk::Remains;
 use super::error::{Damage, StoreError};
 use super::lock::Lock;
 use super::record::{self, Item};
-use super::{Meta, ledger, successor, unreadable};
-use crate::model::{Record, Timestamp};
+use super::{Meta, journal, ledger, successor, unreadable};
+use crate::model::{Incarnation, Record, Timestamp};
 
 /// Reads the files in a data directory without changing them, and writes what is sound as an archive. The copy of the
 /// database is made in `scratch`, and removed.
@@ -60,10 +63,11 @@ pub fn salvage(
             place.display()
         ));
     }
-    let journal = read_journal(&place, &mut salvaged)?;
-    let checkpoint = open_checkpoint(&place, &mut salvaged);
+    let said = Said::read(&place);
+    let mut journal = read_journal(&place, &mut salvaged)?;
+    let mut checkpoint = open_checkpoint(&place, &mut salvaged);
     // What was there before may be there still, in part.
-    let database = if is_decided { Remains::default() } else { Remains::of(directory, scratch)? };
+    let mut database = if is_decided { Remains::default() } else { Remains::of(directory, scratch)? };
     salvaged.sources.push(format!(
         "database{}: {} items{}{}",
         if database.is_old { " (of store.old)" } else { "" },
@@ -71,8 +75,9 @@ pub fn salvage(
         of_revision(database.meta),
         database.reason.as_ref().map(|reason| format!(", and no more ({reason})")).unwrap_or_default()
     ));
+    let life = keep_one_life(&said, &mut checkpoint, &mut database, &mut journal, &mut salvaged);
     let checkpoint = checkpoint.as_ref().map(|(wreck, meta)| (wreck, *meta));
-    let sources = Sources::of(checkpoint, &database, &journal, &mut salvaged);
+    let sources = Sources::of(checkpoint, &database, &journal, life, &mut salvaged);
 
     let mut survey = Survey::default();
     let mut revision = 0;
@@ -109,12 +114,14 @@ pub fn salvage(
     })?;
     let meta = kept.describe(revision, rules, &mut salvaged);
     salvaged.revision = meta.revision;
-    if let Some(acknowledged) = Said::read(&place).of_life(meta.incarnation) {
+    if let Some(acknowledged) = said.of_life(life) {
         let told = match acknowledged.saturating_sub(meta.revision) {
             0 => String::new(),
             lost => format!(", of which the last {lost} are in none of these"),
         };
         salvaged.sources.push(format!("acknowledged: up to revision {acknowledged}{told}"));
+    } else if matches!(said, Said::Acknowledged(_)) {
+        salvaged.sources.push("acknowledged: of another store, or of another life of this one".to_owned());
     }
     salvaged.records = meta.records;
 
@@ -153,6 +160,53 @@ fn each_kept(
         }
         visit(kept, &chosen.record, &chosen.items)
     })
+}
+
+/// Leaves out what is not of the life of the store that is salvaged: of the one that was acknowledged last, where something of it
+/// is there, or else of that of the checkpoint, of the newest batches or of the database. Answers with which that is.
+fn keep_one_life(
+    said: &Said,
+    checkpoint: &mut Option<(Wreck, Option<Meta>)>,
+    database: &mut Remains,
+    journal: &mut Vec<(PathBuf, Vec<u8>)>,
+    salvaged: &mut Salvaged,
+) -> Option<Incarnation> {
+    let of_checkpoint = checkpoint.as_ref().and_then(|(wreck, meta)| {
+        let described = meta.and_then(|meta| meta.incarnation);
+        described.or_else(|| wreck.head().and_then(|head| head.life()))
+    });
+    let of_files: Vec<_> = journal.iter().map(|(path, octets)| journal::life_of(path, octets)).collect();
+    let of_database = database.meta.and_then(|meta| meta.incarnation);
+    let newest_first = of_files.iter().rev().copied().flatten();
+    let there: Vec<_> = of_checkpoint.into_iter().chain(newest_first).chain(of_database).collect();
+    let last = said.lives().find(|life| there.contains(life));
+    let life = last.or_else(|| there.first().copied());
+    let mut others: Vec<String> = Vec::new();
+    if Incarnation::is_foreign(of_checkpoint, life) {
+        *checkpoint = None;
+        others.push("the checkpoint".to_owned());
+    }
+    if Incarnation::is_foreign(of_database, life) {
+        *database = Remains::default();
+        others.push("the database".to_owned());
+    }
+    let mut of_files = of_files.into_iter();
+    journal.retain(|(path, _)| {
+        let is_other = Incarnation::is_foreign(of_files.next().flatten(), life);
+        if is_other {
+            others.push(path.display().to_string());
+        }
+        !is_other
+    });
+    if let (Some(life), false) = (life, others.is_empty()) {
+        salvaged.sources.push(format!(
+            "of another store, or of another life of this one, and left out: {}; what is kept is of the incarnation {life}, which \
+             {} (for what was left out, salvage a copy of the directory in which that is alone)",
+            others.join(", "),
+            if last.is_some() { "was acknowledged last" } else { "the journal, or else the database, names first" },
+        ));
+    }
+    life
 }
 
 /// The files of batches.

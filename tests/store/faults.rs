@@ -321,7 +321,7 @@ fn an_end_that_both_copies_have_lost_is_told() {
 }
 
 /// All files of a data directory with their content.
-fn files_of(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn files_of(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut left = vec![directory.to_owned()];
     while let Some(path) = left.pop() {
@@ -339,7 +339,7 @@ fn files_of(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// The same without the lock, which says who was the last to hold it, and without what was opened.
-fn state_of(directory: &Path, opened: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn state_of(directory: &Path, opened: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = files_of(directory);
     files.retain(|name, _| name != Path::new("lock") && !opened.iter().any(|part| name.starts_with(part)));
     files
@@ -349,7 +349,7 @@ fn state_of(directory: &Path, opened: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
 const OPENED: &[&str] = &["store"];
 
 /// Makes a data directory what it was.
-fn put_back(directory: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) {
+pub fn put_back(directory: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) {
     std::fs::remove_dir_all(directory).unwrap();
     for (name, content) in files {
         let path = directory.join(name);

@@ -17,6 +17,7 @@ mod beside;
 mod durability;
 mod export;
 mod faults;
+mod parts;
 mod pressure;
 mod small_disk;
 mod starts;

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::database::{self, DATABASE_OLD, Database};
 use super::opening::{self, Copy, said};
 use super::{Settings, check_space, record};
+use crate::model::Incarnation;
 use crate::store::Meta;
 use crate::store::error::StoreError;
 use crate::store::record::Item;
@@ -62,6 +63,10 @@ impl Remains {
 
     /// Whether this is to be read in the place of another one, which is not whole.
     fn tells_more_than(&self, other: &Self) -> bool {
+        let life = |remains: &Self| remains.meta.and_then(|meta| meta.incarnation);
+        if Incarnation::is_foreign(life(self), life(other)) {
+            return false;
+        }
         let revision = |remains: &Self| remains.meta.map(|meta| meta.revision);
         self.items > 0 && (other.items == 0 || self.is_whole && revision(self) >= revision(other))
     }

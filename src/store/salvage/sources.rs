@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::outcome::Salvaged;
-use crate::model::{Record, Revision};
+use crate::model::{Incarnation, Record, Revision};
 use crate::store::Meta;
 use crate::store::archive::Wreck;
 use crate::store::disk::Remains;
@@ -44,21 +44,18 @@ struct Change<'a> {
 }
 
 impl<'a> Sources<'a> {
-    /// Puts them in their order; tells of the journal.
+    /// Puts them in their order, which are of one life of a store, as far as that is known; tells of the journal.
     pub(super) fn of(
         checkpoint: Option<(&'a Wreck, Option<Meta>)>,
         database: &'a Remains,
         journal: &'a [(PathBuf, Vec<u8>)],
+        life: Option<Incarnation>,
         salvaged: &mut Salvaged,
     ) -> Self {
         let mut batches = BTreeSet::new();
         let mut changes = Vec::new();
-        let store = match checkpoint {
-            Some((wreck, Some(meta))) => meta.incarnation.or(wreck.head().and_then(|head| head.incarnation)),
-            _ => database.meta.and_then(|meta| meta.incarnation),
-        };
         for (path, octets) in journal {
-            journal::salvage(path, octets, store, |revision, key, value| {
+            journal::salvage(path, octets, life, |revision, key, value| {
                 batches.extend([revision]);
                 changes.push(Change { key, revision, value });
             });
