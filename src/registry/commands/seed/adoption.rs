@@ -104,10 +104,7 @@ pub(super) fn obstacle(run: &SeedRun<'_, '_>, problem: &Problem) -> Option<(Refe
                     [true, true] if run.was_there(one) => (second, first, one),
                     [true, true] => (first, second, other),
                 };
-            let whose = format!(
-                "the {} `{obstacle}` has it, of which the config says nothing: let it say what that one is to have",
-                on.kind()
-            );
+            let whose = said_by_nobody(on, &obstacle);
             return Some((kind, name, format!("{}: {whose}", problem.sentence)));
         }
         [None, None] => return None,
@@ -510,6 +507,14 @@ impl SeedRun<'_, '_> {
         found.extend(application.map(|it| (ReferenceKind::Application, Key::Application(it.number))));
         found
     }
+}
+
+/// Of an object of the seed that has what the seed gives to another one.
+pub(super) fn said_by_nobody(on: ObjectReference, name: &str) -> String {
+    format!(
+        "the {} `{name}` has it, of which the config says nothing: let it say what that one is to have",
+        on.kind()
+    )
 }
 
 fn may_change_provider(on: Option<ObjectReference>) -> Rights {
