@@ -100,6 +100,8 @@ pub(super) struct Legible {
     /// Of each file of which life of a store it is, as far as that is known, and the highest revision in it. They are of more
     /// than one life where somebody has put a file there.
     files: Vec<(Option<Incarnation>, Revision)>,
+    /// Whether there are files of which nothing can be read.
+    is_illegible: bool,
 }
 
 impl Legible {
@@ -107,6 +109,11 @@ impl Legible {
     pub(super) fn at_least(&self, life: Option<Incarnation>) -> Revision {
         let ours = self.files.iter().filter(|(of, _)| !Incarnation::is_foreign(*of, life));
         ours.map(|(_, revision)| *revision).max().unwrap_or_default()
+    }
+
+    /// Whether all that is there can be read, and no change is in it.
+    pub(super) fn has_no_changes(&self) -> bool {
+        !self.is_illegible && self.files.iter().all(|(_, revision)| *revision == 0)
     }
 
     /// Whether what is known of its life is another one.
@@ -195,6 +202,7 @@ impl Ledger {
             match segment {
                 Some(segment) => segments.push((segment, highest)),
                 None => {
+                    legible.is_illegible = true;
                     let reason = opened.as_ref().err().map_or(BEGINNING, String::as_str).to_owned();
                     illegible = Some(Damage::File { path: file.clone(), reason });
                 }
@@ -297,7 +305,7 @@ impl Ledger {
 
     /// What it says of itself, where its end is missing.
     pub(super) fn legible(&self) -> Legible {
-        Legible { files: vec![(self.incarnation(), self.meta.revision)] }
+        Legible { files: vec![(self.incarnation(), self.meta.revision)], is_illegible: false }
     }
 
     /// The file that is written to: it leads to the end.

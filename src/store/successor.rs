@@ -240,7 +240,7 @@ fn undo(directory: &Path, names: &[OsString]) -> Result<(), StoreError> {
 /// Where all of the store goes that is there; `None`: its journal goes alone.
 fn aside_of(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
     let path = directory.join(DECIDED).join(ASIDE);
-    match unreadable::read_file(&path) {
+    match unreadable::open_file(&path).and_then(|file| unreadable::read_without_end(&file)) {
         Ok(octets) => {
             if let Some(relative) = unsealed(&octets) {
                 return Ok(Some(directory.join(relative)));

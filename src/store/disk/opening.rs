@@ -48,8 +48,11 @@ pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, St
             from_database(directory, settings, damage, &Left::Journal(ledger.legible()), &said)?;
         }
         Err(Trouble::Other(error)) => return Err(error),
-        // A start that was killed when it had begun to make a store.
-        Err(Trouble::Damaged { legible, .. }) if is_empty && legible.at_least(None) == 0 => {
+        // A start that was killed when it had begun to make a store. Where something cannot be read, or not be listed, it may be
+        // one that was restored and has had no database yet.
+        Err(Trouble::Damaged { damage: Damage::FileMissing { .. }, legible })
+            if is_empty && legible.has_no_changes() =>
+        {
             create(directory, &Meta::default(), |_| Ok(()))?;
         }
         Err(Trouble::Damaged { damage, legible }) => {

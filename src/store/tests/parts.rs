@@ -66,6 +66,22 @@ fn is_refused(directory: &Path) -> String {
 }
 
 #[test]
+fn a_restored_store_is_not_taken_for_one_that_was_never_begun() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(directory.path(), 32 * 1024);
+    commit(&store, 1..=3);
+    drop(store);
+    // It has had no start yet.
+    for gone in ["store", "acknowledged"] {
+        remove(&directory.path().join(gone));
+    }
+    for file in std::fs::read_dir(directory.path().join("journal")).unwrap() {
+        std::fs::write(file.unwrap().path(), [0; 4096]).unwrap();
+    }
+    is_refused(directory.path());
+}
+
+#[test]
 fn a_checkpoint_that_fails_to_begin_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let mut revision = 0;

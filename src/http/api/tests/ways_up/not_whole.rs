@@ -193,7 +193,8 @@ fn an_application_is_left_out_with_the_group_that_it_is_to_shut_out() {
         let snapshot = doors.operator.registry.snapshot();
         let accounts = snapshot.accounts();
         let application = accounts.application_named("vault").unwrap();
-        crate::access::may_admit(accounts, accounts.account_named("eve").unwrap(), application)
+        crate::access::Admissible::of(accounts, application)
+            .admits(accounts, accounts.account_named("eve").unwrap())
     };
     let blocked = "[[group]]\nname = \"blocked\"\nmembers = [\"eve\"]\n";
     let with_rights = format!("{blocked}permissions = [\"view_event\"]\n");
