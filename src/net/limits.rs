@@ -81,7 +81,7 @@ impl ConnectionLimits {
     /// # Errors
     /// The limit that it would exceed.
     pub fn admit(self: &Arc<Self>, address: &PeerAddress) -> Result<Permit, ConnectionRefused> {
-        match ClientSource::elsewhere(address) {
+        match address.source_elsewhere() {
             Some(source) => self.admit_holder(Holder::Source(source)),
             None => self.admit_holder(Holder::Here),
         }

@@ -49,7 +49,7 @@ impl Peer {
     /// proxy never is, whatever address the proxy names.
     pub fn source_elsewhere(&self) -> Option<ClientSource> {
         match self.proxied {
-            None => ClientSource::elsewhere(&self.address),
+            None => self.address.source_elsewhere(),
             Some(_) => Some(ClientSource::from(self.address.ip())),
         }
     }
@@ -73,6 +73,12 @@ pub enum PeerAddress {
 }
 
 impl PeerAddress {
+    /// The source of a client elsewhere. `None`: it is on this machine, where a proxy would make one source of all its clients.
+    pub(super) fn source_elsewhere(&self) -> Option<ClientSource> {
+        let ip = self.ip().filter(|ip| !ip.to_canonical().is_loopback())?;
+        Some(ClientSource::from(Some(ip)))
+    }
+
     /// Takes a TCP address, an IPv4-mapped one as what it means.
     pub fn from_socket(address: SocketAddr) -> Self {
         Self::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()))

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::peer::PeerAddress;
-
 /// What shares one allowance: of connections and turns, in the hash queues, in the throttle, of calls, in
 /// the trail of failures.
 ///
@@ -34,12 +32,6 @@ impl From<Option<IpAddr>> for ClientSource {
 impl ClientSource {
     /// The prefix length of a source itself, as of IPv6.
     pub const PREFIX: u8 = HOST_PREFIX;
-
-    /// That of a client elsewhere. `None`: it is on this machine, where a proxy would make one source of all its clients.
-    pub(super) fn elsewhere(address: &PeerAddress) -> Option<Self> {
-        let ip = address.ip().filter(|ip| !ip.to_canonical().is_loopback())?;
-        Some(Self::from(Some(ip)))
-    }
 
     /// It, and the wider networks that it lies in, with their prefix lengths: whoever has an IPv6 /56 or /48, as
     /// customers of a provider have, has hundreds of sources.

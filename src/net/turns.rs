@@ -60,7 +60,8 @@ struct Line {
     reads_until: AtomicU64,
     /// Until when what its turns have cost would take in half of a thread, in microseconds since `started`.
     busy_until: AtomicU64,
-    /// What its turns have cost since others were looked for the last time, while they are given one by one.
+    /// How long its turns have taken since others were looked for the last time, while they are given one by one, in
+    /// microseconds.
     unlooked: AtomicU64,
     /// Whether there may be several connections.
     is_shared: bool,
@@ -146,12 +147,17 @@ impl SourceTurns {
 
     /// Notes what a turn that began then has cost, in the unit in which work is counted.
     pub fn note(&self, work: u64, begun: Instant) {
-        if work > 0 {
-            self.lines.iter().for_each(|line| line.spend(work, begun));
+        if work == 0 {
+            return;
         }
+        let ended = Instant::now();
+        // What is not counted takes its time too.
+        let counted = Duration::from_micros(work / WORK_IN_A_MICROSECOND);
+        let taken = TIME_BESIDE_A_TURN + counted.max(ended.saturating_duration_since(begun));
+        self.lines.iter().for_each(|line| line.spend(taken, begun));
         if work >= LONG_TURN {
             self.lines.iter().for_each(|line| line.pace(begun));
-            self.rest_behind(work, begun, Instant::now());
+            self.rest_behind(work, begun, ended);
         }
     }
 
@@ -219,22 +225,21 @@ impl Line {
         self.paced_until.fetch_max(until, Ordering::Relaxed);
     }
 
-    /// Adds what a turn has cost; a line that takes more than its part for too long is paced.
-    fn spend(&self, work: u64, begun: Instant) {
+    /// Adds how long a turn has taken; a line that takes more than its part for too long is paced.
+    fn spend(&self, taken: Duration, begun: Instant) {
         if !self.is_shared {
             return;
         }
-        let work = work.saturating_add(WORK_OF_A_TURN);
+        let taken = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
         let (paced_until, millis) = (self.paced_until.load(Ordering::Relaxed), self.millis(begun));
         if millis < paced_until {
-            self.unlooked.fetch_add(work, Ordering::Relaxed);
+            self.unlooked.fetch_add(taken, Ordering::Relaxed);
         }
         if millis + PACED_TIME.as_millis() as u64 / 2 < paced_until {
             return;
         }
         let now = self.micros(begun);
-        let taken = work.saturating_mul(2) / WORK_IN_A_MICROSECOND / u64::from(self.allowance);
-        let until = add_behind(&self.busy_until, now, taken);
+        let until = add_behind(&self.busy_until, now, taken.saturating_mul(2) / u64::from(self.allowance));
         if until.saturating_sub(now) > BUSY_TIME.as_micros() as u64 {
             self.busy_until.store(now, Ordering::Relaxed);
             self.pace(begun);
@@ -243,7 +248,7 @@ impl Line {
 
     /// Whether so much was done that others are looked for first.
     fn is_to_look(&self) -> bool {
-        let is_to_look = self.unlooked.load(Ordering::Relaxed) >= LOOK_WORK;
+        let is_to_look = self.unlooked.load(Ordering::Relaxed) >= LOOK_TIME.as_micros() as u64;
         if is_to_look {
             self.unlooked.store(0, Ordering::Relaxed);
         }
@@ -288,10 +293,10 @@ fn add_behind(until: &AtomicU64, now: u64, taken: u64) -> u64 {
 const LONG_TURN: u64 = 3_000;
 /// So much of it is done in a microsecond when nothing else runs.
 const WORK_IN_A_MICROSECOND: u64 = 20;
-/// What a turn costs beside that: it is read and answered.
-const WORK_OF_A_TURN: u64 = 200;
-/// Behind so much it is looked who else has come: some 50 microseconds.
-const LOOK_WORK: u64 = 1_000;
+/// What a turn takes beside: what was asked is read, and the answer is written.
+const TIME_BESIDE_A_TURN: Duration = Duration::from_micros(10);
+/// Behind so much it is looked who else has come.
+const LOOK_TIME: Duration = Duration::from_micros(50);
 /// Whoever is ahead of its part of the time by so much is paced: others would wait about as long.
 const BUSY_TIME: Duration = Duration::from_millis(2);
 /// What a TLS handshake counts for: about a signature.
@@ -314,10 +319,8 @@ mod tests {
     use crate::net::PeerAddress;
 
     fn from(address: &str) -> Option<ClientSource> {
-        ClientSource::elsewhere(&PeerAddress::from_socket(std::net::SocketAddr::new(
-            address.parse().unwrap(),
-            1,
-        )))
+        let address = std::net::SocketAddr::new(address.parse().unwrap(), 1);
+        PeerAddress::from_socket(address).source_elsewhere()
     }
 
     fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
@@ -334,7 +337,7 @@ mod tests {
         let turns = Turns::new(2);
         let (one, two, other) =
             (turns.of(from("192.0.2.1")), turns.of(from("192.0.2.1")), turns.of(from("192.0.2.2")));
-        let now = Instant::now();
+        let now = Instant::now() + Duration::from_secs(3_600);
         one.note(LONG_TURN - 1, now);
         assert!(now_or_never(two.take(now)).unwrap().is_none(), "short turns are not counted");
         one.note(LONG_TURN, now);
@@ -354,7 +357,8 @@ mod tests {
         let turns = Turns::new(2);
         let (busy, calm) = (turns.of(from("192.0.2.1")), turns.of(from("192.0.2.2")));
         let here = turns.of(from("127.0.0.1"));
-        let begun = Instant::now();
+        // In time to come, so that none has taken longer than it says.
+        let begun = Instant::now() + Duration::from_secs(3_600);
         // Turns of some 20 microseconds, one behind the other and one in a tenth of the time.
         for turn in 0..2_000 {
             let now = begun + Duration::from_micros(turn * 20);
