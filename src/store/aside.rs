@@ -75,4 +75,4 @@ pub(super) fn places_of(directory: &Path, name: &str) -> impl Iterator<Item = Pa
     places.filter(is_of).map(|entry| entry.path())
 }
 
-const DIRECTORY: &str = "set-aside";
+pub(super) const DIRECTORY: &str = "set-aside";

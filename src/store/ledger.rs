@@ -200,7 +200,10 @@ impl Ledger {
             };
             legible.files.push((segment.as_ref().map_or(store, |segment| segment.incarnation), highest));
             match segment {
-                Some(segment) => segments.push((segment, highest)),
+                Some(segment) => {
+                    legible.is_illegible |= segment.end != End::Clean;
+                    segments.push((segment, highest));
+                }
                 None => {
                     legible.is_illegible = true;
                     let reason = opened.as_ref().err().map_or(BEGINNING, String::as_str).to_owned();

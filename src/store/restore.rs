@@ -144,7 +144,7 @@ impl Restoration {
             .map_or(Ok(()), |key| write_file(&copied, key.expose()))
             .and_then(|()| sync_directory(&aside))
             .and_then(|()| draft.take_place());
-        if placed.is_err() && !successor::is_decided(&self.directory) {
+        if placed.is_err() && successor::is_taken_back(&self.directory) {
             let _ = fs::remove_file(copied);
             let _ = fs::remove_dir(aside);
         }

@@ -114,6 +114,11 @@ pub(super) fn is_decided(directory: &Path) -> bool {
     }
 }
 
+/// Whether nothing is left of a successor, whose decision was taken back: a part of one that came into its place leaves the rest.
+pub(super) fn is_taken_back(directory: &Path) -> bool {
+    is_gone(&directory.join(DECIDED))
+}
+
 /// Where the ledger of the store in a data directory is: that of a successor which is decided on, or its own.
 pub(super) fn store_in(directory: &Path) -> PathBuf {
     if is_decided(directory) { directory.join(DECIDED) } else { directory.to_owned() }
@@ -242,7 +247,7 @@ fn aside_of(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
     let path = directory.join(DECIDED).join(ASIDE);
     match unreadable::open_file(&path).and_then(|file| unreadable::read_without_end(&file)) {
         Ok(octets) => {
-            if let Some(relative) = unsealed(&octets) {
+            if let Some(relative) = unsealed(directory, &octets) {
                 return Ok(Some(directory.join(relative)));
             }
         }
@@ -272,8 +277,19 @@ pub(super) fn sealed(relative: &Path) -> Vec<u8> {
     [relative, b"\n", blake3::hash(relative).to_hex().as_bytes()].concat()
 }
 
-/// What it says; `None`: it is not what was written.
-fn unsealed(octets: &[u8]) -> Option<&Path> {
+/// What it says; `None`: it is not what was written. Before it had a checksum it was the path alone, of a directory that is there.
+fn unsealed<'a>(directory: &Path, octets: &'a [u8]) -> Option<&'a Path> {
+    let bare = Path::new(OsStr::from_bytes(octets));
+    let is_ours = |path: &Path| {
+        let mut parts = path.components();
+        let names = [parts.next(), parts.next()].map(|part| part.map(|part| part.as_os_str().to_owned()));
+        let [Some(first), Some(second)] = names else { return false };
+        let is_named = second.as_bytes().starts_with(REPLACED.as_bytes());
+        parts.next().is_none() && first == aside::DIRECTORY && is_named && directory.join(path).is_dir()
+    };
+    if !octets.contains(&b'\n') && is_ours(bare) {
+        return Some(bare);
+    }
     let (relative, checksum) = octets.split_last_chunk::<{ 2 * blake3::OUT_LEN }>()?;
     let relative = relative.strip_suffix(b"\n")?;
     let is_whole = blake3::hash(relative).to_hex().as_bytes() == checksum;
