@@ -153,20 +153,18 @@ impl SeedRun<'_, '_> {
         {
             return Ok(Some(format!("its provider `{provider}` is left out")));
         }
-        for binding in seed.bindings.iter().flatten().filter(|binding| binding.negate) {
+        for binding in seed.bindings.iter().flatten().filter(|binding| binding.negate && binding.enabled) {
             let SeedSubject::Group(name) = &binding.subject else { continue };
             let stored = self.accounts().group_named(name).map(|group| group.number);
             let is_shut_out = stored.is_some_and(|number| {
                 let subject = BindingSubject::Group(number);
-                present.bindings.iter().any(|it| it.negate && it.subject == subject)
+                present.bindings.iter().any(|it| it.negate && it.enabled && it.subject == subject)
             });
-            if is_shut_out {
-                continue;
-            }
+            // Also where the group is shut out already: who is left out would be let in by what else is changed.
             if let Some(missing) = self.left_out_in(name) {
                 return Ok(Some(format!("it is to shut out the group `{name}`, and {missing} is left out")));
             }
-            if let Some(number) = stored
+            if let Some(number) = stored.filter(|_| !is_shut_out)
                 && self.is_strangers(ObjectReference::Group(number))?
             {
                 return Ok(Some(format!(

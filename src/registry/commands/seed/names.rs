@@ -38,11 +38,10 @@ pub(super) struct Named<T> {
 }
 
 impl<T: Copy + PartialEq> Named<T> {
-    /// Where something may come later, what is there stays.
+    /// Where something may come later, what is there stays, and nothing comes to it: both together nobody has said.
     fn keep(&mut self, present: &[T]) {
-        if self.is_withheld {
-            let kept: Vec<T> = present.iter().copied().filter(|item| !self.items.contains(item)).collect();
-            self.items.extend(kept);
+        if self.is_withheld && !present.is_empty() {
+            self.items = present.to_vec();
         }
     }
 }
