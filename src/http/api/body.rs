@@ -17,7 +17,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use tokio::task::spawn_blocking;
 
 use super::Api;
-use super::refusal::CallRefusal;
+use super::refusal::{CallRefusal, joined};
 use super::waiting::WaitsForRoom;
 use crate::config::Limit;
 use crate::http::HERE_OCTETS_MAX;
@@ -130,7 +130,8 @@ impl Received {
                 Poll::Pending => Ok(Begun::Waiting(doing)),
             }
         });
-        match begun.await.unwrap_or_else(|_| Err(CallRefusal::internal()))? {
+        let begun: Result<_, CallRefusal> = joined(begun.await)?;
+        match begun? {
             Begun::Done(done) => Ok(done),
             Begun::Waiting(doing) => doing.await,
         }

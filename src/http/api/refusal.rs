@@ -9,6 +9,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
+use tokio::task::JoinError;
 
 use super::fields::ORDERING;
 use super::statuses;
@@ -33,6 +34,14 @@ enum About {
     Fields(BTreeMap<String, Vec<String>>),
     /// A seed is wrong: the sentences, and the objects that they are about.
     Seed(Vec<String>, Vec<SeedProblem>),
+}
+
+/// What was done on another thread; a panic there is one here, where it is noted.
+pub(super) fn joined<T>(done: Result<T, JoinError>) -> Result<T, CallRefusal> {
+    done.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => CallRefusal::internal(),
+    })
 }
 
 impl CallRefusal {

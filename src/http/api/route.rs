@@ -25,7 +25,7 @@ use super::denied;
 use super::fields::Fields;
 use super::page::PageQuery;
 use super::reading::Reading;
-use super::refusal::CallRefusal;
+use super::refusal::{CallRefusal, joined};
 use super::told::Told;
 use super::value::{Required, RequiredFields};
 use super::waiting::{WaitsForRoom, in_room};
@@ -208,8 +208,7 @@ where
                     let _turn = turn;
                     handler(&reading, filters)?.respond(StatusCode::OK, &reading.room)
                 });
-                let read = read.await;
-                read.unwrap_or_else(|_| Err(CallRefusal::internal()))
+                joined(read.await)?
             };
             in_room(api, caller, waits, read).await
         })
@@ -270,7 +269,7 @@ where
                 let (filters, page) = incoming.query::<Q>()?;
                 let _turn = if is_walk { api.turn_to_walk(caller).await? } else { None };
                 let call = incoming.call(page, Arc::clone(&room));
-                respond(api, caller, handler(call, filters).await?, room).await
+                respond(handler(call, filters).await?, room).await
             };
             in_room(api, caller, waits, read).await
         })
@@ -319,7 +318,7 @@ where
                 handler(call.holding(held), said).await
             };
             let answer = body.begin(&api, &caller, &waits, change).await?;
-            respond(&api, &caller, answer, room).await
+            respond(answer, room).await
         })
     };
     let route = Route::new(method, path, StatusCode::OK, A::SCHEMA, Arc::new(carry_out));
@@ -327,22 +326,13 @@ where
     Route { body: Some(|generator| generator.subschema_for::<B>()), says, ..route }
 }
 
-/// Writes an answer; a long one on a thread that may take its time, in the caller's turn.
-async fn respond(
-    api: &Api,
-    caller: &Caller,
-    answer: impl Answer,
-    room: Arc<Room>,
-) -> Result<Response, CallRefusal> {
+/// Writes an answer; a long one on a thread that may take its time. It waits for no turn: what was changed, and a new secret, is
+/// told in any case, and there are as many as the one writer has done.
+async fn respond(answer: impl Answer, room: Arc<Room>) -> Result<Response, CallRefusal> {
     if !answer.is_long() {
         return answer.respond(StatusCode::OK, &room);
     }
-    let turn = api.turn_to_read(caller).await?;
-    let written = spawn_blocking(move || {
-        let _turn = turn;
-        answer.respond(StatusCode::OK, &room)
-    });
-    written.await.unwrap_or_else(|_| Err(CallRefusal::internal()))
+    joined(spawn_blocking(move || answer.respond(StatusCode::OK, &room)).await)?
 }
 
 /// A row that makes something.

@@ -782,7 +782,7 @@ async fn reasons_and_refusals_name_what_may_be_viewed() {
         assert_eq!(why.contains("it is in the group that the binding names"), !named, "{why}");
         let (_, refused) = tangle.fixture.send(Method::POST, "/core/applications/", tie.clone()).await;
         let why = refused["provider"][0].as_str().unwrap();
-        assert_eq!(why.contains("the provider `zq-provider-near` has an application"), named, "{why}");
-        assert_eq!(why.contains("this provider has an application"), !named, "{why}");
+        assert_eq!(why.contains("have the same provider `zq-provider-near`,"), named, "{why}");
+        assert_eq!(why.contains("have the same provider,"), !named, "{why}");
     }
 }
