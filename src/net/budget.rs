@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -21,9 +22,14 @@ pub struct Budget<H> {
     /// Who stands for all of a crowd.
     crowd: Option<H>,
     state: Mutex<State<H>>,
-    /// Told when something is given back.
+    /// Told when something is given back,
     given_back: Notify,
+    /// and somebody waits for that: mostly nobody does.
+    waiting: AtomicUsize,
 }
+
+/// Somebody waits, for as long as this is there.
+struct Waiting<'b>(&'b AtomicUsize);
 
 struct State<H> {
     used: u64,
@@ -54,12 +60,19 @@ impl<H: Copy + Eq + Hash> Budget<H> {
     /// The same, of which all that is held in the name of `crowd` is no more than a third.
     pub fn with_crowd(max: u64, crowd: Option<H>) -> Arc<Self> {
         let state = Mutex::new(State { used: 0, holders: HashMap::new() });
-        Arc::new(Self { max, crowd, state, given_back: Notify::new() })
+        Arc::new(Self { max, crowd, state, given_back: Notify::new(), waiting: AtomicUsize::new(0) })
     }
 
     /// Octets that one holder may have when nobody else has any.
     pub fn alone_max(&self) -> u64 {
         self.max / 2
+    }
+
+    /// Whoever waits has counted itself before it has looked under the lock.
+    fn tell_given_back(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.given_back.notify_waiters();
+        }
     }
 
     /// Octets that are held now.
@@ -154,6 +167,7 @@ impl<H: Copy + Eq + Hash> Share<H> {
     /// needs less may find it sooner.
     pub async fn wait_for(&mut self, octets: u64) {
         let budget = Arc::clone(&self.budget);
+        let _waiting = Waiting::new(&budget.waiting);
         loop {
             // What is given back from here on is not missed.
             let given_back = budget.given_back.notified();
@@ -168,7 +182,7 @@ impl<H: Copy + Eq + Hash> Share<H> {
         if octets > 0 {
             self.budget.state().give_back(self.holders, octets);
             self.octets -= octets;
-            self.budget.given_back.notify_waiters();
+            self.budget.tell_given_back();
         }
     }
 
@@ -187,7 +201,7 @@ impl<H: Copy + Eq + Hash> Share<H> {
             state.give_back(self.holders, self.octets);
             state.take(holders, self.octets);
             drop(state);
-            self.budget.given_back.notify_waiters();
+            self.budget.tell_given_back();
         }
         self.holders = holders;
     }
@@ -196,6 +210,19 @@ impl<H: Copy + Eq + Hash> Share<H> {
 impl<H: Copy + Eq + Hash> Drop for Share<H> {
     fn drop(&mut self) {
         self.give_back(self.octets);
+    }
+}
+
+impl<'b> Waiting<'b> {
+    fn new(waiting: &'b AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
