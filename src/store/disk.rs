@@ -26,6 +26,8 @@ use std::sync::{
 use std::thread::JoinHandle;
 
 use self::database::Database;
+#[cfg(test)]
+pub(super) use self::database::open_files;
 pub(super) use self::database::{DATABASE, DATABASE_OLD, database_in, remove_database};
 use self::opening::Begun;
 pub(super) use self::opening::is_beside_database;

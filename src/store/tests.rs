@@ -20,6 +20,25 @@ use super::*;
 use crate::model::*;
 use crate::plain;
 
+/// Has a test run in a process of its own, as all of a process share what it is about; says whether this is that one.
+pub(super) fn is_alone(test: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    let done = alone.args(["--exact", test, "--nocapture"]).env(ALONE, "1").output().unwrap();
+    let is_done = String::from_utf8_lossy(&done.stdout).contains("1 passed");
+    assert!(done.status.success() && is_done, "{}", String::from_utf8_lossy(&done.stderr));
+    false
+}
+
+const ALONE: &str = "BINDERY_TEST_ALONE";
+
+/// The database in a data directory, as sled has it. Another test that begins a process hands on all that is open, for a moment.
+pub(super) fn sled_of(directory: &Path) -> ::sled::Db {
+    disk::open_files(&::sled::Config::new().path(disk::database_in(directory))).unwrap().unwrap()
+}
+
 /// The trace of an account that held nothing.
 pub(super) fn tombstone(name: String) -> Tombstone {
     Tombstone { of: TombstoneOf::Account(name), origin: Origin::Operator, held_rights: false, made: None }

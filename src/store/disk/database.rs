@@ -59,19 +59,8 @@ impl Database {
             make_file(&path.join(name))?;
         }
 
-        let config =
-            || ::sled::Config::new().path(path).cache_capacity(cache_octets).flush_every_ms(None).open();
-        let mut opened = catch(config);
-        // Our own lock says that nobody else has it open: what holds sled's lock is an I/O thread
-        // of this process that still ends its work for a store that was just closed.
-        for _ in 0..LOCK_ATTEMPTS {
-            if !matches!(&opened, Ok(Err(error)) if is_locked(error)) {
-                break;
-            }
-            std::thread::sleep(LOCK_PAUSE);
-            opened = catch(config);
-        }
-        let database = settle(directory, opened)?;
+        let config = ::sled::Config::new().path(path).cache_capacity(cache_octets).flush_every_ms(None);
+        let database = settle(directory, open_files(&config))?;
 
         let failed = |error| StoreError::from_io(path, "open the database in", error);
         let file = File::open(path.join(DATABASE_FILE)).map_err(failed)?;
@@ -466,6 +455,20 @@ fn settle<T>(directory: &Path, answer: Result<::sled::Result<T>, String>) -> Res
     }
 }
 
+/// Opens the files of sled. Our own lock says that nobody else has them open: what holds sled's lock is an I/O thread of this
+/// process that still ends its work for a store that was just closed.
+pub(in crate::store) fn open_files(config: &::sled::Config) -> Result<::sled::Result<::sled::Db>, String> {
+    let mut opened = catch(|| config.open());
+    for _ in 0..LOCK_ATTEMPTS {
+        if !matches!(&opened, Ok(Err(error)) if is_locked(error)) {
+            break;
+        }
+        std::thread::sleep(LOCK_PAUSE);
+        opened = catch(|| config.open());
+    }
+    opened
+}
+
 fn is_locked(error: &::sled::Error) -> bool {
     matches!(error, ::sled::Error::Io(error) if is_locked_io(error))
 }
@@ -494,19 +497,12 @@ const LOCK_PAUSE: Duration = Duration::from_millis(25);
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::store::tests::is_alone;
 
     /// In a process of its own: what other tests read holds up what is freed, for as long as they do not get on.
     #[test]
     fn what_batches_replace_is_freed_while_they_are_written() {
-        if std::env::var_os(ALONE).is_none() {
-            let name = "store::disk::database::tests::what_batches_replace_is_freed_while_they_are_written";
-            let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-            let done = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
-            let said = String::from_utf8_lossy(&done.stderr);
-            assert!(
-                done.status.success() && String::from_utf8_lossy(&done.stdout).contains("1 passed"),
-                "{said}"
-            );
+        if !is_alone("store::disk::database::tests::what_batches_replace_is_freed_while_they_are_written") {
             return;
         }
         let directory = tempfile::tempdir().unwrap();
@@ -523,5 +519,4 @@ mod tests {
     }
 
     const BATCHES: u64 = 40;
-    const ALONE: &str = "BINDERY_TEST_ALONE";
 }

@@ -102,13 +102,7 @@ fn a_checkpoint_that_fails_to_begin_loses_nothing() {
 /// In a process of its own, as all of a process share its descriptors.
 #[test]
 fn a_checkpoint_without_descriptors_loses_nothing() {
-    if std::env::var_os(ALONE).is_none() {
-        let name = "store::tests::parts::a_checkpoint_without_descriptors_loses_nothing";
-        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-        let done = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
-        let said = String::from_utf8_lossy(&done.stderr);
-        let is_done = String::from_utf8_lossy(&done.stdout).contains("1 passed");
-        assert!(done.status.success() && is_done, "{said}");
+    if !is_alone("store::tests::parts::a_checkpoint_without_descriptors_loses_nothing") {
         return;
     }
     setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum: Some(256) }).unwrap();
@@ -127,8 +121,6 @@ fn a_checkpoint_without_descriptors_loses_nothing() {
         each_copy_has(directory.path(), 7);
     }
 }
-
-const ALONE: &str = "BINDERY_TEST_ALONE";
 
 /// As a checkpoint has left it that failed to begin, in a version before.
 #[test]

@@ -695,7 +695,7 @@ fn as_version(
     record_before: impl Fn(&mut Vec<u8>),
     meta_before: impl Fn(&mut Vec<u8>),
 ) {
-    let database = ::sled::open(directory).unwrap();
+    let database = sled_of(directory);
     let mut sum: u128 = 0;
     let items: Vec<Item> = database
         .iter()

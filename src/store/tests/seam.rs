@@ -218,7 +218,7 @@ fn a_store_with_one_trail_is_opened_and_has_four() {
         .unwrap()
         .commit(&Batch { changes: put.collect(), counters, seeded: true, ..Batch::default() })
         .unwrap();
-    super::samples::as_version_2(&directory.path().join("store"));
+    super::samples::as_version_2(directory.path());
     super::as_before_the_journal(directory.path(), 1);
 
     let store = open(directory.path()).unwrap();
@@ -247,7 +247,7 @@ fn a_store_of_version_3_is_read_and_written_on() {
         ["ada", "bob"].map(|name| Record::Tombstone(super::tombstone(name.to_owned()))).into_iter().collect();
     let changes = gone.iter().cloned().map(Change::Put).collect();
     open(directory.path()).unwrap().commit(&Batch { changes, ..Batch::default() }).unwrap();
-    super::samples::as_version_3(&directory.path().join("store"));
+    super::samples::as_version_3(directory.path());
     super::as_before_the_journal(directory.path(), 1);
 
     let store = open(directory.path()).unwrap();
@@ -518,7 +518,7 @@ fn a_database_of_another_store_is_put_aside() {
 fn a_wrong_record_in_a_sound_database_is_noticed() {
     let damage = |harm: &dyn Fn(&::sled::Db)| {
         let directory = prepared(12);
-        let database = ::sled::open(directory.path().join("store")).unwrap();
+        let database = sled_of(directory.path());
         harm(&database);
         drop(database);
         let copied = tempfile::tempdir().unwrap();
@@ -571,7 +571,7 @@ fn a_wrong_record_in_a_sound_database_is_noticed() {
 #[test]
 fn a_newer_store_is_told_apart() {
     let directory = prepared(3);
-    let database = ::sled::open(directory.path().join("store")).unwrap();
+    let database = sled_of(directory.path());
     let key = crate::store::record::meta_key();
     let mut value = database.get(&key).unwrap().unwrap().to_vec();
     value[0] = crate::store::record::VERSION + 1;
