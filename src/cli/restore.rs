@@ -42,22 +42,10 @@ struct Document<'a> {
     revision: u64,
     incarnation: Option<String>,
     set_aside: Option<PathBuf>,
-    valid_again: Option<Names<'a>>,
+    /// By name, what was not valid in the store that was there.
+    valid_again: Option<&'a ValidAgain>,
     rights_gone: Option<&'a [String]>,
     ended_tokens: Vec<&'a str>,
-}
-
-/// By name, what was not valid in the store that was there.
-#[derive(Serialize)]
-struct Names<'a> {
-    revoked_tokens: &'a [String],
-    replaced_secrets: &'a [String],
-    longer_tokens: &'a [String],
-    wider_tokens: &'a [String],
-    accounts: &'a [String],
-    passwords: &'a [String],
-    rights: &'a [String],
-    applications: &'a [String],
 }
 
 /// How the backup differs from the store that is there.
@@ -118,7 +106,7 @@ pub(super) async fn run(
         revision: meta.revision,
         incarnation: meta.incarnation.map(|incarnation| incarnation.to_string()),
         set_aside: set_aside.clone(),
-        valid_again: compared.as_ref().map(|compared| Names::of(&compared.again)),
+        valid_again: compared.as_ref().map(|compared| &compared.again),
         rights_gone: compared.as_ref().map(|compared| &*compared.rights_gone),
         ended_tokens: ended.clone(),
     };
@@ -137,31 +125,6 @@ pub(super) async fn run(
         }
         text
     })
-}
-
-impl<'a> Names<'a> {
-    fn of(again: &'a ValidAgain) -> Self {
-        let ValidAgain {
-            revoked_tokens,
-            replaced_secrets,
-            longer_tokens,
-            wider_tokens,
-            accounts,
-            passwords,
-            rights,
-            applications,
-        } = again;
-        Self {
-            revoked_tokens,
-            replaced_secrets,
-            longer_tokens,
-            wider_tokens,
-            accounts,
-            passwords,
-            rights,
-            applications,
-        }
-    }
 }
 
 /// The content that the file of the key gets; `None`: it stays as it is.

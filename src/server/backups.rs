@@ -337,6 +337,17 @@ mod tests {
             Self { directory, store, said, start: (now, Instant::now()), maker }
         }
 
+        /// With a change and a look each day, and a little more.
+        fn for_six_days(keep: u32) -> Self {
+            let mut kept = Self::new(keep);
+            for day in 0..6 {
+                kept.change();
+                kept.look((DAY + DAY / 24) * day).unwrap();
+            }
+            assert_eq!(kept.names().len(), keep as usize);
+            kept
+        }
+
         /// Looks when so much time has passed, and the clock says that.
         fn look(&mut self, passed: Duration) -> Result<(), String> {
             self.look_by(self.start.0.after(passed), passed)
@@ -477,13 +488,8 @@ mod tests {
     fn a_wrong_clock_takes_none_away_and_makes_no_more() {
         let year_1970 = Timestamp::from_unix_seconds(DAY.as_secs() as i64);
         for wrong in [Some(year_1970), None] {
-            let mut kept = Kept::new(3);
-            for day in 0..6 {
-                kept.change();
-                kept.look((DAY + DAY / 24) * day).unwrap();
-            }
+            let mut kept = Kept::for_six_days(3);
             let before = kept.names();
-            assert_eq!(before.len(), 3);
             let begin = (DAY + DAY / 24) * 5 + DAY - 30 * LOOK_PERIOD;
             let wrong = wrong.unwrap_or(kept.start.0.after(400 * DAY));
             for minute in 0..60 {
@@ -510,13 +516,8 @@ mod tests {
     /// A machine without a clock, for months: those of a right clock stay, and the disk does not fill.
     #[test]
     fn a_clock_that_is_never_believed_fills_no_disk() {
-        let mut kept = Kept::new(3);
-        for day in 0..6 {
-            kept.change();
-            kept.look((DAY + DAY / 24) * day).unwrap();
-        }
+        let mut kept = Kept::for_six_days(3);
         let before = kept.names();
-        assert_eq!(before.len(), 3);
         let year_1970 = Timestamp::from_unix_seconds(DAY.as_secs() as i64);
         let mut made = Vec::new();
         for day in 6..20 {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use ipnet::IpNet;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::Meta;
@@ -96,7 +97,7 @@ impl Right {
 }
 
 /// What is valid again when a store is taken back to a backup.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ValidAgain {
     /// Tokens that the later store has no more.
     pub revoked_tokens: Vec<String>,

@@ -111,15 +111,3 @@ async fn only_groups_make_superusers() {
     // As it was read.
     assert_eq!(world.patch(&path, json!({ "is_superuser": true })).await["is_superuser"], true);
 }
-
-#[tokio::test]
-async fn what_stands_below_an_account_is_not_there_without_it() {
-    let world = World::new();
-    let alice = world.account("alice").await.get();
-    for below in ["", "pauses/", "used_by/"] {
-        for (number, expected) in [(alice, StatusCode::OK), (99_999, StatusCode::NOT_FOUND)] {
-            let path = format!("/core/users/{number}/{below}");
-            assert_eq!(world.status(Method::GET, &path, Value::Null).await, expected, "{path}");
-        }
-    }
-}
