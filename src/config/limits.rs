@@ -154,7 +154,7 @@ limits! {
     http_requests_by_token_max: u32 = 6_000, 1..=100_000_000;
     /// Requests to the API from one source address (IPv6: from one /64) within a minute, as many of them at once; a proxy in front that is not in `proxy_networks` is one source.
     http_requests_by_source_max: u32 = 6_000, 1..=100_000_000;
-    /// Calls of the API that read at a time on threads that may wait for the disk, a body of more than 16 KiB or the directory, or write there a long answer to a change, of one account half of them; more wait for their turn.
+    /// Calls of the API that read at a time on threads that may wait for the disk, a body of more than 16 KiB or the directory, of one account half of them; more wait for their turn.
     http_readings_max: u32 = 4, 1..=1_024;
     /// Changes by callers of the API that wait for the one writer; more are answered with 429.
     commands_waiting_max: u32 = 4_096, 1..=1_048_576;

@@ -619,8 +619,8 @@ const MADE_ROOM: &str = "there are too many connections, and this one makes room
 const GIVEN_UP: &str = "the client has closed its side and is waited for no longer (half_close_time)";
 /// So often it is looked whether there is room for more of a message.
 const ROOM_PERIOD: Duration = Duration::from_millis(50);
-/// So many octets of answers cost as much to put there and to write as one unit of work.
-/// No limit of the config: it is measured.
+/// So many octets of answers cost about as much to put there and to write as one unit of work.
+/// No limit of the config: nothing ends by it.
 const OCTETS_OF_ONE_WORK: u64 = 64;
 /// So much is done for a client, whose requests come as fast as they are answered, before others have their turn: some 150
 /// microseconds.

@@ -332,6 +332,7 @@ fn is_of_content(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
     matches!(kind, InvalidData | InvalidInput | NotFound | Other | UnexpectedEof)
 }
+
 /// What is wrong with a file that is of another life of a store.
 pub(super) const FOREIGN: &str = "it belongs to another store, or to another life of this one";
 

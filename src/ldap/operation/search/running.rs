@@ -604,7 +604,8 @@ impl Search {
     }
 
     /// Whether what is begun can be brought to its end for a reader who sees less. The entry of which part has left, if there is
-    /// one, must be the same: it was measured with what was seen before. Whoever sees the same entries of the tree sees the same computed values.
+    /// one, must be the same: it was measured with what was seen before. Whoever sees the same entries of the tree sees the
+    /// same computed values.
     fn may_go_on(&self, before: &TreeReader<'_>, now: &TreeReader<'_>) -> bool {
         // Where its page ends is what that entry is sorted by.
         let is_ending = self.sorted.as_ref().is_some_and(|sorted| sorted.is_ending());
