@@ -110,21 +110,15 @@ impl SourceTurns {
     pub async fn take(&self, now: Instant) -> Option<Turn<'_>> {
         let widest = self.lines.iter().rposition(|line| line.is_paced(now))?;
         let mut permits = Permits::new();
-        let mut has_waited = false;
         // Of a network's turns each source waits for as many at most as it would have alone.
         for line in self.lines.iter().take(widest + 1) {
-            let permit = match line.permits.try_acquire() {
-                Ok(permit) => Some(permit),
-                Err(_) => {
-                    has_waited = true;
-                    // It is never closed.
-                    line.permits.acquire().await.ok()
-                }
-            };
-            permits.extend(permit);
+            // It is never closed.
+            permits.extend(line.permits.acquire().await.ok());
         }
-        // Otherwise all connections of a source would hand the turn on before anybody looks for what has come from others.
-        if has_waited && self.lines.get(widest).is_some_and(|line| line.is_to_look()) {
+        // Otherwise all connections of a source would have their turns before anybody looks for what has come from others.
+        // Whoever is ready meanwhile finds that there is no turn, and waits in the line: short turns are over as soon as
+        // they have begun, so that nobody would ever wait for one.
+        if self.lines.get(widest).is_some_and(|line| line.is_to_look()) {
             let_others_first().await;
         }
         let rest = self.rest(Instant::now());
@@ -476,5 +470,55 @@ mod tests {
             other.await.unwrap();
         };
         runtime.block_on(async { tokio::spawn(turns).await.unwrap() });
+    }
+
+    #[test]
+    fn others_wait_for_few_of_the_turns_of_a_source_that_has_many_connections() {
+        use std::io::Write;
+        use std::sync::atomic::AtomicUsize;
+        use tokio::io::AsyncReadExt;
+
+        const CONNECTIONS: usize = 100;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build().unwrap();
+        let turns = Turns::new(1);
+        let done = Arc::new(AtomicUsize::new(0));
+        let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        there.set_nonblocking(true).unwrap();
+        let here = Arc::new(here);
+        let all = async move {
+            let mut there = tokio::net::UnixStream::from_std(there).unwrap();
+            let flood: Vec<_> = (0..CONNECTIONS)
+                .map(|connection| {
+                    let (turns, done) = (turns.of(from("192.0.2.1")), Arc::clone(&done));
+                    let here = Arc::clone(&here);
+                    tokio::spawn(async move {
+                        for round in 0..50 {
+                            let turn = turns.take(Instant::now()).await;
+                            let before = done.fetch_add(1, Ordering::Relaxed);
+                            if connection == 0 && round > 0 {
+                                (&*here).write_all(&before.to_ne_bytes()).unwrap();
+                            }
+                            turns.note(LONG_TURN, Instant::now());
+                            drop(turn);
+                            tokio::task::yield_now().await;
+                        }
+                    })
+                })
+                .collect();
+            drop(here);
+            let mut before = [0; size_of::<usize>()];
+            let mut waited = Vec::new();
+            while there.read_exact(&mut before).await.is_ok() {
+                waited.push(done.load(Ordering::Relaxed) - usize::from_ne_bytes(before));
+            }
+            for connection in flood {
+                connection.await.unwrap();
+            }
+            waited
+        };
+        let waited = runtime.block_on(async { tokio::spawn(all).await.unwrap() });
+        assert_eq!(waited.len(), 49);
+        assert!(waited.iter().all(|turns| *turns <= 5), "{waited:?}");
     }
 }
