@@ -247,20 +247,21 @@ where
     let stream = WriteDeadline::new(Watched::new(stream, Arc::clone(&requests)), door.limits.write_time);
     let router = door.router.clone();
     let answering = Arc::new(Mutex::new(()));
-    let (turns, asked) = (Arc::clone(&answering), Arc::clone(&requests));
+    let (turn, asked) = (Arc::clone(&answering), Arc::clone(&requests));
+    let turns = door.turns.of(peer.source_elsewhere());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(from.source);
         request.extensions_mut().insert(from.takes_secrets);
         request.extensions_mut().insert(from.from_here);
-        let (router, turns) = (router.clone(), Arc::clone(&turns));
+        let (router, turn, turns) = (router.clone(), Arc::clone(&turn), Arc::clone(&turns));
         let answering = asked.begin();
         Box::pin(async move {
             // One after the other, as HTTP/1.1 has it.
-            let _turn = turns.lock().await;
+            let _turn = turn.lock().await;
             if from.is_for_health && !request.uri().path().starts_with(HEALTH) {
                 return Ok::<_, Infallible>(health::no_place());
             }
-            let answer = router.oneshot(request).await?;
+            let answer = turns.answer(router.oneshot(request)).await?;
             Ok(answer.map(|body| Body::new(Answered { body, _answering: answering })))
         })
     });

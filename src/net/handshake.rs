@@ -1,12 +1,9 @@
 //! The TLS handshake of a connection, of whatever protocol: what the client is about shows while it goes on, what it costs
 //! is a turn of the client's source, and one that fails is told by what the client looks like.
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Instant;
 
 use tokio_rustls::TlsAcceptor;
 
@@ -35,10 +32,8 @@ pub async fn accept(
     let seen = stream.peek(&mut first).await?;
     presence.owes_the_rest();
     let mut accepting = acceptor.accept(Records::new(stream));
-    let accepted = loop {
-        let turn = turns.take(Instant::now()).await;
-        let begun = Instant::now();
-        let (polled, work) = poll_fn(|context| {
+    let accepted = turns
+        .in_turns(|context| {
             if let Some(records) = accepting.get_mut() {
                 records.begin();
             }
@@ -51,22 +46,9 @@ pub async fn accept(
             if accepting.get_ref().is_some_and(Records::is_held_back) {
                 context.waker().wake_by_ref();
             }
-            Poll::Ready((polled, work))
+            (polled, work)
         })
         .await;
-        turns.note(work, begun);
-        drop(turn);
-        if let Poll::Ready(accepted) = polled {
-            break accepted;
-        }
-        // The handshake has told whom to wake.
-        let mut is_woken = false;
-        poll_fn(|_| match std::mem::replace(&mut is_woken, true) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        })
-        .await;
-    };
     let accepted = accepted.inspect_err(|error| {
         mistaken::tell_handshake(peer, first.get(..seen).unwrap_or_default(), error);
     });

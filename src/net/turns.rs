@@ -11,9 +11,10 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -126,6 +127,34 @@ impl SourceTurns {
             tokio::time::sleep(rest).await;
         }
         Some(Turn { _permits: permits })
+    }
+
+    /// Polls what goes on for a client in turns of its source, without keeping one while it waits; `poll` says what each has
+    /// cost, in the unit in which work is counted; 0: nothing to speak of.
+    pub(super) async fn in_turns<T>(&self, mut poll: impl FnMut(&mut Context<'_>) -> (Poll<T>, u64)) -> T {
+        loop {
+            let turn = self.take(Instant::now()).await;
+            let begun = Instant::now();
+            let (polled, work) = poll_fn(|context| Poll::Ready(poll(context))).await;
+            self.note(work, begun);
+            drop(turn);
+            if let Poll::Ready(done) = polled {
+                return done;
+            }
+            // What was polled has told whom to wake.
+            let mut is_woken = false;
+            poll_fn(|_| match std::mem::replace(&mut is_woken, true) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            })
+            .await;
+        }
+    }
+
+    /// Goes on with what computes an answer in turns of its source.
+    pub async fn answer<T>(&self, answering: impl Future<Output = T>) -> T {
+        let mut answering = pin!(answering);
+        self.in_turns(|context| (answering.as_mut().poll(context), 1)).await
     }
 
     /// How long no turn is given from now on.
@@ -317,13 +346,14 @@ mod tests {
         PeerAddress::from_socket(address).source_elsewhere()
     }
 
-    fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
-        let mut future = std::pin::pin!(future);
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(output) => Some(output),
-            std::task::Poll::Pending => None,
-        }
+    /// When nobody else has to be waited for.
+    fn soon<T>(future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        (0..4).find_map(|_| match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
     }
 
     #[test]
@@ -333,17 +363,17 @@ mod tests {
             (turns.of(from("192.0.2.1")), turns.of(from("192.0.2.1")), turns.of(from("192.0.2.2")));
         let now = Instant::now() + Duration::from_secs(3_600);
         one.note(LONG_TURN - 1, now);
-        assert!(now_or_never(two.take(now)).unwrap().is_none(), "short turns are not counted");
+        assert!(soon(two.take(now)).unwrap().is_none(), "short turns are not counted");
         one.note(LONG_TURN, now);
         assert!(two.is_paced(now) && !other.is_paced(now));
-        let first = now_or_never(one.take(now)).unwrap();
-        let _second = now_or_never(two.take(now)).unwrap();
-        assert!(now_or_never(two.take(now)).is_none());
-        assert!(now_or_never(other.take(now)).unwrap().is_none());
+        let first = soon(one.take(now)).unwrap();
+        let _second = soon(two.take(now)).unwrap();
+        assert!(soon(two.take(now)).is_none());
+        assert!(soon(other.take(now)).unwrap().is_none());
         drop(first);
-        assert!(now_or_never(two.take(now)).is_some());
+        assert!(soon(two.take(now)).is_some());
         let later = now + PACED_TIME + Duration::from_millis(1);
-        assert!(now_or_never(two.take(later)).unwrap().is_none(), "it is over");
+        assert!(soon(two.take(later)).unwrap().is_none(), "it is over");
     }
 
     #[test]
@@ -366,8 +396,10 @@ mod tests {
         let now = begun + Duration::from_millis(40);
         assert!(busy.is_paced(now));
         let other = turns.of(from("192.0.2.1"));
-        let _both = [now_or_never(busy.take(now)).unwrap(), now_or_never(busy.take(now)).unwrap()];
-        assert!(now_or_never(other.take(now)).is_none(), "as many at a time as there are threads");
+        // Whoever has a turn looks for others, and holds it meanwhile.
+        let both = [soon(busy.take(now)), soon(busy.take(now))];
+        assert!(both.iter().all(|turn| turn.as_ref().is_some_and(Option::is_some)));
+        assert!(soon(other.take(now)).is_none(), "as many at a time as there are threads");
         assert!(!busy.is_paced(now + PACED_TIME), "it is over");
     }
 
@@ -407,7 +439,8 @@ mod tests {
     #[test]
     fn the_networks_of_a_source_have_some_more_turns_and_no_more() {
         let turns = Turns::new(1);
-        let now = Instant::now();
+        // In time to come, so that none has taken longer than it says.
+        let now = Instant::now() + Duration::from_secs(3_600);
         let host = |host: u32| turns.of(from(&format!("2001:db8:1:{:x}::1", host)));
         let hosts: Vec<_> = (0..20).map(|place| host(place * 0x100)).collect();
         let near: Vec<_> = (1..20).map(host).collect();
@@ -416,12 +449,12 @@ mod tests {
         assert!(hosts.iter().chain(&near).all(|host| host.is_paced(now)));
         assert!(!turns.of(from("2001:db8:2::1")).is_paced(now) && !turns.of(from("192.0.2.1")).is_paced(now));
         // Two of the /56, four of the /48.
-        let taken: Vec<_> = near.iter().filter_map(|host| now_or_never(host.take(now))).collect();
+        let taken: Vec<_> = near.iter().filter_map(|host| soon(host.take(now))).collect();
         assert_eq!(taken.len(), 2);
-        let more: Vec<_> = hosts[1..].iter().filter_map(|host| now_or_never(host.take(now))).collect();
+        let more: Vec<_> = hosts[1..].iter().filter_map(|host| soon(host.take(now))).collect();
         assert_eq!(more.len(), 2);
         drop(taken);
-        assert!(now_or_never(hosts[19].take(now)).is_some());
+        assert!(soon(hosts[19].take(now)).is_some());
         let after = now + Duration::from_millis(8);
         hosts[0].rest_behind(LONG_TURN, now, after);
         let rests = [&hosts[0], &near[0], &hosts[1]].map(|host| host.rest(after).as_micros().div_ceil(1_000));
