@@ -17,7 +17,7 @@ use crate::http::path;
 use crate::registry::{OpenError, SeedOptions, TokenKeyState};
 use crate::server::{check_backup_directory, check_certificates, check_data_directory, check_token_key};
 
-/// Read the config and everything that it names, and say all that is wrong, and what `apply` would leave out
+/// Read the config and everything that it names, and say all that is wrong, and what stands in the way of `apply`
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArguments {
     /// Look names up in this backup, in place of the server or the store
@@ -50,8 +50,8 @@ struct Findings {
     /// What is wrong and stands nowhere.
     sentences: Vec<String>,
     warnings: Vec<String>,
-    /// What `apply` would leave out of a config that is right in itself.
-    left_out: Wrong,
+    /// What stands in the way of a config that is right in itself.
+    obstacles: Wrong,
     /// What is not of the config: the directory cannot be asked on, or is such that a start is refused.
     failure: Option<Failure>,
 }
@@ -203,7 +203,7 @@ async fn check_objects(
     let asked = seeding::ask(backend, config, &SeedOptions::default(), is_form_right).await;
     match asked {
         Ok(Ok(plan)) if is_form_right => {
-            findings.left_out = seeding::left_out_where_it_stands(config, &plan);
+            findings.obstacles = seeding::obstacles_where_they_stand(config, &plan);
             // `apply` would be refused for it.
             let refused = seeding::refuse_credentials(&plan);
             findings.warnings.extend(plan.warnings);
@@ -291,12 +291,12 @@ impl Findings {
 
     /// What stands somewhere.
     fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.problems.iter().chain(self.left_out.problems.iter())
+        self.problems.iter().chain(self.obstacles.problems.iter())
     }
 
     /// What stands nowhere.
     fn messages(&self) -> impl Iterator<Item = &String> {
-        let sentences = self.sentences.iter().chain(&self.left_out.sentences);
+        let sentences = self.sentences.iter().chain(&self.obstacles.sentences);
         sentences.chain(self.failure.iter().flat_map(|failure| &failure.messages))
     }
 
@@ -323,15 +323,15 @@ impl Findings {
 impl From<Findings> for Failure {
     fn from(findings: Findings) -> Self {
         let count = findings.count();
-        let Findings { mut problems, mut sentences, left_out, failure, .. } = findings;
+        let Findings { mut problems, mut sentences, obstacles, failure, .. } = findings;
         // What is wrong with the config comes first.
         let exit = match &failure {
             _ if !problems.is_empty() || !sentences.is_empty() => Exit::Wrong,
             Some(failure) => failure.exit,
             None => Exit::Failed,
         };
-        problems.append(left_out.problems);
-        sentences.extend(left_out.sentences);
+        problems.append(obstacles.problems);
+        sentences.extend(obstacles.sentences);
         let mut failure = match failure {
             Some(failure) if count == failure.messages.len() => failure,
             failure => {

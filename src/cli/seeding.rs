@@ -139,6 +139,7 @@ pub(super) async fn apply(
     loop {
         attempts_left -= 1;
         let planned = plan(backend, config, options, false).await?;
+        refuse_obstacles(&planned)?;
         refuse_credentials(&planned)?;
         let secrets = secrets::generate(&planned.needed)?;
         let delivered = secrets::deliver(&secrets, destination, output)?;
@@ -202,27 +203,22 @@ pub(super) fn told(plan: &SeedPlan) -> Vec<String> {
     credentials.chain(lost).chain(shared).chain(more(plan.shared_values.more, "of the kind")).collect()
 }
 
-/// The objects of the config that a plan leaves out, each in a sentence.
-pub(super) fn left_out(plan: &SeedPlan) -> Vec<String> {
-    entries_left_out(plan).map(left_out_sentence).collect()
+/// What stands in the config's way has to be put right: it is applied whole, or not at all.
+///
+/// # Errors
+/// What stands there.
+pub(super) fn refuse_obstacles(plan: &SeedPlan) -> Result<(), Failure> {
+    let messages: Vec<String> = plan.obstacles().map(|entry| visible(&entry.obstacle())).collect();
+    if messages.is_empty() { Ok(()) } else { Err(Failure { exit: Exit::Failed, messages, is_drawn: false }) }
 }
 
 /// The same, each where the config describes it.
-pub(super) fn left_out_where_it_stands(config: &Config, plan: &SeedPlan) -> Wrong {
+pub(super) fn obstacles_where_they_stand(config: &Config, plan: &SeedPlan) -> Wrong {
     let problem = |entry: &DiffEntry| {
         let object = Some((entry.kind, entry.name.clone()));
-        SeedProblem { object, field: None, sentence: left_out_sentence(entry) }
+        SeedProblem { object, field: None, sentence: visible(&entry.obstacle()) }
     };
-    placed(config, entries_left_out(plan).map(problem).collect())
-}
-
-fn entries_left_out(plan: &SeedPlan) -> impl Iterator<Item = &DiffEntry> {
-    plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut)
-}
-
-fn left_out_sentence(entry: &DiffEntry) -> String {
-    let reason = entry.reason.as_deref().unwrap_or("something stands in its way");
-    visible(&format!("the {} `{}` is left out: {reason}", entry.kind, entry.name))
+    placed(config, plan.obstacles().map(problem).collect())
 }
 
 /// Rights that go to who may know a secret of somebody else's account need the word of the operator.
@@ -253,9 +249,9 @@ pub(super) fn diff(plan: &SeedPlan, is_dry_run: bool, styled: bool) -> String {
     let count = |sign: Sign| plan.diff.iter().filter(|entry| entry.sign == sign).count();
     let (created, changed, deleted, skipped) =
         (count(Sign::Created), count(Sign::Changed), count(Sign::Deleted), count(Sign::Skipped));
-    let left_out = count(Sign::LeftOut);
-    let summary = if plan.is_empty() && left_out > 0 {
-        format!("nothing to change but what is left out: {left_out}")
+    let obstacles = count(Sign::Obstructed);
+    let summary = if obstacles > 0 {
+        format!("nothing is changed before this is put right: {obstacles} in the way")
     } else if plan.is_empty() {
         "nothing to change: the store agrees with the config".to_owned()
     } else {
@@ -274,7 +270,7 @@ fn draw(text: &mut String, entry: &DiffEntry, styled: bool) {
         Sign::Changed => ('~', "33"),
         Sign::Deleted => ('-', "31"),
         Sign::Skipped => ('!', "35"),
-        Sign::LeftOut => ('x', "31"),
+        Sign::Obstructed => ('x', "31"),
     };
     let (on, off) = if styled { (format!("\u{1b}[{colour}m"), "\u{1b}[0m") } else { (String::new(), "") };
     let reason = entry.reason.as_deref().map(|reason| format!(" ({})", visible(reason))).unwrap_or_default();

@@ -186,9 +186,6 @@ impl ServeArguments {
         // seed do not push away what is to be read after them.
         server.registry().is_seeded().await.map_err(|error| Failure::of(Exit::Failed, &error))?;
         tracing::info!(objects = applied.plan.diff.len(), "the config's objects were made");
-        for sentence in seeding::left_out(&applied.plan) {
-            tracing::warn!("{sentence}");
-        }
         for sentence in seeding::told(&applied.plan) {
             tracing::warn!("{sentence}");
         }

@@ -22,6 +22,7 @@ mod seed;
 mod token;
 mod validate;
 pub(super) mod whole;
+mod worth;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -156,6 +156,13 @@ pub(crate) fn apply_with(
 ) -> Result<(SeedPlan, Vec<NewSecret>), ChangeError> {
     wait(async {
         let plan = registry.plan_seed(seed.clone(), options.clone()).await?;
+        if plan.obstacles().next().is_some() {
+            let revision = registry.snapshot().revision();
+            let refused = registry.apply_seed(actor(), seed.clone(), options.clone(), Vec::new()).await;
+            assert!(matches!(refused, Err(ChangeError::Refused(_) | ChangeError::Conflict)), "{refused:?}");
+            assert_eq!(registry.snapshot().revision(), revision, "it is applied whole, or not at all");
+            return Ok((plan, Vec::new()));
+        }
         let secrets = secrets_for(&plan);
         let applied = registry.apply_seed(actor(), seed.clone(), options.clone(), secrets.clone()).await?;
         assert_eq!(applied.diff, plan.diff);

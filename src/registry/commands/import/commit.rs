@@ -9,12 +9,13 @@ use super::{
     ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount, ImportedAttribute,
     ImportedGroup, ImportedMembers, MemberName,
 };
-use crate::directory::{Accounts, EntryId, GroupState, PlaceError, Snapshot, Tree, name_key};
+use crate::directory::{EntryId, GroupState, PlaceError, Snapshot, Tree, name_key};
 use crate::model::{
-    Account, AccountChanges, AccountKind, AccountNumber, Actor, Attribute, BindingSubject, Container, Group,
-    GroupChanges, GroupNumber, HashText, LdapProvider, Placement, ProviderChanges, ProviderNumber, Record,
-    RoleNumber, Token, TokenNumber, TokenSelector,
+    Account, AccountChanges, AccountKind, AccountNumber, Actor, Attribute, Container, Group, GroupChanges,
+    GroupNumber, HashText, LdapProvider, Placement, ProviderChanges, ProviderNumber, Record, RoleNumber,
+    Token, TokenNumber, TokenSelector,
 };
+use crate::registry::commands::worth::Worth;
 use crate::registry::commands::{account, find_provider, group, provider, token, validate};
 use crate::registry::{ChangeError, Registry, SharedValue, SharedValues, Transaction};
 use crate::schema::{AttributeId, Dn, Rdn, Schema, normalize_dn};
@@ -510,7 +511,7 @@ impl<'t, 's> Batch<'t, 's> {
         let accounts = snapshot.accounts();
         let state = find_entry(snapshot, &given.group).and_then(|id| accounts.group_of_entry(id));
         let group = state.map(|group| group.number);
-        let gives_rights = state.is_some_and(|group| gives_rights(accounts, &bound(accounts), group));
+        let gives_rights = state.is_some_and(|group| Worth::of(accounts).has(group));
         // What is read is how the group was at that time. Where it was changed here since, it changes now.
         let is_as_there = state.is_some_and(|group| Some(group.members_modified) == given.modified);
         let Some(group) = group else {
@@ -738,10 +739,10 @@ struct Claims {
 impl Claims {
     fn of(snapshot: &Snapshot) -> Self {
         let accounts = snapshot.accounts();
-        let bound = bound(accounts);
+        let worth = Worth::of(accounts);
         let mut claims = Self { gid_numbers: HashSet::new(), names: HashSet::new() };
         let names = snapshot.schema().find("cn");
-        for group in accounts.groups().filter(|group| gives_rights(accounts, &bound, group)) {
+        for group in accounts.groups().filter(|group| worth.has(group)) {
             claims.names.insert(name_key(&group.name));
             let id = EntryId::of_group(group.number);
             for entry in snapshot.trees().iter().filter_map(|tree| tree.entry(id)) {
@@ -777,27 +778,6 @@ fn text(value: &[u8]) -> Option<&str> {
 
 fn number(value: &[u8]) -> Option<u64> {
     text(value)?.trim().parse().ok()
-}
-
-/// The groups that applications are bound to.
-fn bound(accounts: &Accounts) -> HashSet<GroupNumber> {
-    let bindings = accounts.applications().flat_map(|application| &application.bindings);
-    let groups = bindings.filter_map(|binding| match binding.subject {
-        BindingSubject::Group(number) => Some(number),
-        _ => None,
-    });
-    groups.collect()
-}
-
-/// Whether members of the group, or of one above it, may do something for it. Whoever writes the file decides
-/// who is in its groups, and the operator who may do what: no file makes somebody a superuser.
-fn gives_rights(accounts: &Accounts, bound: &HashSet<GroupNumber>, group: &GroupState) -> bool {
-    group.closure.iter().filter_map(|number| accounts.group(*number)).any(|above| {
-        above.is_superuser
-            || !above.roles.is_empty()
-            || !above.grants.is_empty()
-            || bound.contains(&above.number)
-    })
 }
 
 /// The place of an entry, where it is not the usual one.

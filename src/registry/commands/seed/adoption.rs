@@ -1,88 +1,133 @@
-//! What a caller of the API has made under a name of the config: the config gives it nothing that its maker does not hold,
-//! unless the operator takes it over.
+//! What stands in the way of the config: what a caller of the API has made under a name of it, unless the operator takes it
+//! over, and what somebody else has that it gives to another.
 
 use std::sync::Arc;
 
-use super::apply::SeedRun;
+use super::apply::{SeedRun, name_of};
 use super::{DiffEntry, Sign};
 use crate::access::{Rights, holds};
 use crate::audit::EventObject;
-use crate::config::ReferenceKind;
-use crate::directory::{AccountState, PlaceError, Tree, name_key};
+use crate::config::{ReferenceKind, SeedBinding, SeedGrant, SeedReference, SeedSubject};
+use crate::directory::{PlaceError, Tree, name_key};
 use crate::model::{
-    Account, AccountNumber, Attribute, FieldChange, Grant, Key, ObjectReference, Origin, Permission, Record,
-    RoleNumber, Timestamp, Token, first_identifier,
+    Account, AccountNumber, Attribute, BindingSubject, FieldChange, Grant, Key, ObjectReference, Origin,
+    Record, Timestamp, Token, first_identifier,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::whole::Problem;
+use crate::registry::commands::worth::Worth;
 use crate::registry::commands::{account, token};
 
-/// The objects of the seed that are not to be given what it says, with the reason.
-pub(super) fn not_to_be_given(
-    run: &SeedRun<'_, '_>,
-) -> Result<Vec<(ReferenceKind, String, String)>, ChangeError> {
-    let seed = run.seed;
+/// What the seed says of an object that it names is not said of one that a caller of the API has made under that name, or
+/// has given it: with the reason, what it describes so, and what would get something for being named.
+pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, String, String)>, ChangeError> {
+    let (seed, before) = (run.seed, run.before.accounts());
+    let worth = Worth::of(run.accounts());
     let mut found = Vec::new();
-    let mut ask = |kind: ReferenceKind, name: &str| -> Result<(), ChangeError> {
-        if !run.is_left_out(kind, name)
-            && let Some(reason) = run.reason_against(kind, name)?
+    let mut ask = |kind: ReferenceKind, name: &str, would: &str| -> Result<(), ChangeError> {
+        if !run.is_passed_over(kind, name)
+            && let Some((_, key)) = run.named(name).into_iter().find(|(of, _)| *of == kind)
+            && let Some(record) = run.transaction.stored(&key)?
+            && run.is_strangers_origin(origin(&record))
         {
-            found.push((kind, name.to_owned(), reason));
+            let made = run.made(&record);
+            found.push((
+                kind,
+                name.to_owned(),
+                format!("it was {made}{would}; --adopt {name} takes it over"),
+            ));
         }
         Ok(())
     };
     for provider in &seed.providers {
-        ask(ReferenceKind::Provider, &provider.name)?;
+        ask(ReferenceKind::Provider, &provider.name, "")?;
     }
     for role in &seed.roles {
-        ask(ReferenceKind::Role, &role.name)?;
+        ask(ReferenceKind::Role, &role.name, "")?;
+        let present = before.role_named(&role.name).map(|role| role.grants.clone());
+        ask_grants(&mut ask, &role.permissions, &present.unwrap_or_default(), run)?;
     }
     for group in &seed.groups {
-        ask(ReferenceKind::Group, &group.name)?;
-    }
-    // Who is named as a member need not be described.
-    for (group, member) in
-        seed.groups.iter().flat_map(|group| group.members.iter().flatten().map(move |member| (group, member)))
-    {
-        let before = run.before.accounts();
-        let is_known = before.account_named(member).is_some_and(|account| {
-            before.group_named(&group.name).is_some_and(|group| group.has_member(account.number))
-        });
-        if !is_known {
-            ask(ReferenceKind::Account, member)?;
+        ask(ReferenceKind::Group, &group.name, "")?;
+        let present = before.group_named(&group.name);
+        let granted = present.map(|group| group.grants.to_vec());
+        ask_grants(&mut ask, &group.permissions, &granted.unwrap_or_default(), run)?;
+        // Who is named as a member need not be described.
+        let after = run.accounts().group_named(&group.name);
+        if after.is_none_or(|after| !worth.has(after)) {
+            continue;
+        }
+        for member in group.members.iter().flatten() {
+            let account = before.account_named(member);
+            let is_known = account.zip(present).is_some_and(|(it, present)| present.has_member(it.number));
+            if !is_known {
+                ask(ReferenceKind::Account, member, ", and would get what the group gives")?;
+            }
         }
     }
     for account in &seed.accounts {
-        ask(ReferenceKind::Account, &account.username)?;
+        ask(ReferenceKind::Account, &account.username, "")?;
         if account.create_group == Some(true) {
-            ask(ReferenceKind::Group, &account.username)?;
+            ask(ReferenceKind::Group, &account.username, "")?;
         }
+        let present = match before.account_named(&account.username) {
+            Some(account) => account.grants.to_vec(),
+            None => Vec::new(),
+        };
+        ask_grants(&mut ask, &account.permissions, &present, run)?;
     }
-    for slug in seed.applications.iter().map(|application| &application.slug) {
-        ask(ReferenceKind::Application, slug)?;
+    for application in &seed.applications {
+        ask(ReferenceKind::Application, &application.slug, "")?;
+        let present = before.application_named(&application.slug);
+        if let Some(name) = &application.provider
+            && run.find_provider(name).is_none_or(|it| present.and_then(|before| before.provider) != Some(it))
+        {
+            ask(ReferenceKind::Provider, name, ", and would get the application")?;
+        }
+        for SeedBinding { subject, negate, .. } in application.bindings.iter().flatten() {
+            let (kind, name, on) = match subject {
+                SeedSubject::Account(name) => {
+                    let found =
+                        before.account_named(name).map(|account| BindingSubject::Account(account.number));
+                    (ReferenceKind::Account, name, found)
+                }
+                SeedSubject::Group(name) => {
+                    let found = before.group_named(name).map(|group| BindingSubject::Group(group.number));
+                    (ReferenceKind::Group, name, found)
+                }
+                SeedSubject::Networks(_) | SeedSubject::Window(_) => continue,
+            };
+            let mut bound = present.iter().flat_map(|application| &application.bindings);
+            if !bound.any(|it| Some(&it.subject) == on.as_ref() && it.negate == *negate) {
+                let would = if *negate { ", and would be shut out" } else { ", and would be admitted" };
+                ask(kind, name, would)?;
+            }
+        }
     }
     Ok(found)
 }
 
-/// What gives rights to accounts of which somebody who does not hold them may know a secret, which nobody has accepted: the
-/// accounts of the seed, and where these are left out already, the roles and groups that give it. Everything else is applied
-/// without them.
-pub(super) fn with_foreign_credentials(run: &SeedRun<'_, '_>) -> Vec<(ReferenceKind, String, String)> {
-    let mut found = Vec::new();
-    for credential in run.foreign_credentials() {
-        let reason = credential.sentence();
-        match run.described(ObjectReference::Account(credential.number)) {
-            Some((kind, name)) => found.push((kind, name, reason)),
-            None => {
-                let givers = run.givers(credential.number).into_iter();
-                found.extend(givers.map(|(kind, name)| (kind, name, reason.clone())));
-            }
+/// Asks of each object on which something is granted that was not granted on it before.
+fn ask_grants(
+    ask: &mut impl FnMut(ReferenceKind, &str, &str) -> Result<(), ChangeError>,
+    grants: &Option<Vec<SeedGrant>>,
+    present: &[Grant],
+    run: &SeedRun<'_, '_>,
+) -> Result<(), ChangeError> {
+    for SeedGrant { permission, on } in grants.iter().flatten() {
+        let Some(SeedReference { kind, name }) = on else { continue };
+        let before = run.before.accounts();
+        let is_it = |on| {
+            name_of(before, on).is_some_and(|(of, named)| of == *kind && name_key(&named) == name_key(name))
+        };
+        if !present.iter().any(|grant| grant.permission == *permission && grant.on.is_some_and(is_it)) {
+            ask(*kind, name, ", and would be what somebody has a permission on")?;
         }
     }
-    found
+    Ok(())
 }
 
-/// What of the seed stands against something that it does not describe, and why it is left out: both want the same.
+/// What of the seed stands against something that it does not describe, and whose that is: both want the same.
 pub(super) fn obstacle(run: &SeedRun<'_, '_>, problem: &Problem) -> Option<(ReferenceKind, String, String)> {
     let (one, other) = problem.between?;
     let described = [one, other].map(|on| run.described(on));
@@ -111,7 +156,7 @@ pub(super) fn obstacle(run: &SeedRun<'_, '_>, problem: &Problem) -> Option<(Refe
     };
     let whose = run.whose_is(obstacle).ok()??;
     // One of the config that stays as it is.
-    let stays = if run.named_in_seed(obstacle).is_some() { ", and is left out itself" } else { "" };
+    let stays = if run.named_in_seed(obstacle).is_some() { ", and is in the way itself" } else { "" };
     Some((kind, name, format!("{}: {whose}{stays}", problem.sentence)))
 }
 
@@ -128,9 +173,9 @@ pub(super) fn obstruction(
     {
         return Ok(Some(format!("it was {}", run.made(&record))));
     }
-    // Its values may be of an attribute type as it was to be, which is left out.
-    if let Some(of) = run.left_out_type(kind, name) {
-        return Ok(Some(format!("the attribute type `{of}` is left out")));
+    // Its values may be of an attribute type as it was to be, which is in the way.
+    if let Some(of) = run.obstructed_type(kind, name) {
+        return Ok(Some(format!("its attribute type `{of}` cannot be either")));
     }
     Ok(None)
 }
@@ -232,80 +277,9 @@ impl SeedRun<'_, '_> {
         }
     }
 
-    /// Why an object of the seed is not given what the seed says; `None`: it is.
-    fn reason_against(&self, kind: ReferenceKind, name: &str) -> Result<Option<String>, ChangeError> {
-        let Some((_, key)) = self.named(name).into_iter().find(|(of, _)| *of == kind) else {
-            return Ok(None);
-        };
-        let Some(record) = self.transaction.stored(&key)? else { return Ok(None) };
-        let Some(maker) = origin(&record).account() else { return Ok(None) };
-        let (before, after) = (self.before.accounts(), self.accounts());
-        let gained = match &key {
-            Key::Account(number) => {
-                let rights = |accounts: &crate::directory::Accounts| {
-                    accounts.account(*number).map(|account| Rights::of_account(accounts, account))
-                };
-                rights(after).unwrap_or_default().beyond(&rights(before).unwrap_or_default())
-            }
-            Key::Group(number) => Rights::of_group(after, *number).beyond(&Rights::of_group(before, *number)),
-            Key::Role(number) => {
-                Rights::of_roles(after, &[*number]).beyond(&Rights::of_roles(before, &[*number]))
-            }
-            // Who made it may change it, and with it what is served there.
-            Key::Provider(number) if before.provider(*number) != after.provider(*number) => {
-                may_change_provider(None)
-            }
-            // Who made it may change who is admitted to the provider that it gets.
-            Key::Application(number) => match after.application(*number).and_then(|it| it.provider) {
-                provider if before.application(*number).is_some_and(|it| it.provider == provider) => {
-                    Rights::default()
-                }
-                Some(provider) => may_change_provider(Some(ObjectReference::Provider(provider))),
-                None => Rights::default(),
-            },
-            _ => Rights::default(),
-        };
-        let is_held = holds(before, before.account(maker).map(|maker| &**maker), &gained);
-        if gained.is_empty() || is_held {
-            return Ok(None);
-        }
-        let made = self.made(&record);
-        Ok(Some(format!(
-            "it was {made}, who does not hold what the config would give it; --adopt {name} takes it over"
-        )))
-    }
-
-    /// The roles and groups of the seed through which an account gets what it had not before.
-    fn givers(&self, number: AccountNumber) -> Vec<(ReferenceKind, String)> {
-        let (before, after) = (self.before.accounts(), self.accounts());
-        let Some(account) = after.account(number) else { return Vec::new() };
-        let groups = after.groups_of(account);
-        let in_group = |role: &RoleNumber| {
-            let mut groups = groups.iter().filter_map(|group| after.group(*group));
-            groups.any(|group| group.roles.contains(role))
-        };
-        let roles = self.seed.roles.iter().filter(|seed| {
-            after.role_named(&seed.name).is_some_and(|role| {
-                let numbers = [role.number];
-                let gained = Rights::of_roles(after, &numbers).beyond(&Rights::of_roles(before, &numbers));
-                !gained.is_empty() && (account.roles.contains(&role.number) || in_group(&role.number))
-            })
-        });
-        let named = self.seed.groups.iter().filter(|seed| {
-            after.group_named(&seed.name).is_some_and(|group| {
-                let gained =
-                    Rights::of_group(after, group.number).beyond(&Rights::of_group(before, group.number));
-                !gained.is_empty() && groups.contains(&group.number)
-            })
-        });
-        let roles = roles.map(|seed| (ReferenceKind::Role, seed.name.clone()));
-        let named = named.map(|seed| (ReferenceKind::Group, seed.name.clone()));
-        roles.chain(named).filter(|(kind, name)| !self.is_left_out(*kind, name)).collect()
-    }
-
-    /// The object of the seed that this is; one that is left out is as if it were not described.
+    /// The object of the seed that this is; one that is passed over is as if it were not described.
     fn described(&self, on: ObjectReference) -> Option<(ReferenceKind, String)> {
-        self.named_in_seed(on).filter(|(kind, name)| !self.is_left_out(*kind, name))
+        self.named_in_seed(on).filter(|(kind, name)| !self.is_passed_over(*kind, name))
     }
 
     /// Whether an object of the seed has what it shares with another one though the seed says nothing of it: somebody else
@@ -376,8 +350,8 @@ impl SeedRun<'_, '_> {
         Ok(Some(format!("the {kind} `{name}` was {}", self.made(&record))))
     }
 
-    /// An attribute type that is left out, and that the seed says an account or a group has values of.
-    fn left_out_type(&self, kind: ReferenceKind, name: &str) -> Option<String> {
+    /// An attribute type that is in the way, and that the seed says an account or a group has values of.
+    fn obstructed_type(&self, kind: ReferenceKind, name: &str) -> Option<String> {
         let key = name_key(name);
         let attributes = match kind {
             ReferenceKind::Account => {
@@ -397,7 +371,7 @@ impl SeedRun<'_, '_> {
             let id = snapshot.schema().find(description.split(';').next().unwrap_or_default())?;
             Some(snapshot.schema().attribute(id).name.to_string())
         });
-        types.find(|of| self.is_left_out(ReferenceKind::Attribute, of))
+        types.find(|of| self.is_passed_over(ReferenceKind::Attribute, of))
     }
 
     /// Why an object has no place in a directory that a caller of the API has made and the seed does not describe: without
@@ -425,16 +399,12 @@ impl SeedRun<'_, '_> {
         Ok(is_made && self.described(on).is_none())
     }
 
-    /// Whether an object is one that a caller of the API has made or named, and not a superuser: what the config says by its
+    /// Whether a caller of the API, and not a superuser, has made or named what has this origin: what the config says by that
     /// name was not said of it.
-    pub(super) fn is_strangers(&self, on: ObjectReference) -> Result<bool, ChangeError> {
-        let Some(record) = self.transaction.stored(&key_of(on))? else { return Ok(false) };
+    pub(super) fn is_strangers_origin(&self, origin: Origin) -> bool {
         let before = self.before.accounts();
-        let maker = origin(&record).account().map(|maker| before.account(maker));
-        let is_superuser = |maker: Option<&Arc<AccountState>>| {
-            maker.is_some_and(|maker| maker.is_active && before.is_superuser(maker))
-        };
-        Ok(maker.is_some_and(|maker| !is_superuser(maker)))
+        let Some(maker) = origin.account().map(|maker| before.account(maker)) else { return false };
+        !maker.is_some_and(|maker| maker.is_active && before.is_superuser(maker))
     }
 
     /// Why a token that is there is not changed as the seed says: somebody else knows its secret.
@@ -475,7 +445,7 @@ impl SeedRun<'_, '_> {
         }
     }
 
-    fn whose(&self, origin: Origin) -> String {
+    pub(super) fn whose(&self, origin: Origin) -> String {
         match origin {
             Origin::Account(number) => {
                 let maker = self.before.accounts().account(number);
@@ -505,6 +475,8 @@ impl SeedRun<'_, '_> {
         found.extend(provider.map(|it| (ReferenceKind::Provider, Key::Provider(it.number))));
         let application = accounts.application_named(name);
         found.extend(application.map(|it| (ReferenceKind::Application, Key::Application(it.number))));
+        let token = accounts.token_named(name);
+        found.extend(token.map(|it| (ReferenceKind::Token, Key::Token(it.number))));
         found
     }
 }
@@ -515,11 +487,6 @@ pub(super) fn said_by_nobody(on: ObjectReference, name: &str) -> String {
         "the {} `{name}` has it, of which the config says nothing: let it say what that one is to have",
         on.kind()
     )
-}
-
-fn may_change_provider(on: Option<ObjectReference>) -> Rights {
-    let grant = Grant { permission: Permission::ChangeProvider, on };
-    Rights { is_superuser: false, grants: vec![grant] }
 }
 
 fn key_of(on: ObjectReference) -> Key {

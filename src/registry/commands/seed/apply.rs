@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::adoption;
 use super::diff::{self, Lookup};
-use super::meanwhile;
 use super::names::Names;
 use super::secrets::Prepared;
 use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
@@ -38,8 +37,6 @@ pub(super) struct SeedRun<'t, 's> {
     skipped: Vec<DiffEntry>,
     /// What cannot be as the seed says, because something that it does not describe stands in the way.
     pub(super) obstructed: Vec<(ReferenceKind, String, String)>,
-    /// What a prune does not delete, as what is left out needs it.
-    pub(super) spared: BTreeSet<ObjectReference>,
 }
 
 /// How the config calls an object.
@@ -85,37 +82,33 @@ impl<'t, 's> SeedRun<'t, 's> {
             changed_attributes: BTreeSet::new(),
             skipped: Vec::new(),
             obstructed: Vec::new(),
-            spared: BTreeSet::new(),
         }
     }
 
     /// Does all of it, and says what became different.
     ///
-    /// What a caller of the API made, and what would be given to it by the config, is only known at the end: what is not
-    /// to be given is left out, and all the rest is done anew.
+    /// What stands in the config's way is only known at the end: all the rest is done anew without it, so that all of it is
+    /// told at once, and nothing is told that only follows from it. Then nothing of it is kept: what would be there, the
+    /// config in part, nobody has said.
     pub(super) fn run(mut self) -> Result<SeedPlan, ChangeError> {
         let mut problems;
         loop {
             self.attempt()?;
-            let mut left_out = adoption::not_to_be_given(&self)?;
-            left_out.append(&mut self.obstructed);
-            left_out.extend(adoption::with_foreign_credentials(&self));
-            left_out.extend(meanwhile::unguarded(&self));
-            let spared = if self.options.prune { meanwhile::spared(&self)? } else { BTreeSet::new() };
+            let mut obstacles = adoption::strangers(&self)?;
+            obstacles.append(&mut self.obstructed);
             problems = self.transaction.problems();
             problems.retain(|problem| match adoption::obstacle(&self, problem) {
                 Some(obstructed) => {
-                    left_out.push(obstructed);
+                    obstacles.push(obstructed);
                     false
                 }
                 None => true,
             });
-            left_out.retain(|(kind, name, _)| !self.is_left_out(*kind, name));
-            if left_out.is_empty() && spared.is_subset(&self.spared) {
+            obstacles.retain(|(kind, name, _)| !self.is_passed_over(*kind, name));
+            if obstacles.is_empty() {
                 break;
             }
-            self.spared.extend(spared);
-            self.begin_anew(left_out);
+            self.begin_anew(obstacles);
         }
         // A uidNumber that two accounts want is told once, not of each.
         let mut pairs = HashSet::new();
@@ -131,10 +124,11 @@ impl<'t, 's> SeedRun<'t, 's> {
         if !self.problems.is_empty() {
             return Err(ChangeError::Seed(self.problems));
         }
-        if !self.prepared.covers(&self.needed) {
+        let is_obstructed = self.skipped.iter().any(|entry| entry.sign == Sign::Obstructed);
+        if !is_obstructed && !self.prepared.covers(&self.needed) {
             return Err(ChangeError::Conflict);
         }
-        Ok(self.plan())
+        Ok(if is_obstructed { self.obstructed_plan() } else { self.plan() })
     }
 
     fn attempt(&mut self) -> Result<(), ChangeError> {
@@ -174,13 +168,13 @@ impl<'t, 's> SeedRun<'t, 's> {
         Ok(())
     }
 
-    /// Forgets what was done, and leaves these out from now on.
-    fn begin_anew(&mut self, left_out: Vec<(ReferenceKind, String, String)>) {
+    /// Forgets what was done, and passes over these from now on.
+    fn begin_anew(&mut self, obstacles: Vec<(ReferenceKind, String, String)>) {
         self.transaction.rewind();
-        let mut names = Names { left_out: std::mem::take(&mut self.names.left_out), ..Names::default() };
-        for (kind, name, reason) in left_out {
+        let mut names = Names { obstructed: std::mem::take(&mut self.names.obstructed), ..Names::default() };
+        for (kind, name, reason) in obstacles {
             // What is said first is nearest to the matter: who made it, before who knows its secrets.
-            names.left_out.entry((kind, name_key(&name))).or_insert((name, reason));
+            names.obstructed.entry((kind, name_key(&name))).or_insert((name, reason));
         }
         self.names = names;
         self.needed.clear();
@@ -201,9 +195,9 @@ impl<'t, 's> SeedRun<'t, 's> {
         self.tell(Sign::Skipped, kind, name, reason);
     }
 
-    /// Notes that something of the seed is left out, because something else stands in its way.
-    pub(super) fn leave_out(&mut self, kind: ReferenceKind, name: &str, reason: String) {
-        self.tell(Sign::LeftOut, kind, name, reason);
+    /// Notes that something else stands in the way of something of the seed.
+    pub(super) fn obstruct(&mut self, kind: ReferenceKind, name: &str, reason: String) {
+        self.tell(Sign::Obstructed, kind, name, reason);
     }
 
     /// Notes something that became different and is no change of a record's content.
@@ -216,9 +210,9 @@ impl<'t, 's> SeedRun<'t, 's> {
         self.skipped.push(DiffEntry { sign, kind, name, fields: Vec::new(), reason: Some(reason) });
     }
 
-    /// Whether an object of the seed is left out.
-    pub(super) fn is_left_out(&self, kind: ReferenceKind, name: &str) -> bool {
-        self.names.left_out.contains_key(&(kind, name_key(name)))
+    /// Whether an object of the seed is not made or changed: it was deleted, or something stands in its way.
+    pub(super) fn is_passed_over(&self, kind: ReferenceKind, name: &str) -> bool {
+        self.names.obstructed.contains_key(&(kind, name_key(name)))
             || self.names.skipped.contains(&(kind, name_key(name)))
     }
 
@@ -398,13 +392,13 @@ impl<'t, 's> SeedRun<'t, 's> {
     /// Gives every new object its number, so that objects can name each other in any order.
     fn number_objects(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
-        for (kind, name, reason) in self.names.told_left_out() {
-            self.leave_out(kind, &name, reason);
+        for (kind, name, reason) in self.names.told_obstructed() {
+            self.obstruct(kind, &name, reason);
         }
         for role in &seed.roles {
             let deleted = TombstoneOf::Role(name_form(&role.name));
             if self.accounts().role_named(&role.name).is_none()
-                && !self.is_left_out(ReferenceKind::Role, &role.name)
+                && !self.is_passed_over(ReferenceKind::Role, &role.name)
                 && !self.is_deleted(ReferenceKind::Role, &role.name, &deleted)
             {
                 let number = RoleNumber::new(self.transaction.next_object()?);
@@ -420,7 +414,7 @@ impl<'t, 's> SeedRun<'t, 's> {
             let key = name_key(&account.username);
             let deleted = TombstoneOf::Account(name_form(&account.username));
             if self.accounts().account_keyed(&key).is_none() {
-                if self.is_left_out(ReferenceKind::Account, &account.username)
+                if self.is_passed_over(ReferenceKind::Account, &account.username)
                     || self.is_deleted(ReferenceKind::Account, &account.username, &deleted)
                 {
                     continue;
@@ -430,7 +424,7 @@ impl<'t, 's> SeedRun<'t, 's> {
                 self.names.accounts.insert(key, number);
             }
             if account.create_group == Some(true)
-                && !self.is_left_out(ReferenceKind::Account, &account.username)
+                && !self.is_passed_over(ReferenceKind::Account, &account.username)
             {
                 self.number_group(&account.username, &taken)?;
             }
@@ -439,7 +433,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         for account in seed.accounts.iter().filter(|account| account.create_group == Some(true)) {
             let key = name_key(&account.username);
             let is_described = seed.groups.iter().any(|group| name_key(&group.name) == key);
-            if self.is_left_out(ReferenceKind::Account, &account.username)
+            if self.is_passed_over(ReferenceKind::Account, &account.username)
                 && self.accounts().group_keyed(&key).is_none()
                 && !is_described
             {
@@ -448,7 +442,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         }
         for application in &seed.applications {
             if self.accounts().application_named(&application.slug).is_none()
-                && !self.is_left_out(ReferenceKind::Application, &application.slug)
+                && !self.is_passed_over(ReferenceKind::Application, &application.slug)
             {
                 let number = ApplicationNumber::new(self.transaction.next_object()?);
                 self.transaction.announce(ObjectReference::Application(number));
@@ -460,8 +454,17 @@ impl<'t, 's> SeedRun<'t, 's> {
 
     /// Whether something of the seed was deleted and stays so, which is told.
     fn is_deleted(&mut self, kind: ReferenceKind, name: &str, of: &TombstoneOf) -> bool {
-        if !self.accounts().has_tombstone(of) {
-            return false;
+        let Some(tombstone) = self.accounts().tombstone(of) else { return false };
+        let origin = tombstone.origin;
+        // What somebody else has made and deleted was not what the config describes, and what refers to that would be made
+        // without it.
+        if self.is_strangers_origin(origin) {
+            let reason = format!(
+                "one of this name was made, or given it, by {}, and deleted; --recreate {name} makes the one of the config",
+                self.whose(origin)
+            );
+            self.obstructed.push((kind, name.to_owned(), reason));
+            return true;
         }
         let with = if kind == ReferenceKind::Account { ", with its tokens" } else { "" };
         self.skip(kind, name, format!("it was deleted; --recreate {name} makes it again{with}"));
@@ -474,7 +477,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         let deleted = TombstoneOf::Group(name_form(name));
         if self.accounts().group_keyed(&key).is_none()
             && !self.names.groups.contains_key(&key)
-            && !self.is_left_out(ReferenceKind::Group, name)
+            && !self.is_passed_over(ReferenceKind::Group, name)
             && !self.is_deleted(ReferenceKind::Group, name, &deleted)
         {
             let number = GroupNumber::new(self.next_number(taken)?);
@@ -506,14 +509,14 @@ impl<'t, 's> SeedRun<'t, 's> {
             if is_listed {
                 self.keep_tombstone(&of)?;
             }
-            if self.is_left_out(ReferenceKind::Account, account) {
-                let reason = format!("its account `{account}` was deleted, or is left out");
+            if self.is_passed_over(ReferenceKind::Account, account) {
+                let reason = format!("its account `{account}` was deleted");
                 self.skip(ReferenceKind::Token, &identifier, reason);
             } else if self.account_number(account).is_none() {
                 // That is told, and what names the token is not told beside.
             } else if is_listed && self.accounts().token_named(&identifier).is_some() {
                 let reason = adoption::taken_token(self, &identifier, account)?;
-                self.leave_out(ReferenceKind::Token, &identifier, reason);
+                self.obstruct(ReferenceKind::Token, &identifier, reason);
             } else if is_listed && self.accounts().has_tombstone(&of) && !self.is_pruned_now(&identifier) {
                 let reason = format!("it was revoked or deleted; --recreate {identifier} makes it again");
                 self.skip(ReferenceKind::Token, &identifier, reason);
@@ -541,6 +544,12 @@ impl<'t, 's> SeedRun<'t, 's> {
                 return Ok(number);
             }
         }
+    }
+
+    /// What stands in the way, and nothing else.
+    fn obstructed_plan(self) -> SeedPlan {
+        let diff = self.skipped.into_iter().filter(|entry| entry.sign == Sign::Obstructed).collect();
+        SeedPlan { revision: self.before.revision(), diff, ..SeedPlan::default() }
     }
 
     fn plan(self) -> SeedPlan {

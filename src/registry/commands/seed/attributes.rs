@@ -16,7 +16,7 @@ use crate::schema::{AttributeId, Dn, Schema};
 
 impl SeedRun<'_, '_> {
     pub(super) fn custom_attribute(&mut self, seed: &SeedAttribute) -> Result<(), ChangeError> {
-        if self.is_left_out(ReferenceKind::Attribute, &seed.name) {
+        if self.is_passed_over(ReferenceKind::Attribute, &seed.name) {
             return Ok(());
         }
         let before = self.transaction.snapshot().custom_attribute_named(&seed.name);
@@ -71,7 +71,7 @@ impl SeedRun<'_, '_> {
             return Ok(());
         }
         let mut found: Vec<SeedProblem> = Vec::new();
-        let mut left_out: BTreeMap<&str, (ObjectReference, Option<String>, String)> = BTreeMap::new();
+        let mut obstacles: BTreeMap<&str, (ObjectReference, Option<String>, String)> = BTreeMap::new();
         let mut more = 0_u64;
         self.transaction.objects(&mut |record| {
             let (on, object, attributes, placements) = match &record {
@@ -112,11 +112,11 @@ impl SeedRun<'_, '_> {
                     }
                 } else if let Some(first) = problems.into_iter().next() {
                     let own = origin(&record).account().is_none().then(|| object.clone());
-                    left_out.entry(name).or_insert((on, own, first));
+                    obstacles.entry(name).or_insert((on, own, first));
                 }
             }
         })?;
-        for (name, (on, whose, problem)) in left_out {
+        for (name, (on, whose, problem)) in obstacles {
             let whose = match whose {
                 Some(object) => said_by_nobody(on, &object),
                 None => self.whose_is(on)?.unwrap_or_default(),
@@ -142,13 +142,13 @@ impl SeedRun<'_, '_> {
                 let key = name_key(&account.username);
                 let mut seeds = self.seed.accounts.iter();
                 seeds.any(|seed| seed.said.attributes.is_some() && name_key(&seed.username) == key)
-                    && !self.is_left_out(ReferenceKind::Account, &account.username)
+                    && !self.is_passed_over(ReferenceKind::Account, &account.username)
             }
             Record::Group(group) => {
                 let key = name_key(&group.name);
                 let mut seeds = self.seed.groups.iter();
                 seeds.any(|seed| seed.said.attributes.is_some() && name_key(&seed.name) == key)
-                    && !self.is_left_out(ReferenceKind::Group, &group.name)
+                    && !self.is_passed_over(ReferenceKind::Group, &group.name)
             }
             _ => false,
         }

@@ -2,18 +2,19 @@
 //!
 //! A key that is present is authoritative, one that is absent is left alone. `secrets.rs` finds out which
 //! hashes are needed and has them computed; `apply.rs` then does all of it in the writer's transaction, with
-//! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references, `adoption.rs` and
-//! `meanwhile.rs` for what is left out, and `diff.rs` for what is told. A plan is the same work, forgotten at its end.
+//! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references, `adoption.rs` for what
+//! stands in the way, and `diff.rs` for what is told. A plan is the same work, forgotten at its end, and so is that of a seed
+//! in whose way something stands: it is applied whole, or not at all.
 
 mod adoption;
 mod apply;
 mod attributes;
 mod diff;
-mod meanwhile;
 mod names;
 mod objects;
 mod prune;
 mod secrets;
+mod shut_out;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -75,11 +76,11 @@ pub struct NewSecret {
 }
 
 /// What applying a seed does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedPlan {
     /// The revision that it was worked out for.
     pub revision: Revision,
-    /// What becomes different, and what is skipped.
+    /// What becomes different, and what is skipped; or what stands in the way, and nothing else.
     pub diff: Vec<DiffEntry>,
     /// The tokens whose secrets must be generated.
     pub needed: Vec<NeededSecret>,
@@ -121,7 +122,12 @@ impl SeedProblem {
 impl SeedPlan {
     /// Whether the store agrees with the seed already.
     pub fn is_empty(&self) -> bool {
-        self.diff.iter().all(|entry| matches!(entry.sign, Sign::Skipped | Sign::LeftOut))
+        self.diff.iter().all(|entry| entry.sign == Sign::Skipped)
+    }
+
+    /// What stands in the way of the seed: nothing of it is applied.
+    pub fn obstacles(&self) -> impl Iterator<Item = &DiffEntry> {
+        self.diff.iter().filter(|entry| entry.sign == Sign::Obstructed)
     }
 }
 
@@ -139,6 +145,14 @@ pub struct DiffEntry {
     pub reason: Option<String>,
 }
 
+impl DiffEntry {
+    /// What stands in the way, in a sentence.
+    pub fn obstacle(&self) -> String {
+        let reason = self.reason.as_deref().unwrap_or("something stands in its way");
+        format!("the {} `{}` cannot be as the config says: {reason}", self.kind, self.name)
+    }
+}
+
 /// What becomes of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,8 +165,8 @@ pub enum Sign {
     Deleted,
     /// It is left as it is, though the seed asks for something else.
     Skipped,
-    /// It is left as it is, because somebody else has what it needs: that has to be put right.
-    LeftOut,
+    /// It cannot be as the seed says, because somebody else has what it needs: nothing is applied until that is put right.
+    Obstructed,
 }
 
 impl Registry {
@@ -193,12 +207,19 @@ impl Registry {
         self.change(actor, move |transaction| {
             let plan = SeedRun::new(transaction, &seed, &options, &prepared).run()?;
             names::refuse_unresolved(&plan.unresolved, options.prune)?;
+            refuse_obstructed(&plan)?;
             refuse_foreign(&plan.credentials)?;
             transaction.set_seeded();
             Ok(plan)
         })
         .await
     }
+}
+
+/// A seed is applied whole or not at all.
+fn refuse_obstructed(plan: &SeedPlan) -> Result<(), ChangeError> {
+    let sentences: Vec<String> = plan.obstacles().map(DiffEntry::obstacle).collect();
+    if sentences.is_empty() { Ok(()) } else { Err(ChangeError::Refused(sentences.join("\n"))) }
 }
 
 /// Asks the operator before rights go to who may know a secret of somebody else's account.

@@ -15,7 +15,7 @@ use crate::config::{
 use crate::directory::name_key;
 use crate::model::{
     self, Account, AccountChanges, AccountKind, AccountNumber, ApplicationChanges, Attribute, Binding,
-    BindingSubject, Group, GroupChanges, GroupNumber, HashText, ObjectReference, Password, Role, RoleChanges,
+    BindingSubject, Group, GroupChanges, GroupNumber, HashText, Password, Role, RoleChanges,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::provider::{create_provider, update_provider};
@@ -24,7 +24,7 @@ use crate::registry::commands::{account, application, group, role, validate};
 
 impl SeedRun<'_, '_> {
     pub(super) fn provider(&mut self, seed: &SeedProvider) -> Result<(), ChangeError> {
-        if self.is_left_out(ReferenceKind::Provider, &seed.name) {
+        if self.is_passed_over(ReferenceKind::Provider, &seed.name) {
             return Ok(());
         }
         let found = self.find_provider(&seed.name);
@@ -35,7 +35,7 @@ impl SeedRun<'_, '_> {
     }
 
     pub(super) fn role(&mut self, seed: &SeedRole) -> Result<(), ChangeError> {
-        if self.is_left_out(ReferenceKind::Role, &seed.name) {
+        if self.is_passed_over(ReferenceKind::Role, &seed.name) {
             return Ok(());
         }
         let before = self.accounts().role_named(&seed.name).map(|role| (**role).clone());
@@ -44,54 +44,25 @@ impl SeedRun<'_, '_> {
             (None, Some(number)) => Role::new(number, seed.name.clone(), self.transaction.origin()),
             (None, None) => return Ok(()),
         };
-        let grants = match &seed.permissions {
-            Some(permissions) => Some(self.grants(permissions, &role.grants)?),
-            None => None,
-        };
-        let missing = grants.as_ref().and_then(|grants| grants.missing.clone());
-        let is_withheld = grants.as_ref().is_some_and(|grants| grants.is_withheld);
-        self.note_incomplete(is_withheld, ReferenceKind::Role, &seed.name);
-        if self.is_left_out_without(missing, before.is_none(), ReferenceKind::Role, &seed.name) {
-            return Ok(());
-        }
-        let changes = RoleChanges {
-            grants: grants.map(|grants| same_or(&role.grants, grants.items)),
-            ..seed.said.clone()
-        };
+        let grants = seed.permissions.as_ref().map(|permissions| self.grants(permissions));
+        let changes =
+            RoleChanges { grants: grants.map(|grants| same_or(&role.grants, grants)), ..seed.said.clone() };
         self.write(ReferenceKind::Role, &seed.name, |transaction| {
             role::write(transaction, before, role, changes)
         })
     }
 
     pub(super) fn group(&mut self, seed: &SeedGroup) -> Result<(), ChangeError> {
-        if self.is_left_out(ReferenceKind::Group, &seed.name) {
+        if self.is_passed_over(ReferenceKind::Group, &seed.name) {
             return Ok(());
         }
-        let present = self.accounts().group_named(&seed.name).cloned();
-        let is_new = present.is_none();
-        let (in_groups, held, granted) = present.map_or_else(Default::default, |group| {
-            (group.parents.to_vec(), group.roles.to_vec(), group.grants.to_vec())
-        });
-        let parents = seed.parents.as_ref().map(|parents| self.group_numbers(parents, &in_groups));
-        let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles, &held));
-        let grants = match &seed.permissions {
-            Some(permissions) => Some(self.grants(permissions, &granted)?),
-            None => None,
-        };
-        let missing = parents.as_ref().and_then(|parents| parents.missing.clone());
-        let missing = missing.or(roles.as_ref().and_then(|roles| roles.missing.clone()));
-        let missing = missing.or(grants.as_ref().and_then(|grants| grants.missing.clone()));
-        let is_withheld = parents.as_ref().is_some_and(|parents| parents.is_withheld)
-            || roles.as_ref().is_some_and(|roles| roles.is_withheld)
-            || grants.as_ref().is_some_and(|grants| grants.is_withheld);
-        self.note_incomplete(is_withheld, ReferenceKind::Group, &seed.name);
-        if self.is_left_out_without(missing, is_new, ReferenceKind::Group, &seed.name) {
-            return Ok(());
-        }
+        let parents = seed.parents.as_ref().map(|parents| self.group_numbers(parents));
+        let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles));
+        let grants = seed.permissions.as_ref().map(|permissions| self.grants(permissions));
         self.put_group(&seed.name, |group| GroupChanges {
-            parents: parents.map(|parents| same_or(&group.parents, parents.items)),
-            roles: roles.map(|roles| same_or(&group.roles, roles.items)),
-            grants: grants.map(|grants| same_or(&group.grants, grants.items)),
+            parents: parents.map(|parents| same_or(&group.parents, parents)),
+            roles: roles.map(|roles| same_or(&group.roles, roles)),
+            grants: grants.map(|grants| same_or(&group.grants, grants)),
             attributes: same_attributes_or(&group.attributes, &seed.said.attributes),
             ..seed.said.clone()
         })
@@ -136,7 +107,7 @@ impl SeedRun<'_, '_> {
 
     pub(super) fn account(&mut self, seed: &SeedAccount) -> Result<(), ChangeError> {
         let (kind_of_object, name) = (ReferenceKind::Account, seed.username.as_str());
-        if self.is_left_out(kind_of_object, name) {
+        if self.is_passed_over(kind_of_object, name) {
             return Ok(());
         }
         let key = name_key(name);
@@ -154,14 +125,8 @@ impl SeedRun<'_, '_> {
         };
         // What they tell ends the run; the rest is written, for what is wrong with that.
         self.check_keys(seed, before.as_ref().map(|before| before.kind), kind);
-        let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles, &account.roles));
-        let grants = match &seed.permissions {
-            Some(permissions) => Some(self.grants(permissions, &account.grants)?),
-            None => None,
-        };
-        let is_withheld = roles.as_ref().is_some_and(|roles| roles.is_withheld)
-            || grants.as_ref().is_some_and(|grants| grants.is_withheld);
-        self.note_incomplete(is_withheld, kind_of_object, name);
+        let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles));
+        let grants = seed.permissions.as_ref().map(|permissions| self.grants(permissions));
         let password = match &seed.password {
             Some(password) if kind.is_person() => self.password(seed, password, &account)?,
             Some(_) | None => None,
@@ -169,8 +134,8 @@ impl SeedRun<'_, '_> {
         let changes = AccountChanges {
             kind: Some(kind),
             attributes: same_attributes_or(&account.attributes, &seed.said.attributes),
-            roles: roles.map(|roles| same_or(&account.roles, roles.items)),
-            grants: grants.map(|grants| same_or(&account.grants, grants.items)),
+            roles: roles.map(|roles| same_or(&account.roles, roles)),
+            grants: grants.map(|grants| same_or(&account.grants, grants)),
             password,
             // A config says what everything is to be: the diff shows what goes.
             drops_password: true,
@@ -190,20 +155,14 @@ impl SeedRun<'_, '_> {
         let seed = self.seed;
         for group in &seed.groups {
             let Some(names) = &group.members else { continue };
-            if self.is_left_out(ReferenceKind::Group, &group.name) {
+            if self.is_passed_over(ReferenceKind::Group, &group.name) {
                 continue;
             }
             let Some(number) = self.accounts().group_named(&group.name).map(|group| group.number) else {
                 continue;
             };
-            let mut wanted: BTreeSet<AccountNumber> =
+            let wanted: BTreeSet<AccountNumber> =
                 names.iter().filter_map(|name| self.member(&group.name, name)).collect();
-            // Who is left out stays where it is.
-            let kept: Vec<AccountNumber> = self.left_out_accounts();
-            let state = self.accounts().group(number).cloned();
-            let is_there =
-                |account: &AccountNumber| state.as_ref().is_some_and(|state| state.has_member(*account));
-            wanted.extend(kept.into_iter().filter(is_there));
             let changes =
                 GroupChanges { members: Some(wanted.into_iter().collect()), ..GroupChanges::default() };
             self.write(ReferenceKind::Group, &group.name, |transaction| {
@@ -216,7 +175,7 @@ impl SeedRun<'_, '_> {
                 seed.groups.iter().any(|group| group.members.is_some() && name_key(&group.name) == key);
             let number = self.accounts().account_keyed(&key).map(|account| account.number);
             let group = self.accounts().group_keyed(&key).map(|group| group.number);
-            if self.is_left_out(ReferenceKind::Group, &account.username) {
+            if self.is_passed_over(ReferenceKind::Group, &account.username) {
                 continue;
             }
             if let (false, Some(number), Some(group)) = (is_listed, number, group) {
@@ -228,14 +187,8 @@ impl SeedRun<'_, '_> {
         Ok(())
     }
 
-    fn left_out_accounts(&self) -> Vec<AccountNumber> {
-        let left_out = self.names.left_out.keys().filter(|(kind, _)| *kind == ReferenceKind::Account);
-        let found = left_out.filter_map(|(_, key)| self.accounts().account_keyed(key));
-        found.map(|account| account.number).collect()
-    }
-
     pub(super) fn application(&mut self, seed: &SeedApplication) -> Result<(), ChangeError> {
-        if self.is_left_out(ReferenceKind::Application, &seed.slug) {
+        if self.is_passed_over(ReferenceKind::Application, &seed.slug) {
             return Ok(());
         }
         let (origin, now) = (self.transaction.origin(), self.transaction.now());
@@ -247,7 +200,7 @@ impl SeedRun<'_, '_> {
             }
             (None, None) => return Ok(()),
         };
-        if let Some(missing) = self.missing_to(seed, &application)? {
+        if let Some(missing) = self.not_shut_out(seed) {
             self.obstructed.push((ReferenceKind::Application, seed.slug.clone(), missing));
             return Ok(());
         }
@@ -261,7 +214,6 @@ impl SeedRun<'_, '_> {
         };
         let bindings = seed.bindings.as_ref();
         let bindings = bindings.map(|bindings| self.bindings(bindings, application.bindings.clone()));
-        let bindings = bindings.transpose()?;
         let changes = ApplicationChanges { provider, bindings, ..seed.said.clone() };
         self.write(ReferenceKind::Application, &seed.slug, |transaction| {
             application::write(transaction, before, application, changes)
@@ -270,77 +222,15 @@ impl SeedRun<'_, '_> {
 
     /// The bindings of an application. One that was there keeps its uuid: it is known by its subject and whether it is
     /// negated, as its order and whether it is enabled are what an operator changes about it.
-    fn bindings(
-        &mut self,
-        seed: &[SeedBinding],
-        mut present: Vec<Binding>,
-    ) -> Result<Vec<Binding>, ChangeError> {
+    fn bindings(&mut self, seed: &[SeedBinding], mut present: Vec<Binding>) -> Vec<Binding> {
         let mut wanted = Vec::with_capacity(seed.len());
         for SeedBinding { subject, order, negate, enabled } in seed {
-            let negate = *negate;
-            // One that is negated admits nobody of them.
-            let is_kept =
-                |found: &BindingSubject| negate || present.iter().any(|other| other.subject == *found);
-            let subject = match self.left_out_subject(subject).filter(is_kept) {
-                Some(left_out) => left_out,
-                None => match self.subject(subject) {
-                    found if is_kept(&found) => found,
-                    found => self.own_subject(found, subject)?,
-                },
-            };
+            let (subject, negate) = (self.subject(subject), *negate);
             let same = present.iter().position(|other| other.subject == subject && other.negate == negate);
             let uuid = same.map_or_else(Uuid::new_v4, |same| present.swap_remove(same).uuid);
             wanted.push(Binding { uuid, subject, order: *order, negate, enabled: *enabled });
         }
-        Ok(wanted)
-    }
-
-    /// The subject of a binding that is there and left out: what is not changed goes on being bound, or shut out.
-    fn left_out_subject(&self, subject: &SeedSubject) -> Option<BindingSubject> {
-        let (kind, name) = match subject {
-            SeedSubject::Account(name) => (ReferenceKind::Account, name),
-            SeedSubject::Group(name) => (ReferenceKind::Group, name),
-            SeedSubject::Networks(_) | SeedSubject::Window(_) => return None,
-        };
-        let accounts = self.accounts();
-        match kind {
-            _ if !self.is_left_out(kind, name) => None,
-            ReferenceKind::Account => {
-                accounts.account_named(name).map(|account| BindingSubject::Account(account.number))
-            }
-            _ => accounts.group_named(name).map(|group| BindingSubject::Group(group.number)),
-        }
-    }
-
-    /// The subject, but for one that a caller of the API has given a name of the config: it would be admitted as somebody
-    /// else was meant to be, and so it is nobody.
-    fn own_subject(
-        &mut self,
-        found: BindingSubject,
-        seed: &SeedSubject,
-    ) -> Result<BindingSubject, ChangeError> {
-        let (on, nobody) = match &found {
-            BindingSubject::Account(number) => {
-                (ObjectReference::Account(*number), BindingSubject::Account(AccountNumber::new(NOBODY)))
-            }
-            BindingSubject::Group(number) => {
-                (ObjectReference::Group(*number), BindingSubject::Group(GroupNumber::new(NOBODY)))
-            }
-            BindingSubject::Networks(_) | BindingSubject::Window(_) => return Ok(found),
-        };
-        if !self.is_strangers(on)? {
-            return Ok(found);
-        }
-        let (kind, name) = match seed {
-            SeedSubject::Account(name) => (ReferenceKind::Account, name),
-            SeedSubject::Group(name) => (ReferenceKind::Group, name),
-            SeedSubject::Networks(_) | SeedSubject::Window(_) => return Ok(found),
-        };
-        let reason = format!(
-            "no application admits it, as a caller of the API has made it or given it this name; --adopt {name} takes it over"
-        );
-        self.leave_out(kind, name, reason);
-        Ok(nobody)
+        wanted
     }
 
     /// For whom, from where or when a binding passes. An account that was deleted is nobody: without its binding an application
@@ -464,7 +354,7 @@ impl<'t> SeedRun<'t, '_> {
     fn made_group_accounts(&self) -> Vec<&'t SeedAccount> {
         let seed = self.seed;
         let made = seed.accounts.iter().filter(|account| account.create_group == Some(true));
-        made.filter(|account| !self.is_left_out(ReferenceKind::Account, &account.username)).collect()
+        made.filter(|account| !self.is_passed_over(ReferenceKind::Account, &account.username)).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::apply::{SeedRun, name_of};
+use super::apply::SeedRun;
 use crate::config::Seed;
 use crate::directory::name_key;
 use crate::model::{AccountKind, AccountNumber, Key, ObjectReference};
@@ -40,8 +40,7 @@ impl Kept {
 }
 
 impl SeedRun<'_, '_> {
-    /// Deletes what the seed does not describe; internal service accounts and what is theirs stay, and so does what
-    /// `meanwhile.rs` spares.
+    /// Deletes what the seed does not describe; internal service accounts and what is theirs stay.
     pub(super) fn prune(&mut self) -> Result<(), ChangeError> {
         let kept = Kept::of(self.seed);
         let before = self.before.clone();
@@ -64,7 +63,7 @@ impl SeedRun<'_, '_> {
         let dead: HashSet<AccountNumber> = doomed.iter().copied().collect();
         for application in accounts.applications() {
             let on = ObjectReference::Application(application.number);
-            if !kept.applications.contains(&application.slug) && !self.stays(on) {
+            if !kept.applications.contains(&application.slug) {
                 gone.insert(on);
                 self.transaction.delete(Key::Application(application.number))?;
             }
@@ -86,40 +85,26 @@ impl SeedRun<'_, '_> {
         }
         for group in accounts.groups() {
             let on = ObjectReference::Group(group.number);
-            if !kept.groups.contains(&name_key(&group.name)) && !self.stays(on) {
+            if !kept.groups.contains(&name_key(&group.name)) {
                 gone.insert(on);
                 self.transaction.delete_group(group.number)?;
             }
         }
         for role in accounts.roles() {
             let on = ObjectReference::Role(role.number);
-            if !kept.roles.contains(&name_key(&role.name)) && !self.stays(on) {
+            if !kept.roles.contains(&name_key(&role.name)) {
                 gone.insert(on);
                 self.transaction.delete_role(role.number)?;
             }
         }
         for provider in accounts.providers() {
             let on = ObjectReference::Provider(provider.number);
-            if !kept.providers.contains(&name_key(&provider.name)) && !self.stays(on) {
+            if !kept.providers.contains(&name_key(&provider.name)) {
                 gone.insert(on);
                 self.transaction.delete_provider(provider.number)?;
             }
         }
         if gone.is_empty() { Ok(()) } else { self.forget(&gone) }
-    }
-
-    /// Whether something stays although the seed does not describe it, which is told: what is left out needs it.
-    fn stays(&mut self, on: ObjectReference) -> bool {
-        let Some((kind, name)) = name_of(self.before.accounts(), on) else { return false };
-        if self.is_left_out(kind, &name) {
-            return true;
-        }
-        let stays = self.spared.contains(&on);
-        if stays {
-            let reason = "it is not deleted, as something that is left out, or could not get another in its place, needs it";
-            self.leave_out(kind, &name, reason.to_owned());
-        }
-        stays
     }
 
     /// Takes roles that are gone, and grants on what is gone, from those that have them. Bindings stay:

@@ -1383,9 +1383,9 @@ fn another_syntax_is_refused_while_values_are_not_of_it() {
     apply(&registry, &seed).unwrap();
     let declared =
         Seed { attributes: vec![attribute("badge", Some(AttributeSyntax::Integer))], ..Seed::default() };
-    // It is left out for what somebody has, and all refused for what the seed itself says.
+    // What somebody has stands in the way, and what the seed itself says is wrong.
     let (plan, _) = apply(&registry, &declared).unwrap();
-    let [("badge", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
+    let [("badge", reason)] = obstacles(&plan)[..] else { panic!("{:?}", obstacles(&plan)) };
     assert!(reason.contains("the account `alice` has the attribute \"badge\""), "{reason}");
     let before = registry.snapshot().custom_attribute_named("badge").unwrap().syntax;
     assert_eq!(before, AttributeSyntax::DirectoryString);
@@ -1408,7 +1408,7 @@ fn another_syntax_is_refused_while_values_are_not_of_it() {
     let mut single = declared;
     single.attributes[0].single_valued = Some(true);
     let (plan, _) = apply(&registry, &single).unwrap();
-    let [("badge", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
+    let [("badge", reason)] = obstacles(&plan)[..] else { panic!("{:?}", obstacles(&plan)) };
     assert!(reason.contains("one value at most"), "{reason}");
     let said = Seed { attributes: single.attributes.clone(), ..seed.clone() };
     assert!(refused(apply(&registry, &said)).contains("one value at most"));
@@ -1464,15 +1464,15 @@ fn a_plan_says_whom_its_applications_shut_out() {
     assert_eq!(names(&apply(&registry, &seed).unwrap().0), "alice");
 }
 
-/// The names of what is left out, with the reasons.
-fn left_out(plan: &SeedPlan) -> Vec<(&str, &str)> {
-    let left_out = plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut);
-    left_out.map(|entry| (entry.name.as_str(), entry.reason.as_deref().unwrap_or_default())).collect()
+/// The names of what something stands in the way of, with the reasons.
+fn obstacles(plan: &SeedPlan) -> Vec<(&str, &str)> {
+    let found = plan.diff.iter().filter(|entry| entry.sign == Sign::Obstructed);
+    found.map(|entry| (entry.name.as_str(), entry.reason.as_deref().unwrap_or_default())).collect()
 }
 
 /// Somebody has given one object of the config what the config gives to another, and says nothing of for the first.
 #[test]
-fn what_the_config_does_not_say_of_an_object_does_not_stop_the_rest() {
+fn what_the_config_does_not_say_of_an_object_is_told_with_that() {
     let seed = |domain: Option<&str>| {
         let mut main = provider("main", "dc=example,dc=org");
         main.said.domain = domain.map(|domain| Some(domain.to_owned()));
@@ -1495,11 +1495,11 @@ fn what_the_config_does_not_say_of_an_object_does_not_stop_the_rest() {
     });
     wait(taken).unwrap();
     let (plan, _) = apply(&registry, &seed(None)).unwrap();
-    let [("other", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
+    let [("other", reason)] = obstacles(&plan)[..] else { panic!("{:?}", obstacles(&plan)) };
     assert!(reason.contains("the provider `main` has it, of which the config says nothing"), "{reason}");
-    assert!(registry.snapshot().accounts().account_named("alice").is_some(), "the rest is done");
+    assert!(registry.snapshot().accounts().account_named("alice").is_none());
     let (plan, _) = apply(&registry, &seed(Some("example.org"))).unwrap();
-    assert_eq!(left_out(&plan), []);
+    assert_eq!(obstacles(&plan), []);
     assert!(registry.snapshot().accounts().provider_named("other").is_some());
     // What the config says of both is its own mistake, and nothing is done.
     let sentence = refused(apply(&registry, &seed(Some("other.net"))));
@@ -1507,7 +1507,7 @@ fn what_the_config_does_not_say_of_an_object_does_not_stop_the_rest() {
 }
 
 #[test]
-fn a_renamed_default_provider_does_not_stop_the_rest() {
+fn a_renamed_default_provider_is_in_the_way_of_the_next() {
     let registry = registry();
     let main = provider("main", "dc=example,dc=org");
     let late = not_default("late", "dc=late,dc=net", None);
@@ -1532,14 +1532,14 @@ fn a_renamed_default_provider_does_not_stop_the_rest() {
         ..Seed::default()
     };
     let (plan, _) = apply(&registry, &seed).unwrap();
-    let [("main", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
+    let [("main", reason)] = obstacles(&plan)[..] else { panic!("{:?}", obstacles(&plan)) };
     assert!(reason.contains("the provider `late` has it"), "{reason}");
-    assert!(registry.snapshot().accounts().account_named("alice").is_some());
-    assert_eq!(grants(), given, "what is worth nothing for a while could be taken by anybody");
+    assert!(registry.snapshot().accounts().account_named("alice").is_none());
+    assert_eq!(grants(), given);
 }
 
 #[test]
-fn a_renamed_application_does_not_stop_the_rest() {
+fn a_renamed_application_is_in_the_way_of_the_next() {
     let registry = registry();
     let seed = |applications| Seed {
         providers: vec![provider("main", "dc=example,dc=org")],
@@ -1557,9 +1557,9 @@ fn a_renamed_application_does_not_stop_the_rest() {
     let late = SeedApplication { provider: None, ..application("late", None) };
     let both = Seed { accounts: vec![person("alice")], ..seed(vec![wiki.clone(), late]) };
     let (plan, _) = apply(&registry, &both).unwrap();
-    let [("wiki", reason)] = left_out(&plan)[..] else { panic!("{:?}", left_out(&plan)) };
+    let [("wiki", reason)] = obstacles(&plan)[..] else { panic!("{:?}", obstacles(&plan)) };
     assert!(reason.contains("the application `late` has it"), "{reason}");
-    assert!(registry.snapshot().accounts().account_named("alice").is_some());
+    assert!(registry.snapshot().accounts().account_named("alice").is_none());
     let sentence = refused(apply(&registry, &seed(vec![wiki, application("late", Some("main"))])));
     assert!(sentence.contains("have the same provider `main`"), "{sentence}");
 }
@@ -1588,7 +1588,7 @@ fn applications_exchange_their_providers() {
     for pairs in orders {
         let prune = SeedOptions { prune: true, ..SeedOptions::default() };
         let (plan, _) = apply_with(&registry, &seed(pairs), &prune).unwrap();
-        assert_eq!(left_out(&plan), [], "{pairs:?}");
+        assert_eq!(obstacles(&plan), [], "{pairs:?}");
         let snapshot = registry.snapshot();
         for (slug, provider) in pairs {
             let number = snapshot.accounts().provider_named(provider).unwrap().number;

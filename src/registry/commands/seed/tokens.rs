@@ -22,7 +22,7 @@ impl SeedRun<'_, '_> {
     pub(super) fn tokens(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
         for token in &seed.tokens {
-            if self.is_left_out(ReferenceKind::Account, &token.account) {
+            if self.is_passed_over(ReferenceKind::Account, &token.account) {
                 continue;
             }
             match self.stored_token(&token.identifier, &token.account) {
@@ -88,7 +88,7 @@ impl SeedRun<'_, '_> {
         }
         self.change_expiry(seed, &mut token);
         if let Some(reason) = self.reason_against_token(&stored, &token) {
-            self.leave_out(ReferenceKind::Token, identifier, reason);
+            self.obstruct(ReferenceKind::Token, identifier, reason);
             return Ok(());
         }
         self.write(ReferenceKind::Token, identifier, |transaction| {

@@ -65,7 +65,7 @@ fn no_config_says_anything_of_one() {
     assert_eq!(own(&doors), before);
     // A name that only looks like it is anybody's, and what is theirs is pruned by nobody.
     let text = "[[account]]\nusername = \"bindery-config\"\n[[account]]\nusername = \"bindery\"\n";
-    assert_eq!(left_out(&apply(&doors, text)), []);
+    assert_eq!(obstacles(&apply(&doors, text)), []);
     let prune = SeedOptions { prune: true, ..SeedOptions::default() };
     doors.config_with(text, &prune).unwrap();
     assert_eq!(own(&doors), before);

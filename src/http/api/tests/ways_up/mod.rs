@@ -187,8 +187,8 @@ fn apply(doors: &Doors, text: &str) -> SeedPlan {
     doors.config_with(text, &SeedOptions::default()).unwrap()
 }
 
-/// What a plan leaves out, by name, with the reason.
-fn left_out(plan: &SeedPlan) -> Vec<(String, String)> {
-    let entries = plan.diff.iter().filter(|entry| entry.sign == Sign::LeftOut);
+/// What stands in the way of a plan, by name, with the reason.
+fn obstacles(plan: &SeedPlan) -> Vec<(String, String)> {
+    let entries = plan.diff.iter().filter(|entry| entry.sign == Sign::Obstructed);
     entries.map(|entry| (entry.name.clone(), entry.reason.clone().unwrap_or_default())).collect()
 }

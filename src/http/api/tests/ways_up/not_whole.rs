@@ -1,347 +1,298 @@
-//! Ways 2 and 3 together. What stands in the config's way leaves something out: nothing that is worth less for that while may
-//! be taken, and nothing that the config had given before is taken away by it.
+//! Ways 2 and 3 together. A config is applied whole, or not at all: what would be there if only a part of it were, nobody has
+//! said, and something that is worth more, or less, for a while is there for the taking.
 
 use super::*;
 
-/// A suffix of the config that `robot` has taken.
-fn taken_suffix() -> Said {
+const NOT_SEARCH: Held<'_> = Held::AllBut(&["search_full_directory"]);
+
+/// A provider that `robot` makes.
+fn provider(name: &str, base_dn: &str) -> Said {
     let nil = uuid::Uuid::nil();
     post(
         "/providers/ldap/",
-        json!({ "name": "mine", "base_dn": "dc=second", "authorization_flow": nil, "invalidation_flow": nil }),
+        json!({ "name": name, "base_dn": base_dn, "authorization_flow": nil, "invalidation_flow": nil }),
     )
 }
 
-const NOT_SEARCH: Held<'_> = Held::AllBut(&["search_full_directory"]);
+fn application(slug: &str) -> Said {
+    post("/core/applications/", json!({ "slug": slug, "name": "Mine" }))
+}
+
+fn of_application(slug: &str, provider: &str, bindings: &str) -> String {
+    format!(
+        "[[application]]\nslug = \"{slug}\"\nname = \"{slug}\"\nprovider = \"{provider}\"\nbindings = [{bindings}]\n"
+    )
+}
 
 fn names(plan: &SeedPlan) -> Vec<String> {
-    let mut names: Vec<String> = left_out(plan).into_iter().map(|(name, _)| name).collect();
+    let mut names: Vec<String> = obstacles(plan).into_iter().map(|(name, _)| name).collect();
     names.sort();
     names
 }
 
-/// A role or a group of the config that could only be made empty could be filled by whoever may fill what is worth nothing.
-#[test]
-fn what_cannot_be_made_whole_is_not_made() {
-    let text = "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\n\
-                [[role]]\nname = \"reader\"\n\
-                permissions = [{ permission = \"search_full_directory\", on = \"provider:second\" }]\n\
-                [[group]]\nname = \"granted\"\n\
-                permissions = [\"view_event\", { permission = \"search_full_directory\", on = \"provider:second\" }]\n\
-                [[group]]\nname = \"readers\"\nroles = [\"reader\"]\nmembers = [\"alice\"]\n\
-                [[group]]\nname = \"inner\"\nparents = [\"readers\"]\n\
-                [[group]]\nname = \"plain\"\n\
-                [[account]]\nusername = \"alice\"\nroles = [\"reader\"]\n";
-    let doors = Doors::new();
-    robot_holds(&doors, NOT_SEARCH);
-    done(&doors, &taken_suffix());
-    let plan = apply(&doors, text);
-    assert_eq!(names(&plan), ["granted", "inner", "reader", "readers", "second"], "{:?}", plan.diff);
-    let told = left_out(&plan);
-    let reason = |of: &str| told.iter().find(|(name, _)| name == of).unwrap().1.clone();
-    assert!(reason("second").contains("`robot`"), "{told:?}");
-    assert!(reason("reader").contains("the provider `second`"), "{told:?}");
-    assert!(reason("inner").contains("the group `readers`"), "{told:?}");
-    assert_eq!(names(&apply(&doors, text)), names(&plan), "it stays so");
-    // All else is there, and what the caller can fill gives nothing later.
-    assert!(rights_of(&doors, "alice").is_empty());
-    done(&doors, &post("/core/groups/{group:plain}/add_user/", json!({ "pk": "{user:robot}" })));
-    for said in [
-        post("/rbac/roles/{role:reader}/add_user/", json!({ "pk": "{user:robot}" })),
-        post("/core/groups/{group:readers}/add_user/", json!({ "pk": "{user:robot}" })),
-        post("/core/groups/{group:granted}/add_user/", json!({ "pk": "{user:robot}" })),
-    ] {
-        refused(&doors, &said);
+/// What is there, what `robot` does with which rights, what the config says then, and what is told to stand in the way.
+struct Case {
+    before: String,
+    held: Held<'static>,
+    calls: Vec<Said>,
+    after: String,
+    obstacles: &'static [&'static str],
+}
+
+/// Each opened something, or gave it away, when the rest of the config was applied without what stood in the way.
+fn cases() -> Vec<Case> {
+    let staff = "{ group = \"staff\" }";
+    let crew = "[[group]]\nname = \"crew\"\nmembers = [\"eve\"]\n[[account]]\nusername = \"eve\"\n";
+    let strong = "[[role]]\nname = \"strong\"\npermissions = [\"change_user\", \"view_event\"]\n";
+    let weak = "[[role]]\nname = \"weak\"\npermissions = [\"view_group\"]\n";
+    let group =
+        |members: &str, more: &str| format!("[[group]]\nname = \"ops\"\nmembers = [{members}]\n{more}\n");
+    let eve = "[[account]]\nusername = \"eve\"\n";
+    let mut cases = vec![
+        // A role and groups that could only be made empty.
+        Case {
+            before: String::new(),
+            held: NOT_SEARCH,
+            calls: vec![provider("mine", "dc=second")],
+            after: "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\n\
+                    [[role]]\nname = \"reader\"\n\
+                    permissions = [{ permission = \"search_full_directory\", on = \"provider:second\" }]\n\
+                    [[group]]\nname = \"readers\"\nroles = [\"reader\"]\nmembers = [\"alice\"]\n\
+                    [[group]]\nname = \"inner\"\nparents = [\"readers\"]\n\
+                    [[account]]\nusername = \"alice\"\nroles = [\"reader\"]\n"
+                .to_owned(),
+            obstacles: &["second"],
+        },
+        // A provider without its application, a new one and one that has another.
+        Case {
+            before: String::new(),
+            held: Held::Only(&["add_application"], &[]),
+            calls: vec![application("vault")],
+            after: format!(
+                "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\n[[group]]\nname = \"staff\"\n{}",
+                of_application("vault", "second", staff)
+            ),
+            obstacles: &["vault"],
+        },
+        Case {
+            before: format!("[[group]]\nname = \"staff\"\n{}", of_application("vault", "ldap", staff)),
+            held: Held::Only(&["add_application"], &[]),
+            calls: vec![application("late")],
+            after: format!(
+                "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\n{}{}",
+                of_application("vault", "second", staff),
+                of_application("late", "ldap", staff)
+            ),
+            obstacles: &["late"],
+        },
+        // New bindings for a provider that it does not get.
+        Case {
+            before: format!("[[group]]\nname = \"staff\"\n{}", of_application("vault", "ldap", staff)),
+            held: NOT_SEARCH,
+            calls: vec![provider("mine", "dc=second")],
+            after: format!(
+                "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\n{}",
+                of_application("vault", "second", "")
+            ),
+            obstacles: &["second"],
+        },
+        // An application goes on admitting a group which is filled now.
+        Case {
+            before: format!(
+                "[[group]]\nname = \"crew\"\n{}",
+                of_application("x", "ldap", "{ group = \"crew\" }")
+            ),
+            held: Held::Only(&["add_application"], &[]),
+            calls: vec![application("y")],
+            after: format!(
+                "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\n{crew}[[group]]\nname = \"staff\"\n{}{}",
+                of_application("x", "second", ""),
+                of_application("y", "ldap", staff)
+            ),
+            obstacles: &["y"],
+        },
+        // A group that goes on giving what it gave, and is filled now.
+        Case {
+            before: format!("{strong}{}{eve}", group("", "roles = [\"strong\"]")),
+            held: Held::AllBut(&["change_user"]),
+            calls: vec![role("weak")],
+            after: format!("{strong}{weak}{}{eve}", group("\"eve\"", "roles = [\"weak\"]")),
+            obstacles: &["weak"],
+        },
+        Case {
+            before: format!("{strong}{}{eve}", group("", "roles = [\"strong\"]")),
+            held: Held::AllBut(&["change_user"]),
+            calls: vec![super::group("under")],
+            after: format!(
+                "{strong}[[group]]\nname = \"under\"\n{}{eve}",
+                group("\"eve\"", "roles = []\nparents = [\"under\"]")
+            ),
+            obstacles: &["under"],
+        },
+        // An account that goes on holding what it held, and is active now.
+        Case {
+            before: format!("{strong}{eve}roles = [\"strong\"]\nis_active = false\n"),
+            held: Held::AllBut(&["change_user"]),
+            calls: vec![role("weak")],
+            after: format!("{strong}{weak}{eve}roles = [\"weak\"]\nis_active = true\n"),
+            obstacles: &["weak"],
+        },
+        // What is given up for another is free for whoever has taken that one's name.
+        Case {
+            before: "[[account]]\nusername = \"alice\"\nattributes = { mail = [\"boss@example.com\"] }\n"
+                .to_owned(),
+            held: Held::Only(&["add_user"], &[]),
+            calls: vec![user("boss")],
+            after: "[[account]]\nusername = \"alice\"\nattributes = { mail = [] }\n\
+                    [[account]]\nusername = \"boss\"\nattributes = { mail = [\"boss@example.com\"] }\n"
+                .to_owned(),
+            obstacles: &["boss"],
+        },
+        // One that was made and deleted by somebody else is not what the config describes.
+        Case {
+            before: String::new(),
+            held: Held::AllBut(&["view_event"]),
+            calls: vec![role("reader"), delete("/rbac/roles/{role:reader}/")],
+            after: "[[role]]\nname = \"reader\"\npermissions = [\"view_event\"]\n\
+                    [[group]]\nname = \"readers\"\nroles = [\"reader\"]\n"
+                .to_owned(),
+            obstacles: &["reader"],
+        },
+    ];
+    // Whom an application is to shut out must be there whole.
+    let shuts_out =
+        of_application("vault", "ldap", "{ group = \"staff\" }, { group = \"blocked\", negate = true }");
+    let blocked = "[[group]]\nname = \"blocked\"\nmembers = [\"eve\"]\n";
+    let below = "[[group]]\nname = \"blocked\"\nmembers = []\n\
+                 [[group]]\nname = \"inner\"\nmembers = [\"eve\"]\nparents = [\"blocked\"]\n";
+    for (made, text) in [("blocked", blocked), ("inner", below)] {
+        cases.push(Case {
+            before: format!("[[group]]\nname = \"staff\"\n{eve}{}", of_application("vault", "ldap", staff)),
+            held: Held::AllBut(&["view_event"]),
+            calls: vec![super::group(made)],
+            after: format!("[[group]]\nname = \"staff\"\n{text}{eve}{shuts_out}"),
+            obstacles: if made == "inner" { &["inner"] } else { &["blocked"] },
+        });
     }
-    done(&doors, &delete("/providers/ldap/{provider:mine}/"));
-    let plan = apply(&doors, text);
-    assert_eq!(names(&plan), Vec::<String>::new(), "{:?}", plan.diff);
-    let snapshot = doors.operator.registry.snapshot();
-    let searches = |name: &str| {
-        let rights = rights_of(&doors, name);
-        rights.grants.iter().any(|grant| grant.permission == Permission::SearchFullDirectory)
-    };
-    assert!(searches("alice") && !searches("robot"));
-    assert_eq!(snapshot.accounts().group_named("inner").unwrap().parents.len(), 1);
-    // Where nothing stands in the way it is all made at once.
-    let doors = Doors::new();
-    assert_eq!(left_out(&apply(&doors, text)), []);
-    assert!(apply(&doors, text).diff.is_empty());
+    cases
 }
 
-/// A provider without its application would admit everybody.
 #[test]
-fn a_provider_is_not_made_without_its_application() {
-    let text = "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\n\
-                [[group]]\nname = \"staff\"\n\
-                [[application]]\nslug = \"vault\"\nname = \"Vault\"\nprovider = \"second\"\n\
-                bindings = [{ group = \"staff\" }]\n";
-    let doors = Doors::new();
-    robot_holds(&doors, Held::AllBut(&["change_ldapprovider"]));
-    done(&doors, &post("/core/applications/", json!({ "slug": "vault", "name": "Mine" })));
-    let plan = apply(&doors, text);
-    assert_eq!(names(&plan), ["second", "vault"], "{:?}", plan.diff);
-    assert!(doors.operator.registry.snapshot().accounts().provider_named("second").is_none());
-    let adopt = SeedOptions { adopt: vec!["vault".to_owned()], ..SeedOptions::default() };
-    assert_eq!(names(&doors.config_with(text, &adopt).unwrap()), Vec::<String>::new());
-    let snapshot = doors.operator.registry.snapshot();
-    let vault = snapshot.accounts().application_named("vault").unwrap();
-    assert!(vault.provider.is_some() && vault.bindings.len() == 1);
-}
-
-/// The application that a provider has, by their names.
-fn application_of(doors: &Doors, provider: &str) -> Option<String> {
-    let snapshot = doors.operator.registry.snapshot();
-    let accounts = snapshot.accounts();
-    let number = accounts.provider_named(provider).unwrap().number;
-    accounts.application_of(number).map(|application| application.slug.clone())
-}
-
-/// Whoever may make applications takes the slug of the one that is to come before a provider: the provider keeps the one that it
-/// has, whether the config moves that elsewhere or a prune would delete it.
-#[test]
-fn no_provider_is_left_without_the_application_that_it_had() {
-    let base = "[[provider]]\nname = \"second\"\nbase_dn = \"dc=second\"\n\
-                [[group]]\nname = \"staff\"\n[[account]]\nusername = \"robot\"\ntype = \"service_account\"\n";
-    let of = |slug: &str, provider: &str, group: &str| {
-        format!(
-            "[[application]]\nslug = \"{slug}\"\nname = \"{slug}\"\nprovider = \"{provider}\"\n\
-             bindings = [{{ group = \"{group}\" }}]\n"
-        )
-    };
-    let before = format!("{base}{}", of("vault", "ldap", "staff"));
-    let moved = format!("{base}{}{}", of("vault", "second", "staff"), of("late", "ldap", "staff"));
-    let crew = "[[group]]\nname = \"crew\"\n";
-    let replaced = base.replace("staff", "crew") + &of("late", "ldap", "crew");
-    for (text, prune, later) in [
-        (&moved, false, Some("vault")),
-        (&moved, true, Some("vault")),
-        (&format!("{base}{crew}{}", of("late", "ldap", "crew")), true, None),
-        // The group that its bindings name stays with it.
-        (&replaced, true, None),
-    ] {
+fn a_config_is_applied_whole_or_not_at_all() {
+    for Case { before, held, calls, after, obstacles: expected } in cases() {
+        for prune in [false, true] {
+            // Who does it is not pruned.
+            let robot = "[[account]]\nusername = \"robot\"\ntype = \"service_account\"\n\
+                         [[token]]\nidentifier = \"robot-api\"\naccount = \"robot\"\n";
+            // A prune takes out of the way what the config does not describe.
+            let expected = if prune && expected == ["second"] { &[][..] } else { expected };
+            let after = if prune { format!("{after}{robot}") } else { after.clone() };
+            let doors = Doors::new();
+            apply(&doors, &before);
+            robot_holds(&doors, held);
+            calls.iter().for_each(|said| drop(done(&doors, said)));
+            let options = SeedOptions { prune, ..SeedOptions::default() };
+            for _ in 0..2 {
+                // That nothing is changed is asked with it.
+                let plan = doors.config_with(&after, &options).unwrap();
+                assert_eq!(names(&plan), expected, "{after}{:?}", plan.diff);
+                assert!(
+                    obstacles(&plan).iter().all(|(_, reason)| reason.contains("`robot`")),
+                    "{:?}",
+                    plan.diff
+                );
+            }
+        }
+        // Where nothing stands in the way it is all applied.
         let doors = Doors::new();
         apply(&doors, &before);
-        robot_holds(&doors, Held::Only(&["add_application"], &[]));
-        done(&doors, &post("/core/applications/", json!({ "slug": "late", "name": "Mine" })));
-        let options = SeedOptions { prune, ..SeedOptions::default() };
-        for _ in 0..2 {
-            let plan = doors.config_with(text, &options).unwrap();
-            let told = left_out(&plan);
-            let reason = |of: &str| told.iter().find(|(name, _)| name == of).unwrap().1.clone();
-            assert!(reason("late").contains("`robot`"), "{told:?}");
-            assert!(
-                reason("vault").contains("the provider `ldap` would admit every active account"),
-                "{told:?}"
-            );
-            assert_eq!(application_of(&doors, "ldap").as_deref(), Some("vault"), "{text}");
-            let snapshot = doors.operator.registry.snapshot();
-            let bound = snapshot.accounts().application_named("vault").unwrap().bindings.clone();
-            let staff = snapshot.accounts().group_named("staff").unwrap().number;
-            assert!(
-                bound.len() == 1 && bound[0].subject == crate::model::BindingSubject::Group(staff),
-                "{bound:?}"
-            );
-        }
-        let adopt = SeedOptions { adopt: vec!["late".to_owned()], ..options };
-        assert_eq!(names(&doors.config_with(text, &adopt).unwrap()), Vec::<String>::new(), "{text}");
-        assert_eq!(application_of(&doors, "ldap").as_deref(), Some("late"));
-        assert_eq!(application_of(&doors, "second").as_deref(), later);
+        assert_eq!(names(&apply(&doors, &after)), Vec::<String>::new(), "{after}");
+        assert!(apply(&doors, &after).diff.is_empty(), "{after}");
     }
 }
 
-/// An application whose provider is left out stays whole where it is: its new bindings are not for the provider that it has.
+/// Whom the config admits, and in whose place, somebody else cannot be for having taken the name.
 #[test]
-fn an_application_is_left_out_with_its_provider() {
-    let text = |provider: &str, bindings: &str| {
-        format!(
-            "[[provider]]\nname = \"{provider}\"\nbase_dn = \"dc={provider}\"\n[[group]]\nname = \"staff\"\n\
-             [[application]]\nslug = \"vault\"\nname = \"Vault\"\nprovider = \"{provider}\"\nbindings = [{bindings}]\n"
-        )
-    };
-    let staff = "{ group = \"staff\" }";
+fn nobody_is_admitted_or_shut_out_under_a_name_that_a_stranger_has_taken() {
+    let few = of_application("vault", "ldap", "{ group = \"few\" }");
+    let of_few = |more: &str| format!("[[group]]\nname = \"few\"\n{more}{few}");
+    let member = "members = [\"new\"]\n";
+    let rename =
+        vec![user("new"), patch("/core/users/{user:new}/", json!({ "username": "old" })), user("new")];
+    let but_not =
+        of_application("vault", "ldap", "{ group = \"few\" }, { account = \"new\", negate = true }");
+    let on_mine = of_application("vault", "mine", "{ group = \"few\" }");
+    for (name, calls, text) in [
+        ("new", vec![user("new")], of_few(member)),
+        ("new", vec![user("new")], format!("{}[[account]]\nusername = \"new\"\n", of_few(member))),
+        (
+            "new",
+            vec![user("new")],
+            format!("{}[[group]]\nname = \"in\"\nparents = [\"few\"]\n{member}", of_few("")),
+        ),
+        (
+            "new",
+            vec![group("new")],
+            format!("{}[[group]]\nname = \"new\"\nparents = [\"few\"]\n", of_few("")),
+        ),
+        ("new", rename, of_few(member)),
+        ("new", vec![user("new")], format!("[[group]]\nname = \"few\"\n{but_not}")),
+        // One that is just as the config says is who made it's all the same.
+        (
+            "mine",
+            vec![provider("mine", "dc=mine")],
+            format!(
+                "[[group]]\nname = \"few\"\n[[provider]]\nname = \"mine\"\nbase_dn = \"dc=mine\"\n{on_mine}"
+            ),
+        ),
+        ("mine", vec![provider("mine", "dc=mine")], format!("[[group]]\nname = \"few\"\n{on_mine}")),
+    ] {
+        let doors = Doors::new();
+        robot_holds(&doors, Held::AllBut(&["view_event"]));
+        calls.iter().for_each(|said| drop(done(&doors, said)));
+        let told = obstacles(&apply(&doors, &text));
+        assert!(told.len() == 1 && told[0].0 == name && told[0].1.contains("--adopt"), "{text}{told:?}");
+        let adopt = SeedOptions { adopt: vec![name.to_owned()], ..SeedOptions::default() };
+        assert_eq!(obstacles(&doors.config_with(&text, &adopt).unwrap()), [], "{text}");
+        assert!(apply(&doors, &text).diff.is_empty(), "{text}");
+    }
+    // Who is in a group that is worth nothing gets nothing for a name.
     let doors = Doors::new();
-    apply(&doors, &text("first", staff));
-    robot_holds(&doors, NOT_SEARCH);
-    done(&doors, &taken_suffix());
-    let plan = apply(&doors, &text("second", ""));
-    assert_eq!(names(&plan), ["second", "vault"], "{:?}", plan.diff);
-    assert_eq!(application_of(&doors, "first").as_deref(), Some("vault"));
-    let bindings = |doors: &Doors| {
-        doors.operator.registry.snapshot().accounts().application_named("vault").unwrap().bindings.len()
-    };
-    assert_eq!(bindings(&doors), 1, "the first provider is open to nobody else meanwhile");
-    // What goes with the provider that it has is done.
-    done(&doors, &delete("/providers/ldap/{provider:mine}/"));
-    let plan = apply(&doors, &text("second", ""));
-    assert_eq!(names(&plan), Vec::<String>::new(), "{:?}", plan.diff);
-    assert_eq!((application_of(&doors, "second").as_deref(), bindings(&doors)), (Some("vault"), 0));
+    robot_holds(&doors, Held::AllBut(&["view_event"]));
+    done(&doors, &user("new"));
+    assert_eq!(obstacles(&apply(&doors, &format!("[[group]]\nname = \"club\"\n{member}"))), []);
 }
 
-/// Whom an application is to shut out it shuts out, or it stays as it is.
+/// Rights that would go to who may know somebody's secret are given to nobody, and nothing else is changed meanwhile.
 #[test]
-fn an_application_is_left_out_with_the_group_that_it_is_to_shut_out() {
-    let text = |more: &str, bindings: &str| {
-        format!(
-            "[[group]]\nname = \"staff\"\n{more}[[account]]\nusername = \"eve\"\n\
-             [[application]]\nslug = \"vault\"\nname = \"Vault\"\nprovider = \"ldap\"\nbindings = [{bindings}]\n"
-        )
-    };
-    let staff = "{ group = \"staff\" }";
-    let but_blocked = "{ group = \"blocked\", negate = true }";
-    let admits_eve = |doors: &Doors| {
-        let snapshot = doors.operator.registry.snapshot();
-        let accounts = snapshot.accounts();
-        let application = accounts.application_named("vault").unwrap();
-        crate::access::Admissible::of(accounts, application)
-            .admits(accounts, accounts.account_named("eve").unwrap())
-    };
-    let blocked = "[[group]]\nname = \"blocked\"\nmembers = [\"eve\"]\n";
-    let with_rights = format!("{blocked}permissions = [\"view_event\"]\n");
-    let below = "[[group]]\nname = \"blocked\"\nmembers = []\n\
-                 [[group]]\nname = \"inner\"\nmembers = [\"eve\"]\nparents = [\"blocked\"]\n\
-                 permissions = [\"view_event\"]\n";
-    // Who made it could take anybody out of it.
-    for (made, more) in [("blocked", blocked), ("blocked", &with_rights), ("inner", below)] {
-        let doors = Doors::new();
-        apply(&doors, &text("", staff));
-        assert!(!admits_eve(&doors));
-        robot_holds(&doors, Held::AllBut(&["view_event"]));
-        done(&doors, &group(made));
-        let told = left_out(&apply(&doors, &text(more, but_blocked)));
-        assert!(told.iter().any(|(name, reason)| name == "vault" && reason.contains(made)), "{more}{told:?}");
-        assert!(!admits_eve(&doors), "{more}{told:?}");
-        let options = SeedOptions { adopt: vec![made.to_owned()], ..SeedOptions::default() };
-        let plan = doors.config_with(&text(more, but_blocked), &options).unwrap();
-        assert_eq!(names(&plan), Vec::<String>::new(), "{more}");
-        let snapshot = doors.operator.registry.snapshot();
-        assert!(
-            snapshot.accounts().application_named("vault").unwrap().bindings[0].negate && !admits_eve(&doors)
-        );
-    }
-}
-
-/// What is to give something else from now on, and cannot yet, goes on giving what it does: worth nothing meanwhile, it would be
-/// filled by whoever may fill such. `--prune` deletes nothing of it.
-#[test]
-fn what_cannot_be_exchanged_goes_on_giving_what_it_gave() {
-    let text = |role: &str| {
-        format!(
-            "[[role]]\nname = \"{role}\"\npermissions = [\"view_event\"]\n\
-             [[group]]\nname = \"crew\"\nroles = [\"{role}\"]\n\
-             [[group]]\nname = \"{role}s\"\npermissions = [\"view_event\"]\n\
-             [[group]]\nname = \"inner\"\nparents = [\"{role}s\"]\n\
-             [[account]]\nusername = \"svc\"\ntype = \"service_account\"\nroles = [\"{role}\"]\n\
-             [[account]]\nusername = \"robot\"\ntype = \"service_account\"\n\
-             [[token]]\nidentifier = \"robot-api\"\naccount = \"robot\"\n"
-        )
-    };
-    for prune in [false, true] {
-        let doors = Doors::new();
-        apply(&doors, &text("reader"));
-        robot_holds(&doors, Held::AllBut(&["view_event"]));
-        done(&doors, &role("seer"));
-        done(&doors, &group("seers"));
-        let options = SeedOptions { prune, ..SeedOptions::default() };
-        let plan = doors.config_with(&text("seer"), &options).unwrap();
-        let told = names(&plan);
-        assert!(told.contains(&"seer".to_owned()) && told.contains(&"seers".to_owned()), "{:?}", plan.diff);
-        for kept in ["reader", "readers"] {
-            assert_eq!(told.contains(&kept.to_owned()), prune, "{kept}: {:?}", plan.diff);
-        }
-        done(&doors, &group("idle"));
-        for fill in [
-            post("/core/groups/{group:crew}/add_user/", json!({ "pk": "{user:robot}" })),
-            post("/core/groups/{group:inner}/add_user/", json!({ "pk": "{user:robot}" })),
-            post("/core/tokens/", json!({ "identifier": "of-svc", "user": "{user:svc}", "intent": "api" })),
-        ] {
-            refused(&doors, &fill);
-        }
-        let adopt = SeedOptions { adopt: vec!["seer".to_owned(), "seers".to_owned()], ..options };
-        let plan = doors.config_with(&text("seer"), &adopt).unwrap();
-        assert_eq!(names(&plan), Vec::<String>::new(), "{:?}", plan.diff);
-        let snapshot = doors.operator.registry.snapshot();
-        assert_eq!(snapshot.accounts().role_named("reader").is_some(), !prune);
-        assert_eq!(snapshot.accounts().group_named("crew").unwrap().roles.len(), 1);
-        assert_eq!(snapshot.accounts().group_named("inner").unwrap().parents.len(), 1);
-    }
-}
-
-/// What is left out for somebody's credential stays as it is, and so does whoever had it.
-#[test]
-fn what_others_have_is_not_taken_away_with_what_is_left_out() {
+fn nothing_is_applied_before_the_operator_has_accepted_a_credential() {
     let text = |more: &str| {
         format!(
             "[[role]]\nname = \"reader\"\npermissions = [\"view_role\"{more}]\n\
-             [[group]]\nname = \"staff\"\nroles = [\"reader\"]\n\
-             [[group]]\nname = \"outer\"\npermissions = [\"view_group\"{more}]\n\
-             [[group]]\nname = \"inner\"\nparents = [\"outer\"]\n\
-             [[account]]\nusername = \"helper\"\nroles = [\"reader\"]\n"
-        )
-    };
-    let doors = Doors::new();
-    apply(&doors, &text(""));
-    doors.prepare(&[
-        user("svc"),
-        patch("/core/users/{user:svc}/", json!({ "roles": ["{role:reader}"], "groups": ["{group:outer}"] })),
-    ]);
-    robot_holds(&doors, Held::AllBut(&["view_event"]));
-    done(
-        &doors,
-        &post("/core/tokens/", json!({ "identifier": "of-svc", "user": "{user:svc}", "intent": "api" })),
-    );
-    let plan = apply(&doors, &text(", \"view_event\""));
-    assert_eq!(names(&plan), ["outer", "reader"], "{:?}", plan.diff);
-    let snapshot = doors.operator.registry.snapshot();
-    let accounts = snapshot.accounts();
-    let group = |name: &str| accounts.group_named(name).unwrap();
-    assert_eq!((group("staff").roles.len(), group("inner").parents.len()), (1, 1));
-    assert_eq!(rights_of(&doors, "helper").grants.len(), 1);
-    // Empty, they could have been filled by somebody, and given all of it later.
-    robot_holds(&doors, Held::Only(&["view_group", "view_user", "add_user_to_group"], &[]));
-    refused(&doors, &post("/core/groups/{group:staff}/add_user/", json!({ "pk": "{user:robot}" })));
-}
-
-/// Whoever is left out stays shut out, and stays admitted.
-#[test]
-fn who_is_left_out_is_bound_as_before() {
-    let text = |more: &str| {
-        format!(
-            "[[group]]\nname = \"staff\"\nmembers = [\"bob\", \"carol\"]\n\
-             [[account]]\nusername = \"bob\"\npermissions = [\"view_role\"{more}]\n\
-             [[account]]\nusername = \"carol\"\npermissions = [\"view_role\"{more}]\n\
-             [[application]]\nslug = \"vault\"\nname = \"Vault\"\nprovider = \"ldap\"\nmode = \"all\"\n\
-             bindings = [{{ group = \"staff\" }}, {{ account = \"bob\", negate = true }}, {{ account = \"carol\" }}]\n"
+             [[account]]\nusername = \"bob\"\nroles = [\"reader\"]\n"
         )
     };
     let doors = Doors::new();
     apply(&doors, &text(""));
     robot_holds(&doors, Held::AllBut(&["view_event"]));
-    for name in ["bob", "carol"] {
-        let body = json!({ "identifier": name, "user": format!("{{user:{name}}}"), "intent": "api" });
-        done(&doors, &post("/core/tokens/", body));
-    }
-    let admits = |name: &str| {
-        let snapshot = doors.operator.registry.snapshot();
-        let accounts = snapshot.accounts();
-        let application = accounts.application_named("vault").unwrap();
-        crate::access::Admissible::of(accounts, application)
-            .admits(accounts, accounts.account_named(name).unwrap())
-    };
-    assert!(!admits("bob") && admits("carol"));
-    let plan = apply(&doors, &text(", \"view_event\""));
-    assert_eq!(names(&plan), ["bob", "carol"], "{:?}", plan.diff);
-    assert!(!admits("bob"), "who is shut out is let in by nothing that somebody else does");
-    assert!(admits("carol"));
+    let body = json!({ "identifier": "of-bob", "user": "{user:bob}", "intent": "api" });
+    done(&doors, &post("/core/tokens/", body));
+    let more = format!("{}[[group]]\nname = \"bystanders\"\n", text(", \"view_event\""));
+    let told = doors.config_with(&more, &SeedOptions::default()).unwrap_err();
+    assert!(told.contains("--accept-credentials of-bob"), "{told}");
+    assert_eq!(rights_of(&doors, "bob").grants.len(), 1);
+    assert!(doors.operator.registry.snapshot().accounts().group_named("bystanders").is_none());
+    let accept = SeedOptions { accept_credentials: vec!["of-bob".to_owned()], ..SeedOptions::default() };
+    doors.config_with(&more, &accept).unwrap();
+    assert_eq!(rights_of(&doors, "bob").grants.len(), 2);
 }
 
-/// A value that a caller has given to what is the operator's stops the change of that type, and nothing else.
+/// A value that a caller has given to what is the operator's stands in the way of the change of that type.
 #[test]
-fn a_value_that_a_caller_has_set_leaves_out_its_type_and_no_more() {
+fn a_value_that_a_caller_has_set_is_told_with_its_type() {
     let declared = |syntax: &str, oid: &str| {
         format!("[[attribute]]\nname = \"badge\"\nsyntax = \"{syntax}\"\noid = \"{oid}\"\n")
     };
-    let level = |is_single: bool| format!("[[attribute]]\nname = \"level\"\nsingle_valued = {is_single}\n");
     let others = "[[group]]\nname = \"club\"\n[[account]]\nusername = \"bob\"\n";
     let oid = "1.3.6.1.4.1.99999.1";
     let set = |path: &'static str, name: &str| patch(path, json!({ "attributes": { name: "seven" } }));
@@ -352,8 +303,7 @@ fn a_value_that_a_caller_has_set_leaves_out_its_type_and_no_more() {
         ("/core/groups/{group:club}/", oid),
     ] {
         let doors = Doors::new();
-        let before = format!("{}{}{others}", declared("directory_string", oid), level(false));
-        apply(&doors, &before);
+        apply(&doors, &format!("{}{others}", declared("directory_string", oid)));
         robot_holds(&doors, Held::AllBut(&[]));
         done(&doors, &set(path, by));
         // Another syntax, or another OID where the value is known by it.
@@ -361,12 +311,8 @@ fn a_value_that_a_caller_has_set_leaves_out_its_type_and_no_more() {
             true => declared("directory_string", "1.3.6.1.4.1.99999.2"),
             false => declared("integer", oid),
         };
-        let text = format!("{changed}{}{others}[[account]]\nusername = \"bystander\"\n", level(true));
-        let plan = apply(&doors, &text);
+        let plan = apply(&doors, &format!("{changed}{others}"));
         assert_eq!(names(&plan), ["badge"], "{path} {by}: {:?}", plan.diff);
-        let snapshot = doors.operator.registry.snapshot();
-        assert!(snapshot.accounts().account_named("bystander").is_some());
-        assert!(snapshot.custom_attribute_named("level").unwrap().single_valued, "{path} {by}");
         // What the config says of it itself is a mistake of the config.
         let said = others
             .replace("username = \"bob\"\n", "username = \"bob\"\nattributes = { badge = [\"seven\"] }\n");
@@ -374,17 +320,15 @@ fn a_value_that_a_caller_has_set_leaves_out_its_type_and_no_more() {
         let is_refused = doors.config_with(&text, &SeedOptions::default()).is_err();
         assert_eq!(is_refused, path.starts_with("/core/users/"), "{path} {by}");
     }
-    // What the config says of others that goes only with the new form is left out with it.
+    // What the config says of others that goes only with the new form is told with it.
     let doors = Doors::new();
     apply(&doors, &format!("{}{others}", declared("integer", oid)));
     robot_holds(&doors, Held::AllBut(&[]));
     done(&doors, &patch("/core/users/{user:bob}/", json!({ "attributes": { "badge": "7" } })));
     let text = format!(
-        "{}{others}[[account]]\nusername = \"carol\"\nattributes = {{ badge = [\"TRUE\"] }}\n\
-         [[account]]\nusername = \"bystander\"\n",
+        "{}{others}[[account]]\nusername = \"carol\"\nattributes = {{ badge = [\"TRUE\"] }}\n",
         declared("boolean", oid)
     );
     let plan = apply(&doors, &text);
     assert_eq!(names(&plan), ["badge", "carol"], "{:?}", plan.diff);
-    assert!(doors.operator.registry.snapshot().accounts().account_named("bystander").is_some());
 }

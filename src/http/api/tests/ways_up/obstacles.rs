@@ -1,10 +1,9 @@
-//! Way 3. What a caller of the API has put into the config's way leaves that one object out, which is told with who made the
-//! obstacle and when, and all the rest is applied.
+//! Way 3. What a caller of the API has put into the config's way is told with who made it, and nothing is applied.
 
 use super::*;
 
-/// What `robot` does, what the config says, the kind and name that is left out.
-fn obstacles() -> Vec<(Vec<Said>, &'static str, &'static str)> {
+/// What `robot` does, what the config says, and the name of what it stands in the way of.
+fn obstructions() -> Vec<(Vec<Said>, &'static str, &'static str)> {
     let provider = |mut body: Value| {
         body["authorization_flow"] = json!(uuid::Uuid::nil());
         body["invalidation_flow"] = json!(uuid::Uuid::nil());
@@ -56,19 +55,18 @@ fn obstacles() -> Vec<(Vec<Said>, &'static str, &'static str)> {
 }
 
 #[test]
-fn what_stands_in_the_way_leaves_one_object_out_and_no_more() {
-    for (calls, text, name) in obstacles() {
+fn what_stands_in_the_way_is_told_with_whose_it_is() {
+    for (calls, text, name) in obstructions() {
         let text = format!("{text}[[account]]\nusername = \"bystander\"\n[[group]]\nname = \"bystanders\"\n");
         let doors = Doors::new();
         robot_holds(&doors, Held::AllBut(&[]));
         calls.iter().for_each(|said| drop(done(&doors, said)));
-        let told = left_out(&apply(&doors, &text));
+        let told = obstacles(&apply(&doors, &text));
         assert!(told.len() == 1 && told[0].0 == name, "{text}{told:?}");
         assert!(told[0].1.contains("by `robot`"), "{text}{told:?}");
         let snapshot = doors.operator.registry.snapshot();
-        assert!(snapshot.accounts().account_named("bystander").is_some(), "{text}");
-        assert!(snapshot.accounts().group_named("bystanders").is_some(), "{text}");
-        assert_eq!(left_out(&apply(&doors, &text)), told);
+        assert!(snapshot.accounts().account_named("bystander").is_none(), "{text}");
+        assert_eq!(obstacles(&apply(&doors, &text)), told);
     }
 }
 
@@ -81,7 +79,7 @@ fn the_first_token_of_an_account_gets_a_free_identifier() {
     done(&doors, &post("/core/tokens/", json!({ "identifier": "portal-app-password" })));
     done(&doors, &post("/core/tokens/", json!({ "identifier": "builder-app-password" })));
     let plan = apply(&doors, "[[account]]\nusername = \"portal\"\ntype = \"service_account\"\n");
-    assert_eq!(left_out(&plan), []);
+    assert_eq!(obstacles(&plan), []);
     let needed: Vec<_> = plan.needed.iter().map(|needed| needed.identifier.as_str()).collect();
     assert_eq!(needed, ["portal-app-password-2"]);
     // It is known by its mark, and pruned and kept with its account by it.
@@ -113,7 +111,7 @@ fn a_renamed_account_frees_its_name_whole() {
     robot_holds(&doors, Held::AllBut(&[]));
     done(&doors, &patch("/core/users/{user:portal}/", json!({ "username": "gate" })));
     let plan = apply(&doors, text);
-    assert_eq!(left_out(&plan), []);
+    assert_eq!(obstacles(&plan), []);
     let needed: Vec<_> = plan.needed.iter().map(|needed| needed.identifier.as_str()).collect();
     assert_eq!(needed, ["portal-app-password-2"]);
     assert_eq!(rights_of(&doors, "portal"), rights_of(&doors, "gate"));
