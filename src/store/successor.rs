@@ -19,7 +19,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Meta;
-use super::acknowledged::Said;
+use super::acknowledged::{self, Said};
 use super::aside;
 use super::directories::{make_directory, sync_directory, write_file};
 use super::disk::{DATABASE, DATABASE_OLD};
@@ -186,7 +186,7 @@ fn clear(directory: &Path) {
 
 /// Removes what is no part of a store, and the directory, if nothing else is in it.
 fn remove_rest(decided: &Path) {
-    for name in [ASIDE, lock::FILE_NAME] {
+    for name in [ASIDE, ASIDE_NEW, lock::FILE_NAME] {
         let _ = fs::remove_file(decided.join(name));
     }
     let _ = fs::remove_dir(decided);
@@ -244,11 +244,21 @@ fn undo(directory: &Path, names: &[OsString]) -> Result<(), StoreError> {
 
 /// Where all of the store goes that is there; `None`: its journal goes alone.
 fn aside_of(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
-    let path = directory.join(DECIDED).join(ASIDE);
-    match unreadable::open_file(&path).and_then(|file| unreadable::read_without_end(&file)) {
-        Ok(octets) => {
-            if let Some(relative) = unsealed(directory, &octets) {
-                return Ok(Some(directory.join(relative)));
+    let decided = directory.join(DECIDED);
+    let (path, new) = (decided.join(ASIDE), decided.join(ASIDE_NEW));
+    let is_there = match place_in(directory, &path)? {
+        Told::Place(place) => return Ok(Some(place)),
+        Told::Nothing => false,
+        Told::Illegible => true,
+    };
+    // Any place serves as well. What was moved to the one that nobody knows any more stays there, beside it. It is said beside the
+    // file that cannot be read, before that goes: without either, what is there would be taken for a journal that goes alone.
+    let place = match place_in(directory, &new)? {
+        Told::Place(place) => place,
+        Told::Nothing if !is_there => return Ok(None),
+        told => {
+            if matches!(told, Told::Illegible) {
+                aside::put(directory, &new)?;
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -265,6 +275,25 @@ fn aside_of(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
          or a copy of its `token.key`, is in the one before that"
     );
     Ok(Some(place))
+}
+
+/// What a file says of where all goes.
+enum Told {
+    Nothing,
+    Place(PathBuf),
+    Illegible,
+}
+
+fn place_in(directory: &Path, path: &Path) -> Result<Told, StoreError> {
+    match unreadable::open_file(path).and_then(|file| unreadable::read_without_end(&file)) {
+        Ok(octets) => Ok(match unsealed(directory, &octets) {
+            Some(relative) => Told::Place(directory.join(relative)),
+            None => Told::Illegible,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Told::Nothing),
+        Err(error) if unreadable::is_damage(&error) => Ok(Told::Illegible),
+        Err(error) => Err(StoreError::from_io(path, "read", error)),
+    }
 }
 
 fn relative<'a>(directory: &Path, place: &'a Path) -> &'a Path {
@@ -301,7 +330,7 @@ fn names_in(path: &Path) -> Result<Vec<OsString>, StoreError> {
     let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let entries = entries.map_err(|error| StoreError::from_io(path, "list", error))?;
     // Whoever has worked there as in a data directory has left a lock, which is not that of this one.
-    let comes = |name: &OsString| name != ASIDE && name != lock::FILE_NAME;
+    let comes = |name: &OsString| ![ASIDE, ASIDE_NEW, lock::FILE_NAME].iter().any(|not| name == not);
     Ok(entries.iter().map(fs::DirEntry::file_name).filter(comes).collect())
 }
 
@@ -317,8 +346,7 @@ fn move_if_there(from: &Path, to: &Path, doing: &'static str) -> Result<(), Stor
 }
 
 /// What a store is made of in a data directory.
-pub(super) const PARTS: [&str; 4] =
-    [ledger::DIRECTORY, DATABASE, DATABASE_OLD, super::acknowledged::FILE_NAME];
+pub(super) const PARTS: [&str; 4] = [ledger::DIRECTORY, DATABASE, DATABASE_OLD, acknowledged::FILE_NAME];
 const DRAFT: &str = "successor.new";
 /// What versions before called it, which made it the store once the journal was gone.
 const DRAFT_BEFORE: &str = "journal.new";
@@ -326,5 +354,7 @@ const DECIDED: &str = "successor";
 /// All of them.
 pub(super) const NAMES: [&str; 3] = [DECIDED, DRAFT, DRAFT_BEFORE];
 const ASIDE: &str = "aside";
+/// What it is called until the one that cannot be read has gone.
+const ASIDE_NEW: &str = "aside.new";
 /// What a store that was set aside as a whole is called there.
 const REPLACED: &str = "replaced";

@@ -278,6 +278,43 @@ fn a_restore_that_does_not_know_where_all_goes_takes_another_place() {
     }
 }
 
+/// Ended when it is about to say where else all goes, it has said it, or the next start does.
+#[test]
+fn a_start_that_fails_as_it_takes_another_place_loses_nothing() {
+    let Some(disk) = full::SmallDisk::mount_with("size=64m,nr_inodes=400") else { return };
+    let place = tempfile::tempdir().unwrap();
+    let (data, backup) = with_backup(place.path());
+    let drafted = place.path().join("drafted");
+    let restoration = Restoration::begin(&data).unwrap();
+    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())));
+    copy(&data, &drafted);
+    drop((draft, restoration));
+    for moved in 0..MOVES.len() {
+        let context = format!("after {moved} moves");
+        let there = disk.data();
+        copy(decided(&drafted, moved).path(), &there);
+        std::fs::write(there.join("successor/aside"), "nobody can read this").unwrap();
+        let before = files_of(&there);
+        let others: Vec<PathBuf> = (0..)
+            .map(|number: u32| there.with_file_name(number.to_string()))
+            .take_while(|path| std::fs::File::create(path).is_ok())
+            .collect();
+        open(&there).unwrap_err();
+        assert!(files_of(&there) == before, "{context}");
+        others.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        is_new_to_readers(&there, place.path());
+        is_one_of_two(&there, true, &context);
+        let places = std::fs::read_dir(there.join("set-aside")).unwrap();
+        let places: Vec<PathBuf> = places.map(|entry| entry.unwrap().path()).collect();
+        // What had moved is where it was, and the rest is together.
+        for part in ["journal", "store", "acknowledged"] {
+            let of_part = places.iter().filter(|place| place.join(part).exists());
+            assert_eq!(of_part.count(), 1, "{context}: {part} in {places:?}");
+        }
+        std::fs::remove_dir_all(there).unwrap();
+    }
+}
+
 /// What cannot be put into its place is there all the same, and the refusal says how to come to it.
 #[test]
 fn a_restore_that_cannot_come_to_its_end_loses_nothing() {

@@ -9,16 +9,21 @@ use super::*;
 use crate::store::salvage::{SalvageRules, salvage};
 
 /// A file system in memory of a few MiB, gone at the end.
-struct SmallDisk {
+pub(super) struct SmallDisk {
     directory: tempfile::TempDir,
 }
 
 impl SmallDisk {
     /// `None`: not allowed here; the test says so and passes.
     fn mount(mebibytes: u32) -> Option<Self> {
+        Self::mount_with(&format!("size={mebibytes}m"))
+    }
+
+    /// The same with these options.
+    pub(super) fn mount_with(options: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
             .arg(directory.path())
             .output()
             .is_ok_and(|output| output.status.success());
@@ -29,7 +34,7 @@ impl SmallDisk {
         Some(Self { directory })
     }
 
-    fn data(&self) -> PathBuf {
+    pub(super) fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
