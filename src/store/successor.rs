@@ -142,7 +142,6 @@ pub fn lives_before(directory: &Path) -> Vec<Incarnation> {
 /// The system refuses something.
 pub(super) fn go_on(directory: &Path) -> Result<(), StoreError> {
     if !is_decided(directory) {
-        clear(directory);
         return Ok(());
     }
     let finished = finish(directory).map_err(|error| match error {
@@ -161,11 +160,15 @@ pub(super) fn go_on(directory: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes what was never decided on; what a version before left there is set aside.
+/// Removes what was never decided on; what a version before left there is set aside, and what is only called as one that is decided
+/// on. Of a start that is not going to be refused: until that is known, all of it stays.
 ///
 /// # Errors
 /// It cannot be removed.
 pub(super) fn remove_draft(directory: &Path) -> Result<(), StoreError> {
+    if !is_decided(directory) {
+        clear(directory);
+    }
     aside::remove_made(&directory.join(DRAFT))?;
     // It may be all that there is of a store which that version would have finished.
     aside::put(directory, &directory.join(DRAFT_BEFORE)).map(drop)
@@ -260,15 +263,15 @@ fn aside_of(directory: &Path) -> Result<Option<PathBuf>, StoreError> {
             if matches!(told, Told::Illegible) {
                 aside::put(directory, &new)?;
             }
+            let place = aside::place_for(directory, REPLACED)?;
+            write_file(&new, &sealed(relative(directory, &place)))?;
+            sync_directory(&decided)?;
+            place
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if unreadable::is_damage(&error) => {}
-        Err(error) => return Err(StoreError::from_io(path, "read", error)),
-    }
-    // Any place serves as well. What was moved to the one that nobody knows any more stays there, beside it.
-    let place = aside::place_for(directory, REPLACED)?;
+    };
     let illegible = aside::put(directory, &path)?.unwrap_or_default();
-    write_file(&path, &sealed(relative(directory, &place)))?;
+    fs::rename(&new, &path).map_err(|error| StoreError::from_io(&path, "make", error))?;
+    sync_directory(&decided)?;
     tracing::warn!(
         illegible = %illegible.display(), place = %place.display(),
         "the file with the place where what was there goes cannot be read: it goes to another one, and what was moved before, \

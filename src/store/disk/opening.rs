@@ -36,9 +36,8 @@ use crate::store::{Meta, aside, record};
 /// Neither copy is whole, or the system refuses something.
 pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, StoreError> {
     successor::go_on(directory)?;
-    finish_exchanging(directory)?;
     let said = Said::read(directory);
-    let has_database = Database::path_in(directory).exists();
+    let has_database = database_there(directory).exists();
     // What cannot be read may tell of a store that had changes.
     let is_legible = !matches!(said, Said::Unreadable { .. } | Said::Accept);
     let is_empty = !has_database && is_legible && said.of_life(None).unwrap_or_default() == 0;
@@ -114,7 +113,7 @@ fn from_database(
     left: &Left,
     acknowledged: &Said,
 ) -> Result<(), StoreError> {
-    let path = Database::path_in(directory);
+    let path = database_there(directory);
     let both = |damage, database| {
         let damage = Damage::Both { journal: Box::new(damage), database };
         StoreError::Damaged { path: directory.to_owned(), damage }
@@ -183,7 +182,7 @@ fn open_old(
     legible: &Legible,
 ) -> Result<Option<(Copy, Database, Meta)>, StoreError> {
     let path = directory.join(DATABASE_OLD);
-    if !path.exists() {
+    if !path.exists() || path == database_there(directory) {
         return Ok(None);
     }
     let Some(last) = ledger::end_in(directory)? else { return Ok(None) };
@@ -243,7 +242,7 @@ pub(super) enum Begun {
 /// # Errors
 /// The disk is full, the end of the ledger is lost, or the system refuses something.
 pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> Result<Begun, StoreError> {
-    let path = Database::path_in(directory);
+    let path = database_there(directory);
     let torn = ledger.newest().filter(|newest| newest.end != End::Clean);
     if let Some(torn) = torn {
         tracing::warn!(
@@ -261,13 +260,18 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
         }
     }
     successor::remove_draft(directory)?;
-    check_space(directory, settings, database::octets_to_open(&path))?;
-    // What was not finished when it was to take the place of this one.
-    aside::remove_made(&directory.join(NEW))?;
-    let compared = match database::tidy(directory, &path) {
-        Ok(()) => compare(directory, ledger, Database::open(directory, &path, settings.cache_octets))?,
-        Err(error) if error.is_damage() => Compared::Unusable { reason: said(&error) },
-        Err(error) => return Err(error),
+    finish_exchanging(directory)?;
+    let path = Database::path_in(directory);
+    let opened = check_space(directory, settings, database::octets_to_open(&path)).and_then(|()| {
+        // What was not finished when it was to take the place of this one.
+        aside::remove_made(&directory.join(NEW))?;
+        ledger::clear(directory)?;
+        database::tidy(directory, &path)?;
+        Database::open(directory, &path, settings.cache_octets)
+    });
+    let compared = match opened {
+        Err(error) if error.is_full() && torn.is_none() => return Ok(Begun::Full(error)),
+        opened => compare(directory, ledger, opened)?,
     };
     if let Some(torn) = torn {
         tell_end(directory, ledger, torn, &compared)?;
@@ -668,11 +672,17 @@ pub(super) fn exchange(directory: &Path, settings: &Settings, new: &Beside) -> R
     }
 }
 
+/// Where the database is: where it belongs, or, of an exchange by two names that was killed, where the old one is that comes back.
+fn database_there(directory: &Path) -> PathBuf {
+    let (path, old) = (Database::path_in(directory), directory.join(DATABASE_OLD));
+    if !path.exists() && old.exists() { old } else { path }
+}
+
 /// What is left of an exchange by two names: the old database comes back where no other took its place. Where one did, it stays
 /// until that one was verified.
 fn finish_exchanging(directory: &Path) -> Result<(), StoreError> {
-    let (path, old) = (Database::path_in(directory), directory.join(DATABASE_OLD));
-    if path.exists() || !old.exists() {
+    let (path, old) = (Database::path_in(directory), database_there(directory));
+    if old == path {
         return Ok(());
     }
     fs::rename(&old, &path).map_err(|error| StoreError::from_io(&path, "put back", error))?;

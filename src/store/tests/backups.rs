@@ -380,6 +380,29 @@ fn strays_with_names_of_the_store_are_set_aside() {
     }
 }
 
+/// Whether it can be, is known before anything is moved.
+#[test]
+fn a_start_that_is_refused_moves_no_stray() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    filled(&data, 6);
+    std::fs::write(data.join("journal/checkpoint"), "no checkpoint").unwrap();
+    let without = |name: &str| std::fs::rename(data.join(name), place.path().join(name)).unwrap();
+    let db = std::fs::read(data.join("store/db")).unwrap();
+    without("store");
+    for name in ["successor", "successor.new", "journal.new", "store.new", "store.old"] {
+        let stray = data.join(name);
+        std::fs::create_dir(&stray).unwrap();
+        std::fs::write(stray.join("db"), &db[..db.len() / 3]).unwrap();
+        let before = files_of(&data);
+        let error = open(&data).unwrap_err();
+        assert!(error.is_unusable(), "{name}: {error}");
+        assert!(files_of(&data).keys().eq(before.keys()), "{name}: {:?}", files_of(&data).keys());
+        assert!(files_of(&data) == before, "{name}");
+        std::fs::remove_dir_all(stray).unwrap();
+    }
+}
+
 #[test]
 fn a_restore_that_fails_leaves_what_was_there() {
     let place = tempfile::tempdir().unwrap();
