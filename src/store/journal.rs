@@ -284,7 +284,9 @@ impl Segment {
             Some(segment) if segment.end != End::Damaged => segment.last(),
             _ => {
                 let mut last = 0;
-                salvage(path, &octets, store, |revision, _, _| last = last.max(revision));
+                // Behind a checkpoint that has an incarnation no file is without one.
+                let life = Life { store, may_be_before: false };
+                salvage(path, &octets, life, |revision, _, _| last = last.max(revision));
                 last
             }
         };
@@ -325,7 +327,7 @@ impl Segment {
         let behind = octets.get(length..).unwrap_or_default();
         let end = if behind.iter().all(|octet| *octet == 0) {
             End::Clean
-        } else if runs_in(octets, length, [first, revision], &[incarnation]).len() > 1 {
+        } else if runs_in(octets, length, [first, revision], incarnation).len() > 1 {
             End::Damaged
         } else {
             End::Torn
@@ -385,24 +387,36 @@ pub(super) fn files_in(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(files)
 }
 
-/// Shows all items of the whole entries of a damaged file that belong together, with their revisions; as far as it is known of
-/// which life the `store` is.
+/// Of which life of a store a file is that does not say it any more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Life {
+    /// That of the store, as far as it is known.
+    pub(super) store: Option<Incarnation>,
+    /// Whether the file may be of before the store had one: then anybody can seal for it.
+    pub(super) may_be_before: bool,
+}
+
+/// Shows all items of the whole entries of a damaged file that belong together, with their revisions.
 pub(super) fn salvage<'a>(
     path: &Path,
     octets: &'a [u8],
-    store: Option<Incarnation>,
+    life: Life,
     mut visit: impl FnMut(Revision, &'a [u8], Option<&'a [u8]>),
 ) {
     let read = read_head(octets);
     let Some(first) = read.map(|(_, first)| first).or_else(|| named_first(path)) else { return };
-    let incarnations = match (read, store) {
-        (Some((incarnation, _)), _) => vec![incarnation],
-        // What is of another life is of no use, and one without an incarnation anybody can seal for.
-        (None, Some(store)) => vec![Some(store)],
+    let of_life = match (read, life.store) {
+        (Some((incarnation, _)), _) => Some(incarnation),
+        // What is of another life is of no use.
+        (None, Some(store)) => Some(Some(store)),
         // Where the beginning is damaged, what stands in it as the incarnation may be right all the same.
-        (None, None) => legible_incarnation(octets).map(Some).into_iter().chain([None]).collect(),
+        (None, None) => legible_incarnation(octets).map(Some),
     };
-    for run in runs_in(octets, HEAD_OCTETS, [first, first], &incarnations) {
+    let before = (read.is_none() && (life.may_be_before || life.store.is_none())).then_some(None);
+    // A file is of one: what is sealed otherwise is looked for where nothing is sealed so.
+    let runs = of_life.into_iter().chain(before).map(|of| runs_in(octets, HEAD_OCTETS, [first, first], of));
+    let mut runs = runs.filter(|runs| runs.iter().any(|run| !run.entries.is_empty()));
+    for run in runs.next().unwrap_or_default() {
         for entry in run.entries {
             for (key, value) in Items(octets.get(entry.content).unwrap_or_default()) {
                 visit(entry.revision, key, value);
@@ -419,7 +433,8 @@ pub(super) fn life_of(path: &Path, octets: &[u8]) -> Option<Incarnation> {
     }
     let legible = legible_incarnation(octets)?;
     let mut is_sealed = false;
-    salvage(path, octets, Some(legible), |_, _, _| is_sealed = true);
+    let life = Life { store: Some(legible), may_be_before: false };
+    salvage(path, octets, life, |_, _, _| is_sealed = true);
     is_sealed.then_some(legible)
 }
 
@@ -457,9 +472,9 @@ fn runs_in(
     octets: &[u8],
     at: usize,
     [first, next]: [Revision; 2],
-    incarnations: &[Option<Incarnation>],
+    incarnation: Option<Incarnation>,
 ) -> Vec<Run> {
-    let any_entry = |at| incarnations.iter().find_map(|incarnation| any_entry(octets, at, *incarnation));
+    let any_entry = |at| any_entry(octets, at, incarnation);
     let mut runs = vec![Run { entries: Vec::new(), at, end: at, first: next, next }];
     let mut at = at;
     let mut effort = Effort::default();
@@ -494,8 +509,7 @@ fn runs_in(
     }
     // Where the file begins is known: what does not follow from there is of no use.
     let weight = |run: &Run| if run.entries.is_empty() { u64::MAX / 2 } else { (run.end - run.at) as u64 };
-    let is_sealed = incarnations.iter().all(Option::is_some);
-    let chain = chain::heaviest(&runs, weight, |run, next| run.leads_to(next, is_sealed));
+    let chain = chain::heaviest(&runs, weight, |run, next| run.leads_to(next, incarnation.is_some()));
     let mut chain = chain.into_iter().peekable();
     let numbered = runs.into_iter().enumerate();
     numbered.filter(|(number, _)| chain.next_if_eq(number).is_some()).map(|(_, run)| run).collect()
@@ -801,7 +815,8 @@ mod tests {
 
     fn salvaged(path: &Path, octets: &[u8], store: Option<Incarnation>) -> Vec<Revision> {
         let mut found = Vec::new();
-        salvage(path, octets, store, |revision, _, _| found.push(revision));
+        let life = Life { store, may_be_before: false };
+        salvage(path, octets, life, |revision, _, _| found.push(revision));
         found.dedup();
         found
     }
@@ -864,6 +879,25 @@ mod tests {
             flipped[end..].fill(0);
             assert_eq!(salvaged(&path, &flipped, None), [5, 6], "{at}");
             assert_eq!(of(&flipped).unwrap().end, End::Torn, "{at}");
+        }
+    }
+
+    /// Where the store has got an incarnation since, and nothing in the file is sealed with that.
+    #[test]
+    fn a_file_of_before_incarnations_is_known_where_there_may_be_one() {
+        let of = |incarnation, may_be_before| {
+            let (_directory, path, mut octets, _) = planted(incarnation);
+            octets[0] ^= 1;
+            let mut found = Vec::new();
+            let life = Life { store: Some(Incarnation::new([3; 16])), may_be_before };
+            salvage(&path, &octets, life, |revision, _, _| found.push(revision));
+            found.dedup();
+            found
+        };
+        assert_eq!(of(None, true), [5, 6, 7, 8]);
+        assert_eq!(of(None, false), [0; 0]);
+        for may_be_before in [false, true] {
+            assert_eq!(of(Some(Incarnation::new([3; 16])), may_be_before), [5, 6, 7, 8]);
         }
     }
 

@@ -75,8 +75,11 @@ pub fn salvage(
         of_revision(database.meta),
         database.reason.as_ref().map(|reason| format!(", and no more ({reason})")).unwrap_or_default()
     ));
-    let life = keep_one_life(&said, &mut checkpoint, &mut database, &mut journal, &mut salvaged);
+    // Behind a checkpoint that has an incarnation no file is without one.
+    let may_be_before = life_of(checkpoint.as_ref()).is_none();
+    let store = keep_one_life(&said, &mut checkpoint, &mut database, &mut journal, &mut salvaged);
     let checkpoint = checkpoint.as_ref().map(|(wreck, meta)| (wreck, *meta));
+    let life = journal::Life { store, may_be_before };
     let sources = Sources::of(checkpoint, &database, &journal, life, &mut salvaged);
 
     let mut survey = Survey::default();
@@ -114,7 +117,7 @@ pub fn salvage(
     })?;
     let meta = kept.describe(revision, rules, &mut salvaged);
     salvaged.revision = meta.revision;
-    if let Some(acknowledged) = said.of_life(life) {
+    if let Some(acknowledged) = said.of_life(store) {
         let told = match acknowledged.saturating_sub(meta.revision) {
             0 => String::new(),
             lost => format!(", of which the last {lost} are in none of these"),
@@ -171,10 +174,7 @@ fn keep_one_life(
     journal: &mut Vec<(PathBuf, Vec<u8>)>,
     salvaged: &mut Salvaged,
 ) -> Option<Incarnation> {
-    let of_checkpoint = checkpoint.as_ref().and_then(|(wreck, meta)| {
-        let described = meta.and_then(|meta| meta.incarnation);
-        described.or_else(|| wreck.head().and_then(|head| head.life()))
-    });
+    let of_checkpoint = life_of(checkpoint.as_ref());
     let of_files: Vec<_> = journal.iter().map(|(path, octets)| journal::life_of(path, octets)).collect();
     let of_database = database.meta.and_then(|meta| meta.incarnation);
     let newest_first = of_files.iter().rev().copied().flatten();
@@ -207,6 +207,13 @@ fn keep_one_life(
         ));
     }
     life
+}
+
+/// Of which life a checkpoint is, as far as it says so.
+fn life_of(checkpoint: Option<&(Wreck, Option<Meta>)>) -> Option<Incarnation> {
+    let (wreck, meta) = checkpoint?;
+    let described = meta.and_then(|meta| meta.incarnation);
+    described.or_else(|| wreck.head().and_then(|head| head.life()))
 }
 
 /// The files of batches.

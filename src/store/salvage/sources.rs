@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::outcome::Salvaged;
-use crate::model::{Incarnation, Record, Revision};
+use crate::model::{Record, Revision};
 use crate::store::Meta;
 use crate::store::archive::Wreck;
 use crate::store::disk::Remains;
@@ -49,7 +49,7 @@ impl<'a> Sources<'a> {
         checkpoint: Option<(&'a Wreck, Option<Meta>)>,
         database: &'a Remains,
         journal: &'a [(PathBuf, Vec<u8>)],
-        life: Option<Incarnation>,
+        life: journal::Life,
         salvaged: &mut Salvaged,
     ) -> Self {
         let mut batches = BTreeSet::new();

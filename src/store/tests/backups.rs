@@ -24,8 +24,12 @@ fn sound(revision: u64) -> Batch {
 }
 
 fn filled(directory: &Path, revision: u64) {
+    filled_on(directory, 1..=revision);
+}
+
+fn filled_on(directory: &Path, revisions: std::ops::RangeInclusive<u64>) {
     let store = open(directory).unwrap();
-    for next in 1..=revision {
+    for next in revisions {
         store.commit(&sound(next)).unwrap();
         store.wait_for_checkpoint();
     }
@@ -821,6 +825,90 @@ fn a_batch_in_a_photo_is_no_batch_of_a_damaged_journal() {
         }
         std::fs::remove_dir_all(&copied).unwrap();
     }
+}
+
+/// Writes the newest batches anew, up to a revision, as those of another life.
+fn write_again(data: &Path, life: impl FnOnce(Option<Incarnation>) -> Option<Incarnation>, last: u64) {
+    let path = data.join(newest_batches(data));
+    let file = std::fs::File::open(&path).unwrap();
+    let segment = journal::Segment::read(&path, &file, None).unwrap().0.unwrap();
+    let (journal, life) = (ledger::path_in(data), life(segment.incarnation));
+    let mut made = journal::Journal::create(&journal, life, segment.first, std::fs::File::sync_all).unwrap();
+    for (revision, items) in segment.batches().take_while(|(revision, _)| *revision <= last) {
+        let items = items.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)));
+        made.append(revision, &items.collect()).unwrap();
+    }
+}
+
+/// As a version left it whose stores had no incarnation, gone on with by this one.
+fn as_before_incarnations(data: &Path) {
+    write_again(data, |_| None, u64::MAX);
+    let journal = ledger::path_in(data);
+    let (nothing, begin) = (Meta::default(), Timestamp::from_unix_seconds(0));
+    let writer = archive::ArchiveWriter::of_life(Vec::new(), &nothing, None, begin).unwrap();
+    std::fs::write(journal.join(ledger::CHECKPOINT), writer.finish(None).unwrap()).unwrap();
+}
+
+/// Its batches are found where the beginning of their file is damaged, and where nothing says that there may be such a file it
+/// is not looked for: anybody can seal a batch without an incarnation.
+#[test]
+fn what_a_store_without_an_incarnation_has_written_is_salvaged() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    filled(&data, 3);
+    copy(&data.join("store"), &place.path().join("earlier"));
+    filled_on(&data, 4..=6);
+    let with_damage = |data: &Path| {
+        let path = data.join(newest_batches(data));
+        let mut octets = std::fs::read(&path).unwrap();
+        octets[0] ^= 1;
+        std::fs::write(path, octets).unwrap();
+        std::fs::remove_dir_all(data.join("store")).unwrap();
+        copy(&place.path().join("earlier"), &data.join("store"));
+    };
+    for is_of_before in [false, true] {
+        let copied = place.path().join("copied");
+        copy(&data, &copied);
+        if is_of_before {
+            as_before_incarnations(&copied);
+            assert!(Content::of(&open(&copied).unwrap()).unwrap() == Content::after_batches(6, sound));
+        }
+        with_damage(&copied);
+        let salvaged = rescue(&copied, &output).unwrap();
+        assert_eq!(salvaged.revision, 6, "{is_of_before}: {salvaged:?}");
+        assert!(content_of(&output).records == Content::after_batches(6, sound).records, "{salvaged:?}");
+        std::fs::remove_dir_all(copied).unwrap();
+    }
+}
+
+/// What was revoked with its end would be valid again, and nobody would be told.
+#[test]
+fn a_store_that_lacks_its_end_is_not_compared_with_a_backup() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    filled(&data, 6);
+    let is_readable = || match Restoration::begin(&data).unwrap().existing() {
+        Existing::Readable(contents) => {
+            assert_eq!(contents.counts.meta.revision, 6);
+            true
+        }
+        Existing::Unreadable(StoreError::JournalDamaged { .. }) => false,
+        other => panic!("{other:?}"),
+    };
+    assert!(is_readable());
+    let path = data.join(newest_batches(&data));
+    let whole = std::fs::read(&path).unwrap();
+    let mut torn = whole.clone();
+    *torn.iter_mut().rfind(|octet| **octet != 0).unwrap() ^= 1;
+    std::fs::write(&path, torn).unwrap();
+    assert!(!is_readable());
+    std::fs::remove_file(data.join("acknowledged")).unwrap();
+    assert!(!is_readable());
+    std::fs::write(&path, whole).unwrap();
+    assert!(is_readable());
+    drop(open(&data).unwrap());
+    write_again(&data, |life| life, 5);
+    assert!(!is_readable());
 }
 
 #[test]
