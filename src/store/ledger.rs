@@ -97,6 +97,8 @@ impl Read for FileReader<'_> {
 /// What a ledger still says of itself that is damaged, or ends too early.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Legible {
+    /// Of which life the checkpoint is, as far as that says so.
+    checkpoint: Option<Incarnation>,
     /// Of each file of which life of a store it is, as far as that is known, and the highest revision in it. They are of more
     /// than one life where somebody has put a file there.
     files: Vec<(Option<Incarnation>, Revision)>,
@@ -116,8 +118,13 @@ impl Legible {
         !self.is_illegible && self.files.iter().all(|(_, revision)| *revision == 0)
     }
 
-    /// Whether what is known of its life is another one.
-    pub(super) fn is_foreign(&self, life: Option<Incarnation>) -> bool {
+    /// Whether what is known of its life is another one: what was acknowledged last is, where nothing there is of it; of any
+    /// other the checkpoint says so, where it can, as all files follow it.
+    pub(super) fn is_foreign(&self, life: Option<Incarnation>, said: &Said) -> bool {
+        let is_told = life.is_some_and(|life| said.lives().any(|told| told == life));
+        if !is_told && self.checkpoint.is_some() {
+            return Incarnation::is_foreign(self.checkpoint, life);
+        }
         let mut known = self.files.iter().filter(|(of, _)| of.is_some()).peekable();
         known.peek().is_some() && known.all(|(of, _)| Incarnation::is_foreign(*of, life))
     }
@@ -189,7 +196,7 @@ impl Ledger {
             Some(*reader.head())
         });
         let store = head.and_then(|head| head.life());
-        let mut legible = Legible::default();
+        let mut legible = Legible { checkpoint: store, ..Legible::default() };
         legible.files.extend(head.map(|head| (store, head.meta.revision)));
         let mut segments = Vec::new();
         let mut illegible = None;
@@ -235,7 +242,7 @@ impl Ledger {
                 return Err(Trouble::Damaged { damage, legible });
             }
         };
-        let chained = match illegible {
+        let chained = match illegible.or_else(|| parted(&head, &segments)) {
             Some(damage) => Err(damage),
             None => chain(&path, &head, segments),
         };
@@ -308,7 +315,8 @@ impl Ledger {
 
     /// What it says of itself, where its end is missing.
     pub(super) fn legible(&self) -> Legible {
-        Legible { files: vec![(self.incarnation(), self.meta.revision)], is_illegible: false }
+        let life = self.incarnation();
+        Legible { checkpoint: life, files: vec![(life, self.meta.revision)], is_illegible: false }
     }
 
     /// The file that is written to: it leads to the end.

@@ -92,7 +92,9 @@ impl Left {
     /// Why that cannot be known.
     fn at_least(&self, said: &Said, meta: &Meta) -> Result<Revision, String> {
         let left = match self {
-            Self::Journal(legible) if legible.is_foreign(meta.incarnation) => return Err(FOREIGN.to_owned()),
+            Self::Journal(legible) if legible.is_foreign(meta.incarnation, said) => {
+                return Err(FOREIGN.to_owned());
+            }
             Self::Journal(legible) => legible.at_least(meta.incarnation).max(1),
             Self::Nothing => 0,
         };
@@ -124,7 +126,7 @@ fn from_database(
     let found = match open_whole(directory, settings, &path) {
         Err(error) if error.is_damage() => {
             let old = match left {
-                Left::Journal(legible) => open_old(directory, settings, legible)?,
+                Left::Journal(legible) => open_old(directory, settings, legible, acknowledged)?,
                 Left::Nothing => None,
             };
             old.ok_or(error)
@@ -180,6 +182,7 @@ fn open_old(
     directory: &Path,
     settings: &Settings,
     legible: &Legible,
+    acknowledged: &Said,
 ) -> Result<Option<(Copy, Database, Meta)>, StoreError> {
     let path = directory.join(DATABASE_OLD);
     if !path.exists() || path == database_there(directory) {
@@ -189,7 +192,7 @@ fn open_old(
     match open_whole(directory, settings, &path) {
         Ok(found)
             if found.2.revision >= last.max(legible.at_least(found.2.incarnation))
-                && !legible.is_foreign(found.2.incarnation) =>
+                && !legible.is_foreign(found.2.incarnation, acknowledged) =>
         {
             tracing::warn!(
                 revision = found.2.revision, database = %path.display(),

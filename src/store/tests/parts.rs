@@ -337,3 +337,22 @@ fn a_file_of_another_store_is_made_up_for() {
     assert!(!one.path().join(stray).exists());
     each_copy_has(one.path(), 12);
 }
+
+/// A file of theirs among ours, and their database: the checkpoint, which all others follow, says whose the store is.
+#[test]
+fn a_stray_file_makes_no_database_of_another_store_ours() {
+    let [one, other] = [12, 30].map(|revision| {
+        let directory = tempfile::tempdir().unwrap();
+        commit(&open(directory.path()).unwrap(), 1..=revision);
+        directory
+    });
+    let stray = "journal/batches.00000000000000000002";
+    std::fs::copy(other.path().join("journal/batches.00000000000000000001"), one.path().join(stray)).unwrap();
+    for gone in ["store", "acknowledged"] {
+        remove(&one.path().join(gone));
+    }
+    copy(&other.path().join("store"), &one.path().join("store"));
+    let said = is_refused(one.path());
+    assert!(said.contains("to another store"), "{said}");
+}
+
