@@ -348,16 +348,20 @@ impl Shared {
     fn ledger(&self) -> Result<Ledger, StoreError> {
         let (files, revision) = {
             let writer = self.writer();
-            (Files::open(&self.directory)?, writer.meta.revision)
+            (self.files(&writer)?, writer.meta.revision)
         };
         self.read(files, revision)
     }
 
-    /// Files of the ledger, up to this revision.
+    /// The files of the ledger, with the batches that are there now.
+    fn files(&self, writer: &CommitState) -> Result<Files, StoreError> {
+        Ok(Files::open(&self.directory)?.up_to(writer.journal.path(), writer.journal.length()))
+    }
+
+    /// Files of the ledger, which lead to this revision.
     fn read(&self, files: Files, revision: Revision) -> Result<Ledger, StoreError> {
         match Ledger::of(files) {
             Ok(ledger) if ledger.meta().revision == revision => Ok(ledger),
-            Ok(ledger) if ledger.meta().revision > revision => ledger.up_to(revision),
             Ok(ledger) => Err(StoreError::Behind {
                 path: self.directory.clone(),
                 store: ledger.meta().revision,
@@ -408,7 +412,7 @@ impl Shared {
             Engine::Closed => {}
         }
         // Rare, and a database that was closed by an error is not to be trusted unread.
-        let ledger = self.read(Files::open(&self.directory)?, writer.meta.revision)?;
+        let ledger = self.read(self.files(writer)?, writer.meta.revision)?;
         let opened = match opening::begin(&self.directory, &self.settings, &ledger) {
             // The directory is served without what was lost, and the journal that is written to was put aside.
             Ok(Begun::Ahead(_)) => {
@@ -754,6 +758,24 @@ mod tests {
         copy(directory.path(), copied.path());
         let content = Content::of(&DiskStore::open(copied.path()).unwrap()).unwrap();
         assert!(content == Content::after(1) || content == Content::after(2));
+    }
+
+    /// Whoever reads the file that is written to may see the end of a batch before its beginning.
+    #[test]
+    fn a_backup_reads_no_batch_that_is_being_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(directory.path()).unwrap();
+        store.commit(&batch(1)).unwrap();
+        let (files, length, path) = {
+            let writer = store.shared.writer();
+            let files = store.shared.files(&writer).unwrap();
+            (files, writer.journal.length(), writer.journal.path().to_owned())
+        };
+        store.commit(&batch(2)).unwrap();
+        store.commit(&batch(3)).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &[0; 24], length).unwrap();
+        assert_eq!(store.shared.read(files, 1).unwrap().meta().revision, 1);
     }
 
     #[test]

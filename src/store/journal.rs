@@ -277,8 +277,21 @@ impl Segment {
         file: &File,
         store: Option<Incarnation>,
     ) -> Result<(Option<Self>, Revision), StoreError> {
+        Self::read_up_to(path, file, store, u64::MAX)
+    }
+
+    /// The same of the first octets of a file that is written on meanwhile.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn read_up_to(
+        path: &Path,
+        file: &File,
+        store: Option<Incarnation>,
+        length: u64,
+    ) -> Result<(Option<Self>, Revision), StoreError> {
         let failed = |error| StoreError::from_io(path, "read", error);
-        let octets = unreadable::read_without_end(file).map_err(failed)?;
+        let octets = unreadable::read_up_to(file, length).map_err(failed)?;
         let segment = Self::of(path, &octets);
         let last = match &segment {
             Some(segment) if segment.end != End::Damaged => segment.last(),
@@ -656,7 +669,7 @@ fn any_entry(
 const MAGIC: &[u8; 8] = b"BNDRJRN\x01";
 const FILE_PREFIX: &str = "batches.";
 const REVISION_DIGITS: usize = 20;
-const NEW_NAME: &str = "batches.new";
+pub(super) const NEW_NAME: &str = "batches.new";
 const HEAD_OCTETS: usize = MAGIC.len() + 16 + 8 + CHECKSUM_OCTETS;
 const ENTRY_HEAD_OCTETS: usize = 4 + 8 + CHECKSUM_OCTETS;
 /// A file grows by so much, so that few commits change its length.

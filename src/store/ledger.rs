@@ -52,6 +52,8 @@ pub(super) struct Files {
     directory: PathBuf,
     checkpoint: Option<Opened>,
     segments: Vec<(PathBuf, Opened)>,
+    /// The file that is written on, and how many octets of it count.
+    written: Option<(PathBuf, u64)>,
 }
 
 /// A file that is there, or why nothing of it can be read.
@@ -76,7 +78,13 @@ impl Files {
                 segments.push((file, opened));
             }
         }
-        Ok(Self { directory: directory.to_owned(), checkpoint: opened(&path.join(CHECKPOINT))?, segments })
+        let checkpoint = opened(&path.join(CHECKPOINT))?;
+        Ok(Self { directory: directory.to_owned(), checkpoint, segments, written: None })
+    }
+
+    /// The same with no more of a file than this, as batches are written to it: of those whoever reads it may see a part.
+    pub(super) fn up_to(self, written: &Path, octets: u64) -> Self {
+        Self { written: Some((written.to_owned(), octets)), ..self }
     }
 }
 
@@ -189,7 +197,7 @@ impl Ledger {
     /// # Errors
     /// [`Trouble`].
     pub(super) fn of(files: Files) -> Result<Self, Trouble> {
-        let Files { directory, checkpoint, segments: files } = files;
+        let Files { directory, checkpoint, segments: files, written } = files;
         let path = path_in(&directory);
         let head = checkpoint.as_ref().and_then(|file| {
             let reader = ArchiveReader::new(FileReader { file: file.as_ref().ok()?, at: 0 }).ok()?;
@@ -202,7 +210,10 @@ impl Ledger {
         let mut illegible = None;
         for (file, opened) in &files {
             let (segment, highest) = match opened {
-                Ok(opened) => Segment::read(file, opened, store)?,
+                Ok(opened) => {
+                    let written = written.as_ref().filter(|(path, _)| path == file);
+                    Segment::read_up_to(file, opened, store, written.map_or(u64::MAX, |(_, octets)| *octets))?
+                }
                 Err(_) => (None, 0),
             };
             legible.files.push((segment.as_ref().map_or(store, |segment| segment.incarnation), highest));
@@ -328,24 +339,6 @@ impl Ledger {
     pub(super) fn files(&self) -> impl Iterator<Item = (&Path, u64)> {
         let files = self.segments.iter().map(|segment| (&*segment.path, segment.length as u64));
         files.chain(self.spent.iter().map(|(path, octets)| (&**path, *octets as u64)))
-    }
-
-    /// Forgets the batches above `revision`.
-    ///
-    /// # Errors
-    /// None of the batches up to it describes the store.
-    pub(super) fn up_to(mut self, revision: Revision) -> Result<Self, StoreError> {
-        let mut meta = self.head.meta;
-        for (_, items) in self.batches().take_while(|(number, _)| *number <= revision) {
-            for (key, value) in items {
-                if let (true, Some(value)) = (key == record::meta_key(), value) {
-                    meta = record::decode_meta(value).map_err(|fault| fault.at(&self.directory))?;
-                }
-            }
-        }
-        self.meta = meta;
-        self.segments.retain(|segment| segment.first <= revision);
-        Ok(self)
     }
 
     /// What was written after `revision`: the newest value of each item. `None`: the ledger does not reach so far back.
@@ -554,6 +547,20 @@ fn rising(segments: &[Segment], after: Revision) -> impl Iterator<Item = (Revisi
 /// Where the ledger is in a data directory.
 pub(super) fn path_in(directory: &Path) -> PathBuf {
     directory.join(DIRECTORY)
+}
+
+/// Puts aside what is no file and has the name of one that is written here: with it in the way the journal would grow for ever.
+///
+/// # Errors
+/// It cannot be moved.
+pub(super) fn clear(directory: &Path) -> Result<(), StoreError> {
+    let path = path_in(directory);
+    for new in [path.join(CHECKPOINT_NEW), path.join(journal::NEW_NAME)] {
+        if fs::symlink_metadata(&new).is_ok_and(|found| !found.is_file()) {
+            super::aside::put(directory, &new)?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes away the files whose batches the checkpoint holds.

@@ -98,8 +98,16 @@ impl<F: ReadAt> Read for Patched<'_, F> {
 /// # Errors
 /// It cannot be read for another reason than damage.
 pub(super) fn read_without_end(file: &File) -> io::Result<Vec<u8>> {
+    read_up_to(file, u64::MAX)
+}
+
+/// The same of the first octets of a file, which others may write on.
+///
+/// # Errors
+/// They cannot be read for another reason than damage.
+pub(super) fn read_up_to(file: &File, length: u64) -> io::Result<Vec<u8>> {
     let (mut octets, mut zeros) = (Vec::new(), 0_usize);
-    let mut input = Patched::of(file)?;
+    let mut input = Patched::of(file)?.take(length);
     let mut piece = vec![0; ZEROS_KEPT];
     let nothing = vec![0; ZEROS_KEPT];
     loop {

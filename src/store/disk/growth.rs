@@ -64,7 +64,7 @@ impl Shared {
             writer.before.push((old.path().to_owned(), old.length()));
         }
         let revision = writer.meta.revision;
-        let files = Files::open(&self.directory)?;
+        let files = self.files(writer)?;
         let shared = self.clone();
         let thread = std::thread::Builder::new().name("store-checkpoint".to_owned()).spawn(move || {
             if let Err(error) = shared.checkpoint(files, revision)
@@ -124,7 +124,7 @@ impl Shared {
         let new = Beside::write(&self.directory, &self.settings, &self.ledger()?, &self.ending)?;
         let writer = self.writer();
         self.reopen(&writer)?;
-        let ledger = self.read(Files::open(&self.directory)?, writer.meta.revision)?;
+        let ledger = self.read(self.files(&writer)?, writer.meta.revision)?;
         new.write_rest(&self.directory, &self.settings, &ledger, &self.ending)?;
         let before = octets_in(&database_in(&self.directory));
         if self.settings.compaction_gain_octets_min.is_some_and(|gain| octets_in(&new.path) + gain > before) {
