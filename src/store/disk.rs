@@ -185,15 +185,25 @@ impl DiskStore {
     pub(super) fn open_with(directory: &Path, settings: Settings) -> Result<Self, StoreError> {
         make_directory(directory)?;
         let lock = Lock::take(directory)?;
-        let mut ledger = opening::ledger(directory, &settings)?;
-        let begun = match opening::begin(directory, &settings, &ledger) {
-            Ok(begun) => Some(begun),
+        let ledger = opening::ledger(directory, &settings)?;
+        let checked = check(&Unopened(&ledger))?;
+        Ok((Self::go_on(directory, settings, lock, ledger)?, checked))
+    }
+
+    /// Opens the database beside a ledger.
+    fn go_on(
+        directory: &Path,
+        settings: Settings,
+        lock: Lock,
+        mut ledger: Ledger,
+    ) -> Result<Self, StoreError> {
+        let begun = match opening::begin(directory, &settings, &ledger)? {
             // What is read at start and served is in the ledger.
-            Err(error) if error.is_full() => {
+            Begun::Full(error) => {
                 tracing::warn!(%error, "the database stays closed; until there is space, changes are refused");
                 None
             }
-            Err(error) => return Err(error),
+            begun => Some(begun),
         };
         if matches!(begun, Some(Begun::Ahead(_))) {
             ledger = opening::ledger(directory, &settings)?;

@@ -238,9 +238,12 @@ pub(super) enum Begun {
     },
     /// It is ahead of the ledger, and whole: the ledger was made anew.
     Ahead(Database),
+    /// There is no space to open it; what is known of it is no reason to serve nothing.
+    Full(StoreError),
 }
 
-/// Opens the database, and sees whether it knows of more than the ledger does.
+/// Opens the database, and sees whether it knows of more than the ledger does. Where it does, or has to be asked what stands behind
+/// the end of the journal, a full disk is no reason to go on without it: what was acknowledged may be lacking.
 ///
 /// # Errors
 /// The disk is full, the end of the ledger is lost, or the system refuses something.
@@ -418,6 +421,7 @@ pub(super) fn finish(
     let anew = |reason: String| make_anew(directory, settings, ledger, &reason, ending);
     let database = match begun {
         Begun::Ahead(database) => database,
+        Begun::Full(error) => return Err(error),
         Begun::Unusable { reason } => anew(reason)?,
         Begun::Open(database) => match catch_up(directory, ledger, &database, ending) {
             Ok(()) => database,

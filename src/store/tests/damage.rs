@@ -504,6 +504,28 @@ fn a_torn_end_that_cannot_be_kept_stays() {
     assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(2));
 }
 
+/// What stands there may have been acknowledged: without room to ask what it was, nothing is served without it.
+#[test]
+fn a_torn_end_is_not_passed_over_for_want_of_space() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for revision in 1..=3 {
+        store.commit(&batch(revision)).unwrap();
+    }
+    drop(store);
+    let journal = newest_batches(directory.path());
+    Harm::Flip(end_of(&directory.path().join(&journal)) as u64 - 1).doing(&directory.path().join(&journal));
+    std::fs::remove_file(directory.path().join("acknowledged")).unwrap();
+    let before = files_of(directory.path());
+    let full = disk::Settings { reserve_octets: u64::MAX / 4, ..disk::Settings::default() };
+    let error = DiskStore::open_with(directory.path(), full).map(|store| store.meta().revision).unwrap_err();
+    assert!(error.is_full(), "{error}");
+    assert!(files_of(directory.path()) == before);
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(3));
+    // Where nothing is there that could have been, the directory is served.
+    assert_eq!(DiskStore::open_with(directory.path(), full).unwrap().meta().revision, 3);
+}
+
 /// Copies of the database have names that nobody else gives, and those of processes that were killed go once all is whole.
 #[test]
 fn a_copy_of_the_database_takes_nobodys_place() {

@@ -254,26 +254,42 @@ fn without_room_for_a_copy_the_database_itself_is_asked_for_the_end() {
     }
 }
 
+/// Nothing else tells that a batch is missing, and what was revoked by it would be served.
 #[test]
-fn what_a_full_disk_keeps_from_being_asked_is_asked_later() {
+fn what_a_full_disk_keeps_from_being_asked_is_not_served_without() {
     let Some(disk) = damaged_end() else { return };
-    // Nothing tells that a batch is missing.
-    let acknowledged = disk.data().join("acknowledged");
-    std::fs::remove_file(&acknowledged).unwrap();
+    std::fs::remove_file(disk.data().join("acknowledged")).unwrap();
     disk.fill(2 * 1024 * 1024);
-    let store = DiskStore::open(&disk.data()).unwrap();
     let before = files_of(&disk.data());
-    assert!(store.commit(&batch(21)).unwrap_err().is_full());
+    assert!(DiskStore::open(&disk.data()).unwrap_err().is_full());
     assert!(files_of(&disk.data()) == before);
     disk.empty();
-    // What is served lacks a batch: nothing is put upon that.
-    let error = store.commit(&batch(21)).unwrap_err();
-    assert!(matches!(error, StoreError::Stopped { .. }), "{error}");
-    assert!(error.to_string().contains("restart"), "{error}");
-    drop(store);
     let store = DiskStore::open(&disk.data()).unwrap();
     assert_eq!(Content::of(&store).unwrap(), Content::after(20));
     store.commit(&batch(21)).unwrap();
+}
+
+/// Wherever the disk becomes full, from asking the database to making the journal of it.
+#[test]
+fn a_store_that_is_found_to_lack_its_end_is_not_served() {
+    let mut refused = 0;
+    for step in 0..24 {
+        let Some(disk) = damaged_end() else { return };
+        std::fs::remove_file(disk.data().join("acknowledged")).unwrap();
+        disk.fill(step * 24 * 1024);
+        let settings = disk::Settings { reserve_octets: 0, ..disk::Settings::default() };
+        match DiskStore::open_with(&disk.data(), settings) {
+            Ok(store) => assert_eq!(store.meta().revision, 20, "{step}"),
+            Err(_) => refused += 1,
+        }
+        disk.empty();
+        assert_eq!(
+            Content::of(&DiskStore::open(&disk.data()).unwrap()).unwrap(),
+            Content::after(20),
+            "{step}"
+        );
+    }
+    assert!(refused > 0);
 }
 
 /// What is known to lack a batch is not served.
