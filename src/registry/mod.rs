@@ -56,7 +56,7 @@ pub use commands::{
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;
 pub use search_words::SearchWords;
-pub use token_key::TokenKeyState;
+pub use token_key::{TokenKeyState, check_key_of_store};
 pub use trail::{CustomEventBounds, EventQuery};
 pub use transaction::Transaction;
 pub use viewer::Viewer;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{ChangeError, OpenError, Registry, Transaction};
 use crate::auth::TokenKeys;
 use crate::directory::Accounts;
-use crate::model::{TokenNumber, TokenSelector};
-use crate::store::Meta;
+use crate::model::{Record, Token, TokenNumber, TokenSelector};
+use crate::store::{Meta, Unopened};
 
 /// Sees to it that the key is that of the store. Answers with the tokens that end because it is not: those that need it, and
 /// no others.
@@ -57,6 +57,28 @@ pub(super) fn settle(
     Ok(needing.into_iter().map(|(_, number)| number).collect())
 }
 
+/// Refuses a store whose tokens need a key that is not there, before any of its files is changed.
+///
+/// # Errors
+/// They do, or the store cannot be read.
+pub fn check_key_of_store(keys: &TokenKeys, store: &Unopened<'_>) -> Result<(), OpenError> {
+    let Some(path) = keys.path() else { return Ok(()) };
+    let Some(is_other) = is_other(keys.mark(), store.meta()) else { return Ok(()) };
+    let mut tokens = Vec::new();
+    store.load(&mut |record| {
+        if let Record::Token(token) = record
+            && needs_key(&token)
+        {
+            tokens.push(token.identifier);
+        }
+    })?;
+    if tokens.is_empty() {
+        return Ok(());
+    }
+    tokens.sort_unstable();
+    Err(OpenError::TokenKeyGone { path, is_other, tokens })
+}
+
 /// Whether the key with this mark is another one than that of the store, with the tokens that need that; `None`: it is the
 /// right one.
 fn lacking<'a>(
@@ -64,17 +86,23 @@ fn lacking<'a>(
     meta: &Meta,
     accounts: &'a Accounts,
 ) -> Option<(bool, Vec<(&'a str, TokenNumber)>)> {
-    let is_other = mark.zip(meta.token_key).is_some_and(|(key, store)| key != store);
-    if mark.is_some() && !is_other {
-        return None;
-    }
-    let mut needing: Vec<(&str, TokenNumber)> = accounts
-        .tokens()
-        .filter(|token| matches!(token.selector, TokenSelector::Chosen(_)))
-        .map(|token| (&*token.identifier, token.number))
-        .collect();
+    let is_other = is_other(mark, meta)?;
+    let needing = accounts.tokens().filter(|token| needs_key(token));
+    let mut needing: Vec<(&str, TokenNumber)> =
+        needing.map(|token| (&*token.identifier, token.number)).collect();
     needing.sort_unstable();
     Some((is_other, needing))
+}
+
+/// Whether there is another key than that of the store, or none; `None`: it is the right one.
+fn is_other(mark: Option<u64>, meta: &Meta) -> Option<bool> {
+    let is_other = mark.zip(meta.token_key).is_some_and(|(key, store)| key != store);
+    (is_other || mark.is_none()).then_some(is_other)
+}
+
+/// Whether a token is found by the key.
+fn needs_key(token: &Token) -> bool {
+    matches!(token.selector, TokenSelector::Chosen(_))
 }
 
 /// What a start would say of the key in the data directory.

@@ -12,7 +12,8 @@ use crate::auth::{
 use crate::clock::Clock;
 use crate::config::{HashingSettings, Limits, Settings};
 use crate::registry::{
-    CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, Spools, TokenCareSettings, remove_spools,
+    CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, Spools, TokenCareSettings,
+    check_key_of_store, remove_spools,
 };
 use crate::store::{DiskStore, Holder, MemoryStore, StoreError, check_owner, read_backup, read_directory};
 
@@ -67,11 +68,32 @@ pub fn open_registry(
     check_owner(&settings.data_dir)?;
     // No store is made that cannot be opened, and none is opened, which changes its files, without keys that can be read.
     let token_keys = TokenKeys::open(&settings.data_dir, settings.token_key_file.as_deref())?;
-    let store = DiskStore::open(&settings.data_dir)?;
-    remove_spools(&settings.data_dir);
-    // From here on no other process makes one there, and that of a restore which was decided on is in its place.
-    let token_keys = token_keys.read_again()?;
+    let open = |is_doubted| open_with_keys(settings, clock.clone(), opening, token_keys.clone(), is_doubted);
+    match open(false) {
+        // Each file of the journal is whole, and they are not of one store: the database may be.
+        Err(OpenError::Store(StoreError::Damaged { .. })) => open(true),
+        opened => opened,
+    }
+}
+
+/// The same with keys of tokens that can be read.
+fn open_with_keys(
+    settings: &Settings,
+    clock: Arc<Clock>,
+    opening: Opening,
+    token_keys: TokenKeys,
+    is_doubted: bool,
+) -> Result<Arc<Registry>, OpenError> {
     let makes_new_token_key = opening.makes_new_token_key;
+    let (store, token_keys) = DiskStore::open_checked(&settings.data_dir, is_doubted, |unopened| {
+        // From here on no other process makes one there, and that of a restore which was decided on is in its place.
+        let token_keys = token_keys.read_again()?;
+        if !makes_new_token_key {
+            check_key_of_store(&token_keys, unopened)?;
+        }
+        Ok::<_, OpenError>(token_keys)
+    })?;
+    remove_spools(&settings.data_dir);
     let settings = RegistrySettings { token_keys, makes_new_token_key, clock, ..registry_settings(settings) };
     Registry::open(Arc::new(store), settings)
 }

@@ -100,8 +100,9 @@ impl Said {
         matches!(self, Self::Acknowledged(slots) if slots.iter().any(|slot| slot.incarnation.is_some()))
     }
 
-    /// Whether this is the last of one life of a store, and nothing is said of another.
-    fn is_up_to(&self, last: Slot) -> bool {
+    /// Whether it says the last revision of this life of a store, and nothing of another.
+    pub(super) fn is_up_to(&self, meta: &Meta, incarnation: Option<Incarnation>) -> bool {
+        let last = Slot { incarnation, revision: meta.revision };
         let is_of_it = |slot: &Slot| slot.incarnation.is_some() && slot.incarnation == last.incarnation;
         matches!(self, Self::Acknowledged(slots) if slots.iter().all(is_of_it))
             && self.of_life(last.incarnation) == Some(last.revision)
@@ -153,7 +154,7 @@ impl Acknowledged {
     pub(super) fn go_on(directory: &Path, meta: &Meta, incarnation: Option<Incarnation>) -> Self {
         let path = directory.join(FILE_NAME);
         let slot = Slot { incarnation, revision: meta.revision };
-        let is_said = Said::read(directory).is_up_to(slot);
+        let is_said = Said::read(directory).is_up_to(meta, incarnation);
         let mut made = OpenOptions::new();
         // A pipe would be waited for.
         made.write(true)

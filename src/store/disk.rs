@@ -56,6 +56,25 @@ pub struct DiskStore {
     _lock: Lock,
 }
 
+/// A store of which the ledger was read, and the database was not opened yet.
+#[derive(Debug)]
+pub struct Unopened<'a>(&'a Ledger);
+
+impl Unopened<'_> {
+    /// What the ledger says of the store.
+    pub fn meta(&self) -> &Meta {
+        self.0.meta()
+    }
+
+    /// The same as [`Store::load`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
+        self.0.load_stored(&mut |stored| stored.read(visit))?.finish()
+    }
+}
+
 /// What the threads of a store share.
 #[derive(Debug)]
 struct Shared {
@@ -104,6 +123,8 @@ pub(super) struct Settings {
     pub(super) compacted_octets_min: u64,
     /// A database that was made anew and saves less is not put into the place of the old one; `None`: it always is.
     pub(super) compaction_gain_octets_min: Option<u64>,
+    /// Whether all items of the ledger are summed at a start, whatever was acknowledged.
+    pub(super) is_doubted: bool,
     /// Whether the file system can exchange two names, if it can.
     pub(super) exchanges_names: bool,
     /// How a database gets its name from the one before, where they cannot be exchanged.
@@ -121,6 +142,7 @@ impl Default for Settings {
             journal_octets_min: JOURNAL_OCTETS_MIN,
             compacted_octets_min: COMPACTED_OCTETS_MIN,
             compaction_gain_octets_min: Some(COMPACTION_GAIN_OCTETS_MIN),
+            is_doubted: false,
             exchanges_names: true,
             rename: |from, to| std::fs::rename(from, to),
             sync_directory: File::sync_all,
@@ -181,8 +203,30 @@ impl DiskStore {
         Self::open_with(directory, Settings::default())
     }
 
-    /// The same with other bounds.
+    /// The same, once `check` has looked at what was found there, before the database is opened, which changes its files. Answers with
+    /// what `check` says, too. `is_doubted`: what the ledger holds did not fit together when it was loaded, so it is summed before
+    /// anything is believed of it, and the database is asked where it does not.
+    ///
+    /// # Errors
+    /// The same, or what `check` says.
+    pub fn open_checked<T, E: From<StoreError>>(
+        directory: &Path,
+        is_doubted: bool,
+        check: impl FnOnce(&Unopened<'_>) -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
+        Self::open_checked_with(directory, Settings { is_doubted, ..Settings::default() }, check)
+    }
+
+    /// The same as [`DiskStore::open`] with other bounds.
     pub(super) fn open_with(directory: &Path, settings: Settings) -> Result<Self, StoreError> {
+        Self::open_checked_with(directory, settings, |_| Ok(())).map(|(store, ())| store)
+    }
+
+    fn open_checked_with<T, E: From<StoreError>>(
+        directory: &Path,
+        settings: Settings,
+        check: impl FnOnce(&Unopened<'_>) -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
         make_directory(directory)?;
         let lock = Lock::take(directory)?;
         let ledger = opening::ledger(directory, &settings)?;
@@ -266,7 +310,7 @@ impl DiskStore {
 impl Drop for DiskStore {
     fn drop(&mut self) {
         self.shared.ending.store(true, Ordering::Relaxed);
-        self.shared.want_opened();
+        self.shared.give_up_opening();
         if let Some(opening) = self.opening.take() {
             let _ = opening.join();
         }
@@ -278,8 +322,9 @@ impl Drop for DiskStore {
 fn start_opening(shared: &Arc<Shared>) -> Option<JoinHandle<()>> {
     let for_thread = shared.clone();
     let spawned = std::thread::Builder::new().name("store-opening".to_owned()).spawn(move || {
-        for_thread.wait_until_wanted();
-        for_thread.finish_opening();
+        if for_thread.wait_until_wanted() {
+            for_thread.finish_opening();
+        }
     });
     if spawned.is_err() {
         shared.finish_opening();
@@ -339,11 +384,22 @@ impl Shared {
         }
     }
 
-    fn wait_until_wanted(&self) {
+    /// Has the database stay as it is, where nobody needs it yet: what was read may not be whole.
+    fn give_up_opening(&self) {
+        let mut opened = self.opened();
+        if *opened == Opened::NotYet {
+            *opened = Opened::Done;
+            self.opened.1.notify_all();
+        }
+    }
+
+    /// Whether it is needed, once that is known.
+    fn wait_until_wanted(&self) -> bool {
         let mut opened = self.opened();
         while *opened == Opened::NotYet {
             opened = self.opened.1.wait(opened).unwrap_or_else(PoisonError::into_inner);
         }
+        *opened == Opened::Wanted
     }
 
     fn wait_until_opened(&self) {

@@ -358,6 +358,11 @@ impl Segment {
         named_first(&self.path) == Some(self.first)
     }
 
+    /// The same from a revision on.
+    pub(super) fn batches_from(&self, begin: Revision) -> impl Iterator<Item = (Revision, Items<'_>)> {
+        self.batches().skip_while(move |(revision, _)| *revision < begin)
+    }
+
     /// The items that each batch has changed, in the order of the revisions.
     pub(super) fn batches(&self) -> impl Iterator<Item = (Revision, Items<'_>)> {
         self.entries.iter().map(|entry| {
@@ -368,7 +373,7 @@ impl Segment {
 }
 
 /// The items of one entry: a key, and the value or that the item is gone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Items<'a>(&'a [u8]);
 
 impl<'a> Iterator for Items<'a> {

@@ -27,6 +27,7 @@ use super::journal::{self, End, Journal, Segment};
 use super::record::{self, Fault};
 use super::stored::{Cutter, Stored, Unverified};
 use super::unreadable;
+use super::verify::Verifier;
 use crate::model::{Incarnation, Revision, Timestamp};
 use crate::secret::Secret;
 
@@ -393,6 +394,29 @@ impl Ledger {
         Ok(())
     }
 
+    /// What is wrong with all of it together, item by item: of batches and a checkpoint that are whole, and not of one store.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn fault(&self) -> Result<Option<Damage>, StoreError> {
+        let mut verifier = Verifier::default();
+        let mut fault = None;
+        self.items(|key, value| {
+            if fault.is_none() {
+                fault = verifier.believe(key, value).err();
+            }
+            Ok(())
+        })?;
+        match fault.map_or_else(|| verifier.finish(), Err) {
+            Ok(meta) if meta == self.meta => Ok(None),
+            Ok(_) => Ok(Some(Damage::Sum)),
+            Err(fault) => match fault.at(&self.directory) {
+                StoreError::Damaged { damage, .. } => Ok(Some(damage)),
+                error => Err(error),
+            },
+        }
+    }
+
     /// Hands over all records.
     ///
     /// # Errors
@@ -479,6 +503,30 @@ struct Chained {
     segments: Vec<Segment>,
     /// Those that add nothing, with their octets.
     spent: Vec<(PathBuf, usize)>,
+}
+
+/// Two files that have another batch of the same revision behind a checkpoint: one is of a copy of the store that went on by itself.
+fn parted(head: &Head, segments: &[(Segment, Revision)]) -> Option<Damage> {
+    let after = head.meta.revision;
+    for (number, (one, _)) in segments.iter().enumerate() {
+        let others = segments.iter().skip(number + 1).map(|(other, _)| other);
+        for other in others.filter(|other| !Incarnation::is_foreign(one.incarnation, other.incarnation)) {
+            let begin = one.first.max(other.first).max(after.saturating_add(1));
+            let differs = one
+                .batches_from(begin)
+                .zip(other.batches_from(begin))
+                .find(|((_, ours), (_, theirs))| ours != theirs);
+            if let Some(((revision, _), _)) = differs {
+                let reason = format!(
+                    "its batch {revision} is another one than that in {}: one of the two files is of a copy of the store that went \
+                     on by itself",
+                    one.path.display()
+                );
+                return Some(Damage::File { path: other.path.clone(), reason });
+            }
+        }
+    }
+    None
 }
 
 /// Tells those apart that lead from a checkpoint to an end. Each comes with the highest revision that stands anywhere in it.

@@ -45,7 +45,7 @@ pub use aside::put as put_aside;
 pub use backup::{BackupError, Examined, Verified, examine, read_head, verify};
 pub use commit::BATCH_OCTETS_MAX;
 pub use contents::{Contents, Counts, ValidAgain};
-pub use disk::{DiskStore, check_reserve};
+pub use disk::{DiskStore, Unopened, check_reserve};
 pub use error::{Holder, StoreError};
 #[cfg(test)]
 pub(crate) use faulty::{Call, Fate, FaultyStore};
@@ -74,9 +74,9 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::TooNew`], or a failure to read.
     fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<Meta, StoreError> {
-        let loaded = self.load_stored(&mut |stored| stored.read(visit))?.finish();
+        let meta = self.load_stored(&mut |stored| stored.read(visit))?.finish()?;
         self.loaded();
-        loaded
+        Ok(meta)
     }
 
     /// Reads everything, and hands it over in the same order as it is stored, so that several threads can check and decode it.

@@ -159,3 +159,31 @@ fn a_copy_of_a_store_in_use_is_made_whole_or_refused() {
     place.serve(&[]).stop();
     assert!(tokens(&place, &[]).contains(&"acknowledged".to_owned()));
 }
+
+/// A copy of this very store, of the same life, was tried out: its checkpoint, as far as ours, comes back by a copy of files.
+#[test]
+fn a_checkpoint_of_a_copy_that_went_on_by_itself_is_made_up_for() {
+    let place = Place::new(SEED);
+    let (data, checkpoint) = (place.path("data"), place.path("data/journal/checkpoint"));
+    place.serve_first().0.stop();
+    let before = files_of(&data);
+    // A start makes the journal anew of the database, and so a checkpoint of now.
+    let go_on = |token: &str| {
+        create(&place, token);
+        flip(&checkpoint, std::fs::read(&checkpoint).unwrap().len() / 2);
+        place.run(&["account", "deactivate", "bob"]).exits(0);
+        std::fs::remove_dir_all(data.join("set-aside")).unwrap();
+        files_of(&data)
+    };
+    let ours = go_on("production");
+    put_back(&data, &before);
+    let theirs = go_on("tried-out");
+    put_back(&data, &ours);
+    std::fs::write(&checkpoint, &theirs[Path::new("journal/checkpoint")]).unwrap();
+    place.serve(&[]).stop();
+    let there = tokens(&place, &[]);
+    assert!(
+        there.contains(&"production".to_owned()) && !there.contains(&"tried-out".to_owned()),
+        "{there:?}"
+    );
+}

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
+use crate::faults::state_of;
 use crate::support::{Place, SEED, Server};
 
 /// A journal that is written as long as nothing else is said, and then by nobody: a file in memory, which can be sealed.
@@ -141,7 +142,9 @@ fn a_lost_token_key_ends_exactly_what_needs_it_and_only_when_told_to() {
     let right = std::fs::read(&key).unwrap();
     let refused = |what: &str| {
         for command in [&["serve"][..], &["account", "deactivate", "bob"]] {
+            let before = state_of(&place.path("data"), &[]);
             place.run(command).exits(4).says(&["token.key", what, "chosen", "--new-token-key"]);
+            assert!(state_of(&place.path("data"), &[]) == before, "{command:?}");
         }
         // With the environment that the config names there is nothing else to tell.
         let checked = place.command(&["check"]).env("CHOSEN", OWN_SECRET).output().unwrap();

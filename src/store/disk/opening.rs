@@ -43,7 +43,15 @@ pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, St
     let is_empty = !has_database && is_legible && said.of_life(None).unwrap_or_default() == 0;
     match Ledger::read(directory) {
         Ok(ledger) => {
-            let Some(damage) = ledger.lacks(&said) else { return Ok(ledger) };
+            let damage = match ledger.lacks(&said) {
+                // What is beyond all that was acknowledged may be of a copy of the store that went on by itself; and it is
+                // acknowledged next.
+                None if settings.is_doubted || !said.is_up_to(ledger.meta(), ledger.incarnation()) => {
+                    ledger.fault()?
+                }
+                damage => damage,
+            };
+            let Some(damage) = damage else { return Ok(ledger) };
             from_database(directory, settings, damage, &Left::Journal(ledger.legible()), &said)?;
         }
         Err(Trouble::Other(error)) => return Err(error),

@@ -9,6 +9,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use super::*;
 use crate::store::journal::Journal;
 use crate::store::ledger::Ledger;
+use crate::store::salvage::{SalvageRules, Salvaged};
 
 /// A store with a checkpoint after so many octets of batches.
 fn opened(directory: &Path, journal_octets_min: u64) -> DiskStore {
@@ -356,3 +357,105 @@ fn a_stray_file_makes_no_database_of_another_store_ours() {
     assert!(said.contains("to another store"), "{said}");
 }
 
+/// Two stores of one life that went on by themselves from revision 12: one to 16, the other, whose last file of batches begins
+/// with that revision, to 20.
+fn parted(first: u64) -> [tempfile::TempDir; 2] {
+    let [one, other] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    commit(&open(one.path()).unwrap(), 1..=12);
+    copy(one.path(), other.path());
+    commit(&open(one.path()).unwrap(), 13..=16);
+    let store = opened(other.path(), u64::MAX);
+    for revision in 13..=20 {
+        let mut batch = batch(revision);
+        batch.changes.push(Change::Put(Record::Tombstone(tombstone(format!("theirs{revision}")))));
+        store.commit(&batch).unwrap();
+    }
+    drop(store);
+    let life = Ledger::read(other.path()).unwrap().incarnation();
+    let path = journal::path_of(&ledger::path_in(other.path()), 1);
+    let batches = journal::Segment::read(&path, &File::open(&path).unwrap(), life).unwrap().0.unwrap();
+    let mut made = Journal::create(&ledger::path_in(other.path()), life, first, File::sync_all).unwrap();
+    for (revision, items) in batches.batches().filter(|(revision, _)| *revision >= first) {
+        let items = items.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)));
+        made.append(revision, &items.collect()).unwrap();
+    }
+    [one, other]
+}
+
+fn salvaged(directory: &Path) -> Salvaged {
+    let rules = SalvageRules {
+        digest: &|event| EventDigest::new([event.sequence as u8; 32]),
+        misfit: &|_, _| None,
+        name_key: &|name| name.to_lowercase().into_bytes(),
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    crate::store::salvage::salvage(directory, scratch.path(), &rules, &mut std::io::sink()).unwrap()
+}
+
+/// A file of batches of a copy of this very store, of the same life, that went on by itself: what it has is not taken for ours,
+/// and a start that is refused for it has changed nothing.
+#[test]
+fn a_file_of_batches_of_a_copy_that_went_on_by_itself_is_not_gone_on_with() {
+    for first in [14, 16, 17] {
+        let [one, other] = parted(first);
+        let stray = format!("journal/batches.{first:020}");
+        std::fs::copy(other.path().join(&stray), one.path().join(&stray)).unwrap();
+        let said = is_refused(one.path());
+        assert!(first == 17 || said.contains(&stray), "{said}");
+        let told = salvaged(one.path()).sources;
+        let is_told = told.iter().any(|line| line.contains(&stray) && line.contains("went on by itself"));
+        assert!(first == 17 || is_told, "{told:?}");
+        remove(&one.path().join(stray));
+        assert_eq!(Content::of(&open(one.path()).unwrap()).unwrap(), Content::after(16));
+        each_copy_has(one.path(), 16);
+    }
+}
+
+/// Whoever gives up when a part of it was loaded has brought nothing of the journal to the database.
+#[test]
+fn a_store_that_was_not_loaded_brings_nothing_to_its_database() {
+    let [directory, earlier] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    commit(&open(directory.path()).unwrap(), 1..=6);
+    copy(&directory.path().join("store"), earlier.path());
+    commit(&open(directory.path()).unwrap(), 7..=12);
+    remove(&directory.path().join("store"));
+    copy(earlier.path(), &directory.path().join("store"));
+    drop(open(directory.path()).unwrap());
+    let described = sled_of(directory.path()).get(record::meta_key()).unwrap().unwrap();
+    assert_eq!(record::decode_meta(&described).unwrap().revision, 6);
+    let store = open(directory.path()).unwrap();
+    assert_eq!(Content::of(&store).unwrap(), Content::after(12));
+    drop(store);
+    each_copy_has(directory.path(), 12);
+}
+
+/// The same of its checkpoint, which is as far as ours: only all of it together tells, once it is looked at.
+#[test]
+fn a_checkpoint_of_a_copy_that_went_on_by_itself_is_made_up_for() {
+    let [one, other] = parted(17);
+    for directory in [&one, &other] {
+        let ledger = Ledger::read(directory.path()).unwrap();
+        ledger.make_checkpoint(&std::sync::atomic::AtomicBool::new(false)).unwrap();
+        let journal = ledger::path_in(directory.path());
+        journal::files_in(&journal).unwrap().iter().for_each(|file| remove(file));
+        Journal::create(&journal, ledger.incarnation(), ledger.meta().revision + 1, File::sync_all).unwrap();
+    }
+    let store = open(one.path()).unwrap();
+    assert_eq!(Content::of(&store).unwrap(), Content::after(16));
+    commit(&store, 17..=20);
+    drop(store);
+    let whole = Ledger::read(one.path()).unwrap();
+    let journal = ledger::path_in(one.path());
+    journal::files_in(&journal).unwrap().iter().for_each(|file| remove(file));
+    whole.make_checkpoint(&std::sync::atomic::AtomicBool::new(false)).unwrap();
+    Journal::create(&journal, whole.incarnation(), 21, File::sync_all).unwrap();
+    commit(&open(one.path()).unwrap(), 21..=21);
+    std::fs::copy(other.path().join("journal/checkpoint"), journal.join("checkpoint")).unwrap();
+    let refused = open(one.path()).and_then(|store| Content::of(&store)).map(|content| content.meta);
+    assert!(refused.is_err(), "{refused:?}");
+    let doubted = disk::Settings { is_doubted: true, ..disk::Settings::default() };
+    let store = DiskStore::open_with(one.path(), doubted).unwrap();
+    assert_eq!(Content::of(&store).unwrap(), Content::after(21));
+    drop(store);
+    each_copy_has(one.path(), 21);
+}
