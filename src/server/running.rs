@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::certificates::TlsStartError;
+use crate::auth::FINDING_KEY_NAME;
 use crate::config::{BadListenAddress, ListenAddress, ListenerError, Settings};
 use crate::net::ListenError;
 use crate::registry::{OpenError, Registry};
@@ -104,10 +105,10 @@ pub enum BackupDirectoryError {
         /// What the system says.
         source: io::Error,
     },
-    /// They would go with what a start or `compact` deletes.
+    /// They would go with what a start or `compact` deletes, or stand where a file of ours has to be.
     #[error(
-        "backups cannot be in {}: in the data directory `{name}` is a name of the store, which deletes what has it; choose \
-         another directory",
+        "backups cannot be in {}: in the data directory `{name}` is a name of the store, which makes, moves or deletes what has it; \
+         choose another directory",
         path.display()
     )]
     OfStore {
@@ -169,11 +170,16 @@ pub fn check_backup_directory(settings: &Settings) -> Result<(), BackupDirectory
 pub fn check_backups_are_apart(settings: &Settings) -> Result<(), BackupDirectoryError> {
     let Some(path) = backup_directory(settings) else { return Ok(()) };
     if let Ok(below) = resolved(path).strip_prefix(resolved(&settings.data_dir))
-        && let Some(name) = below.iter().next().and_then(OsStr::to_str).filter(|name| is_of_store(name))
+        && let Some(name) = below.iter().next().and_then(OsStr::to_str).filter(|name| is_ours(name))
     {
         return Err(BackupDirectoryError::OfStore { path: path.to_owned(), name: name.to_owned() });
     }
     Ok(())
+}
+
+/// Whether a name in a data directory is that of something of ours.
+fn is_ours(name: &str) -> bool {
+    [SOCKET_NAME, FINDING_KEY_NAME].contains(&name) || is_of_store(name)
 }
 
 /// Where the server's own backups are to be; `None`: it makes none.

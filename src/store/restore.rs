@@ -14,7 +14,7 @@ use super::ledger::{self, Ledger};
 use super::lock::Lock;
 use super::successor::{self, Draft, PARTS};
 use super::verify::Verifier;
-use super::{Meta, record};
+use super::{Meta, aside, lock, record};
 use crate::model::Incarnation;
 use crate::secret::Secret;
 
@@ -86,6 +86,10 @@ impl Restoration {
 
     fn read_existing(&self) -> Result<Contents, StoreError> {
         let ledger = Ledger::read(&self.directory).map_err(|trouble| trouble.at(&self.directory))?;
+        // What is compared must have all that was acknowledged: what was revoked with it would be valid again, and not named.
+        if let Some(damage) = ledger.lacks(&Said::read(&self.directory)).or_else(|| ledger.torn()) {
+            return Err(StoreError::JournalDamaged { path: self.directory.clone(), damage });
+        }
         let mut contents = Contents::default();
         let mut verifier = Verifier::default();
         ledger.items(|key, value| {
@@ -205,5 +209,8 @@ fn keep_only(directory: &Path, names: &[&str]) -> Result<(), StoreError> {
 
 /// Whether a name in a data directory is the store's, which makes, renames and deletes what has it.
 pub fn is_of_store(name: &str) -> bool {
-    PARTS.contains(&name) || successor::NAMES.contains(&name) || is_beside_database(name)
+    PARTS.contains(&name)
+        || successor::NAMES.contains(&name)
+        || [lock::FILE_NAME, aside::DIRECTORY].contains(&name)
+        || is_beside_database(name)
 }

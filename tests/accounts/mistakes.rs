@@ -399,6 +399,11 @@ fn what_can_be_no_directory_for_backups_has_its_line() {
             ("data/successor", "`successor` is a name of the store"),
             ("data/successor.new", "`successor.new` is a name of the store"),
             ("data/journal.new", "`journal.new` is a name of the store"),
+            ("data/lock", "`lock` is a name of the store"),
+            ("data/lock/below", "`lock` is a name of the store"),
+            ("data/set-aside/backups", "`set-aside` is a name of the store"),
+            ("data/token.key", "`token.key` is a name of the store"),
+            ("data/bindery.sock", "`bindery.sock` is a name of the store"),
             (COPY, "is a name of the store"),
         ] {
             let line = write(directory);
