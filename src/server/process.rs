@@ -19,6 +19,12 @@ pub fn have_memory_go_back() -> io::Result<()> {
     #[cfg(target_env = "gnu")]
     if ALLOCATOR.iter().any(|&(name, _)| std::env::var_os(name).is_none()) {
         use std::os::unix::process::CommandExt;
+        // A program with more rights than whoever starts it (capabilities of its file, setuid) gets some of them never.
+        if std::env::var_os(BEGUN_AGAIN).is_some() {
+            return Err(io::Error::other(
+                "the program was begun once more, and the system took its variables away",
+            ));
+        }
         let mut arguments = std::env::args_os();
         let mut program = std::process::Command::new(std::env::current_exe()?);
         if let Some(name) = arguments.next() {
@@ -29,7 +35,7 @@ pub fn have_memory_go_back() -> io::Result<()> {
                 program.env(name, value);
             }
         }
-        return Err(program.args(arguments).exec());
+        return Err(program.env(BEGUN_AGAIN, "1").args(arguments).exec());
     }
     Ok(())
 }
@@ -131,6 +137,10 @@ const ALLOCATOR: &[(&str, &str)] = &[
 ];
 #[cfg(not(target_env = "gnu"))]
 const ALLOCATOR: &[(&str, &str)] = &[];
+
+/// The variable of a program that was begun once more; not one of `BINDERY_…`, which override the config.
+#[cfg(target_env = "gnu")]
+const BEGUN_AGAIN: &str = "MEMORY_GOES_BACK_IN_BINDERY";
 
 /// The store, the log, the listeners, the runtime's own, and the local socket.
 const FILES_BESIDE_CONNECTIONS: u64 = 96;

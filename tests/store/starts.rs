@@ -1,6 +1,6 @@
 //! A start that is cut short, or gets less than it asks for.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,33 @@ fn a_start_that_is_given_no_threads_says_so() {
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("threads") && told.contains("LimitNPROC="), "{told}");
     assert!(!place.path("data/store").exists(), "nothing was made");
+}
+
+/// Where a program has more rights than whoever starts it, the system takes variables away, each time it begins.
+#[test]
+fn a_program_that_was_begun_once_more_is_not_begun_again() {
+    if !cfg!(target_env = "gnu") {
+        return;
+    }
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    for is_again in [false, true] {
+        let mut command = place.command(&["serve"]);
+        for name in ["MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"] {
+            command.env_remove(name);
+        }
+        if is_again {
+            command.env("MEMORY_GOES_BACK_IN_BINDERY", "1");
+        }
+        let mut server = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(server.stderr.take().unwrap());
+        let log: Vec<String> =
+            log.lines().map(Result::unwrap).take_while(|line| !line.contains("ready")).collect();
+        send(server.id(), Signal::TERM);
+        assert!(ended(&mut server).success());
+        let is_told = log.iter().any(|line| line.contains("memory may not go back"));
+        assert_eq!(is_told, is_again, "{log:#?}");
+    }
 }
 
 fn serve(place: &Place) -> Child {
