@@ -214,7 +214,10 @@ fn tell_differences(existing: &Existing, examined: &Examined, compared: Option<&
         ("accounts that are not active there may bind again", &again.accounts),
         ("people have another password than there", &again.passwords),
         ("rights that were taken away there are held again", &again.rights),
-        ("applications admit by other bindings than there", &again.applications),
+        (
+            "applications admit others than there, or keep nobody from their provider any more",
+            &again.applications,
+        ),
         ("rights that are held there are gone", rights_gone),
     ];
     for (sentence, names) in lines {

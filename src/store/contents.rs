@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::Meta;
 use crate::model::{
-    AccountNumber, Binding, BindingMode, Grant, GroupNumber, InternalAccount, ObjectReference, Password,
-    Record, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector,
+    AccountNumber, Application, Binding, BindingMode, Grant, GroupNumber, InternalAccount, ObjectReference,
+    Password, ProviderNumber, Record, RoleNumber, Timestamp, Token, TokenNumber, TokenSelector,
 };
 
 /// How many there are of each kind.
@@ -55,7 +55,15 @@ pub struct Contents {
     others: BTreeMap<ObjectReference, (Uuid, String)>,
     rights: HashSet<Right>,
     /// Whom applications admit.
-    admissions: BTreeMap<ObjectReference, (BindingMode, Vec<Binding>)>,
+    admissions: BTreeMap<ObjectReference, Admission>,
+}
+
+/// To what an application admits whom. A provider without one admits everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Admission {
+    provider: Option<ProviderNumber>,
+    mode: BindingMode,
+    bindings: Vec<Binding>,
 }
 
 /// An account, as far as it matters whether it may bind.
@@ -113,7 +121,8 @@ pub struct ValidAgain {
     pub passwords: Vec<String>,
     /// Memberships, roles and permissions that were taken away in the later store, each with who holds it.
     pub rights: Vec<String>,
-    /// Applications that admit by other bindings in the later store.
+    /// Applications that admit by other bindings, or to another provider, in the later store; and those of that store that shut people
+    /// out of a provider which has none of the same bindings here.
     pub applications: Vec<String>,
 }
 
@@ -167,7 +176,8 @@ impl Contents {
             Record::Application(application) => {
                 let place = ObjectReference::Application(application.number);
                 self.others.insert(place, (application.uuid, application.slug));
-                self.admissions.insert(place, (application.mode, application.bindings));
+                let Application { provider, mode, bindings, .. } = application;
+                self.admissions.insert(place, Admission { provider, mode, bindings });
             }
             Record::CustomAttribute(_) | Record::Tombstone(_) | Record::Usage(_) | Record::Event(_) => {}
         }
@@ -272,7 +282,25 @@ impl Contents {
                 again.applications.push(slug.to_owned());
             }
         }
+        for (place, admission) in &later.admissions {
+            let is_here = self.admissions.contains_key(place) && self.is_same(*place, later);
+            if !is_here
+                && self.is_opened(admission, later)
+                && let Some((_, slug)) = later.known(*place)
+            {
+                again.applications.push(slug.to_owned());
+            }
+        }
         again
+    }
+
+    /// Whether the provider that an application of `later` stands before is here without one of the same bindings.
+    fn is_opened(&self, admission: &Admission, later: &Self) -> bool {
+        let Some(provider) = admission.provider.map(ObjectReference::Provider) else { return false };
+        !admission.bindings.is_empty()
+            && self.known(provider).is_some()
+            && self.is_same(provider, later)
+            && !self.admissions.values().any(|here| here == admission)
     }
 }
 
@@ -321,9 +349,7 @@ const KINDS: [&str; 11] = [
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::{
-        Account, Application, BindingSubject, Group, HashText, Membership, Permission, ProviderNumber, Role,
-    };
+    use crate::model::{Account, BindingSubject, Group, HashText, Membership, Permission, Role};
     use crate::plain;
 
     /// As many there as here, and others.
@@ -405,6 +431,38 @@ mod tests {
         };
         let (one, other) = (of_uuid(Uuid::from_u128(1)), of_uuid(Uuid::from_u128(2)));
         assert_eq!(one.rights_beyond(&other), ["alice: group admins"]);
+    }
+
+    /// A provider without an application admits everybody.
+    #[test]
+    fn an_application_that_shut_people_out_and_does_so_no_more_is_named() {
+        let provider = Some(ProviderNumber::new(6));
+        let bound = || vec![plain::binding(BindingSubject::Group(GroupNumber::new(3)))];
+        let gate = |number, slug: &str, provider, bindings| Application {
+            provider,
+            bindings,
+            ..plain::application(number, slug)
+        };
+        let contents = |applications: Vec<Application>| {
+            let mut contents = Contents::default();
+            contents.take(Record::Provider(plain::provider(6, "dc=example,dc=com")));
+            applications.into_iter().for_each(|found| contents.take(Record::Application(found)));
+            contents
+        };
+        let again =
+            |earlier: Vec<Application>, later| contents(earlier).valid_again(&contents(later)).applications;
+        let shut = || vec![gate(7, "gate", provider, bound())];
+        assert_eq!(again(Vec::new(), shut()), ["gate"]);
+        assert_eq!(again(vec![gate(7, "gate", None, bound())], shut()), ["gate"]);
+        assert_eq!(again(vec![gate(8, "other", provider, Vec::new())], shut()), ["gate"]);
+        // It shuts nobody out, or the provider is not there.
+        let nobody: [&str; 0] = [];
+        assert_eq!(again(Vec::new(), vec![gate(7, "gate", provider, Vec::new())]), nobody);
+        assert_eq!(again(Vec::new(), vec![gate(7, "gate", None, bound())]), nobody);
+        assert_eq!(again(Vec::new(), vec![gate(7, "gate", Some(ProviderNumber::new(9)), bound())]), nobody);
+        // Made anew, it is as it was.
+        assert_eq!(again(vec![gate(8, "gate", provider, bound())], shut()), nobody);
+        assert_eq!(again(shut(), shut()), nobody);
     }
 
     /// A rotation leaves the record under another name, with an end.
