@@ -23,7 +23,7 @@ use rustix::fs::FallocateFlags;
 use super::archive::{CHECKSUM_OCTETS, incarnation_of, octets_of, push_item, take, take_item};
 use super::chain::{self, Effort};
 use super::commit::Writes;
-use super::error::StoreError;
+use super::error::{Damage, StoreError};
 use super::unreadable;
 use crate::model::{Incarnation, Revision};
 
@@ -311,6 +311,11 @@ impl Segment {
         let behind = self.octets.get(self.length..).unwrap_or_default();
         let end = behind.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
         behind.get(..end).unwrap_or_default()
+    }
+
+    /// What is damaged there.
+    pub(super) fn damage(&self) -> Damage {
+        Damage::File { path: self.path.clone(), reason: format!("it is damaged at octet {}", self.length) }
     }
 
     /// Cuts off what stands behind the last whole entry of the file.

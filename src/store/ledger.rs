@@ -320,6 +320,11 @@ impl Ledger {
         (found < acknowledged).then_some(Damage::EndMissing { found, acknowledged })
     }
 
+    /// What stands behind its end, which may have been acknowledged.
+    pub(super) fn torn(&self) -> Option<Damage> {
+        self.newest().filter(|newest| newest.end != End::Clean).map(Segment::damage)
+    }
+
     /// How long the checkpoint is.
     pub(super) fn checkpoint_octets(&self) -> u64 {
         self.checkpoint.metadata().map_or(0, |metadata| metadata.len())
@@ -550,21 +555,19 @@ fn chain(path: &Path, head: &Head, mut segments: Vec<(Segment, Revision)>) -> Re
         if segment.first > next {
             return Err(wrong("batches before it are missing".to_owned()));
         }
-        let damaged = || wrong(format!("it is damaged at octet {}", segment.length));
         if segment.last() < next && segment.first != next {
             // What may have stood there is not in the checkpoint.
             if segment.end != End::Clean && (segment.first >= begin || highest >= begin) {
-                return Err(damaged());
+                return Err(segment.damage());
             }
             spent.push((segment.path, segment.length));
             continue;
         }
         if segment.end == End::Damaged {
-            return Err(damaged());
+            return Err(segment.damage());
         }
         if let Some(torn) = kept.last().filter(|before| before.end != End::Clean) {
-            let reason = format!("it is damaged at octet {}", torn.length);
-            return Err(Damage::File { path: torn.path.clone(), reason });
+            return Err(torn.damage());
         }
         // A file that is made may be about to take its name.
         if !segment.is_named_by_first() {

@@ -360,8 +360,7 @@ fn set_end_aside(directory: &Path, settings: &Settings, torn: &Segment) -> Resul
 }
 
 fn both(directory: &Path, torn: &Segment, database: String) -> StoreError {
-    let reason = format!("it is damaged at octet {}", torn.length);
-    let journal = Box::new(Damage::File { path: torn.path.clone(), reason });
+    let journal = Box::new(torn.damage());
     StoreError::Damaged { path: directory.to_owned(), damage: Damage::Both { journal, database } }
 }
 

@@ -911,6 +911,22 @@ fn a_store_that_lacks_its_end_is_not_compared_with_a_backup() {
     assert!(!is_readable());
 }
 
+/// Somebody took the lock for one that was left behind.
+#[test]
+fn a_store_in_use_whose_lock_was_removed_is_not_replaced() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, backup) = with_backup(place.path());
+    let store = open(&data).unwrap();
+    std::fs::remove_file(data.join("lock")).unwrap();
+    let before = files_of(&data);
+    let refused = restore(&backup, &data).unwrap_err();
+    assert!(matches!(refused, BackupError::Store(StoreError::Held { .. })), "{refused}");
+    assert!(files_of(&data) == before);
+    drop(store);
+    restore(&backup, &data).unwrap();
+    is_one_of_two(&data, true, "once it is closed");
+}
+
 #[test]
 fn nothing_comes_out_of_nothing() {
     let place = tempfile::tempdir().unwrap();
