@@ -507,6 +507,8 @@ pub(super) struct Wreck {
     /// Of items, each with its number.
     blocks: Vec<(u64, Block)>,
     lost: u64,
+    /// Whether its last block vouches for all of them.
+    is_whole: bool,
 }
 
 /// Whole blocks of items that stand one behind the other as they should.
@@ -569,11 +571,12 @@ impl Wreck {
     /// Nobody can say how long it is.
     pub(super) fn of(file: File) -> io::Result<Self> {
         let octets = file.metadata()?.len();
-        let mut wreck = Self { file, octets, head: None, blocks: Vec::new(), lost: octets };
+        let mut wreck = Self { file, octets, head: None, blocks: Vec::new(), lost: octets, is_whole: false };
         let (runs, vouched) = wreck.find_runs();
         if !vouched.is_empty() {
             let octets: u64 = vouched.iter().map(|(_, block)| block.end() - block.at).sum();
             wreck.lost = wreck.lost.saturating_sub(octets);
+            wreck.is_whole = true;
             wreck.blocks = vouched;
             wreck.blocks.retain(|(_, block)| block.kind == ITEMS);
             return Ok(wreck);
@@ -587,6 +590,11 @@ impl Wreck {
             }
         }
         Ok(wreck)
+    }
+
+    /// Whether no block is missing: what is not in it was not in the store.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// What the first block says, if it was whole.

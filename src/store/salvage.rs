@@ -4,7 +4,7 @@
 //! the database from a copy of its files, from both ends until it errs. Of each record the newest whole version counts:
 //! a batch tells of which revision it is, the database and the checkpoint are of that which their description says. Where
 //! every batch up to the database's revision is there, what the journal says is exact, and the database, which may have
-//! lost a page, comes second.
+//! lost a page, comes second. Where the checkpoint is whole and as new as the database, that one is left out: it may have what is gone.
 //!
 //! All of them are of one life of a store: that which was acknowledged last, where something is left of it. What is of another
 //! one is left out, and told of, as it would bring back what was revoked.

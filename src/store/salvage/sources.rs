@@ -28,7 +28,8 @@ const EXACT: u8 = 2;
 pub(super) struct Sources<'a> {
     /// With the rank of what is in it.
     checkpoint: Option<(&'a Wreck, Rank)>,
-    database: &'a Remains,
+    /// Unless it has nothing to say.
+    database: Option<&'a Remains>,
     database_rank: Rank,
     /// By key, and then by revision.
     changes: Vec<Change<'a>>,
@@ -71,21 +72,35 @@ impl<'a> Sources<'a> {
             _ => format!("journal: no whole batch in {} files", journal.len()),
         });
         let of_checkpoint = checkpoint.and_then(|(_, meta)| meta).map(|meta| meta.revision);
-        let of_database = database.meta.map(|meta| meta.revision);
+        // What one that is whole and as new does not have is gone, and is in the database, which is not, all the same.
+        let whole = checkpoint.filter(|(wreck, _)| wreck.is_whole()).and(of_checkpoint);
+        let is_asked = |at: Revision| {
+            let is_newer = |meta: Meta| meta.revision > at || database.is_whole && meta.revision == at;
+            database.items > 0 && database.meta.is_none_or(is_newer)
+        };
+        let whole = whole.filter(|at| !is_asked(*at));
+        if let Some(revision) = whole.filter(|_| database.items > 0) {
+            salvaged.sources.push(format!(
+                "the database is left out: the checkpoint is whole, and of revision {revision}"
+            ));
+        }
+        let database = if whole.is_some() { None } else { Some(database) };
+        let is_whole = database.is_some_and(|database| database.is_whole);
+        let of_database = database.and_then(|database| database.meta).map(|meta| meta.revision);
         let revision = of_database.or(of_checkpoint).unwrap_or_default();
-        let is_wanted = !database.is_whole || of_checkpoint.is_some_and(|checkpoint| checkpoint > revision);
+        let is_wanted = !is_whole || of_checkpoint.is_some_and(|checkpoint| checkpoint > revision);
         // Nothing between the two is missing: what the checkpoint has and no batch has changed is as it was.
-        let is_exact = !database.is_whole
+        let is_exact = !is_whole
             && of_checkpoint
                 .is_some_and(|checkpoint| first_towards(&batches, revision) <= checkpoint.saturating_add(1));
         let checkpoint_rank =
             if is_exact { (revision, EXACT, 0) } else { (of_checkpoint.unwrap_or_default(), CHECKPOINT, 0) };
 
         let at_database = of_database.unwrap_or_default();
-        // A whole database is asked alone about what is not newer.
+        // What is whole is asked alone about what is not newer.
+        let alone = whole.or(of_database.filter(|_| is_whole));
         changes.retain(|change: &Change<'_>| {
-            may_be_of_record(change.key, change.value)
-                && (!database.is_whole || change.revision > at_database)
+            may_be_of_record(change.key, change.value) && alone.is_none_or(|alone| change.revision > alone)
         });
         changes.sort_by_key(|change| (change.key, change.revision));
         Self {
@@ -108,7 +123,7 @@ impl<'a> Sources<'a> {
     ) -> Result<(), StoreError> {
         let checkpoint_rank = self.checkpoint.map(|(_, rank)| rank).unwrap_or_default();
         let mut checkpoint = in_order(self.checkpoint.into_iter().flat_map(|(wreck, _)| wreck.items()));
-        let mut database = in_order(self.database.items());
+        let mut database = in_order(self.database.into_iter().flat_map(Remains::items));
         let mut changes = self.changes.iter().peekable();
         loop {
             let names = [
@@ -117,7 +132,7 @@ impl<'a> Sources<'a> {
                 changes.peek().and_then(|change| name_in(change.key)),
             ];
             let Some(name) = names.into_iter().flatten().min().map(<[u8]>::to_vec) else {
-                return self.database.ended();
+                return self.database.map_or(Ok(()), Remains::ended);
             };
             let mut versions = Versions::default();
             while let Some((key, value)) = checkpoint.next_if(|(key, _)| name_in(key) == Some(&name)) {

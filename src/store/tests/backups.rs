@@ -881,6 +881,38 @@ fn what_a_store_without_an_incarnation_has_written_is_salvaged() {
     }
 }
 
+/// One that is whole and as new says by what it does not have what is gone: an older database brings nothing back.
+#[test]
+fn what_a_whole_checkpoint_knows_to_be_gone_does_not_come_back() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, output) = (place.path().join("data"), place.path().join("left.backup"));
+    filled(&data, 6);
+    let change = |change: Change| {
+        let store = open(&data).unwrap();
+        let counters = store.meta().counters;
+        store.commit(&Batch { changes: vec![change], counters, ..sound(7) }).unwrap();
+    };
+    let application = plain::application(7, "wiki");
+    let key = Key::Application(application.number);
+    change(Change::Put(Record::Application(application)));
+    copy(&data.join("store"), &place.path().join("earlier"));
+    change(Change::Delete(key));
+    let left = ledger::Ledger::read(&data).unwrap();
+    left.make_checkpoint(&std::sync::atomic::AtomicBool::new(false)).unwrap();
+    let (journal, life) = (ledger::path_in(&data), left.incarnation());
+    std::fs::remove_file(data.join(newest_batches(&data))).unwrap();
+    journal::Journal::create(&journal, life, 9, std::fs::File::sync_all).unwrap();
+    for is_earlier in [false, true] {
+        if is_earlier {
+            std::fs::remove_dir_all(data.join("store")).unwrap();
+            copy(&place.path().join("earlier"), &data.join("store"));
+        }
+        let salvaged = rescue(&data, &output).unwrap();
+        assert_eq!(salvaged.records_expected, Some(salvaged.records), "{salvaged:?}");
+        assert!(content_of(&output).records == Content::after_batches(6, sound).records, "{salvaged:?}");
+    }
+}
+
 /// What was revoked with its end would be valid again, and nobody would be told.
 #[test]
 fn a_store_that_lacks_its_end_is_not_compared_with_a_backup() {
