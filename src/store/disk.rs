@@ -35,7 +35,7 @@ pub(super) use self::remains::Remains;
 use super::acknowledged::Acknowledged;
 use super::commit::{self, Prepared};
 use super::directories::make_directory;
-use super::error::{Damage, StoreError, check_ending};
+use super::error::{Damage, Holder, StoreError, check_ending};
 use super::journal::Journal;
 use super::ledger::{self, Files, Ledger, Trouble};
 use super::lock::Lock;
@@ -714,6 +714,20 @@ impl Store for DiskStore {
         }
         let has_space = || check_space(&self.shared.directory, &self.shared.settings, 0).is_ok();
         found.or_else(|| (!has_space()).then_some(Hindrance::Full))
+    }
+}
+
+/// Refuses to take the store from whoever works on it without the lock, which somebody has removed: the database is locked too.
+///
+/// # Errors
+/// [`StoreError::Held`]
+pub(super) fn check_closed(directory: &Path) -> Result<(), StoreError> {
+    match database::wait_until_closed(&database_in(directory)) {
+        Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::TimedOut => {
+            Err(StoreError::Held { path: directory.to_owned(), holder: Holder::Unknown })
+        }
+        // What is not there, or cannot be opened, nobody has.
+        _ => Ok(()),
     }
 }
 

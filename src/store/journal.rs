@@ -210,7 +210,11 @@ impl Journal {
         }
         let wanted = end.div_ceil(STEP_OCTETS).saturating_mul(STEP_OCTETS);
         let flags = FallocateFlags::empty();
-        match rustix::fs::fallocate(&self.file, flags, self.allocated, wanted - self.allocated) {
+        // A signal that only passes by interrupts it on some file systems.
+        let taken = rustix::io::retry_on_intr(|| {
+            rustix::fs::fallocate(&self.file, flags, self.allocated, wanted - self.allocated)
+        });
+        match taken {
             Ok(()) => self.allocated = wanted,
             // Not every file system can: then the write itself says whether there is space.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}

@@ -9,7 +9,7 @@ use super::archive::{ArchiveError, ArchiveReader};
 use super::backup::BackupError;
 use super::contents::Contents;
 use super::directories::{make_directory, sync_directory, write_file};
-use super::disk::{is_beside_database, remove_database};
+use super::disk::{check_closed, is_beside_database, remove_database};
 use super::error::{Damage, StoreError};
 use super::ledger::{self, Ledger};
 use super::lock::Lock;
@@ -70,6 +70,7 @@ impl Restoration {
     pub fn begin(directory: &Path) -> Result<Self, StoreError> {
         make_directory(directory)?;
         let lock = Lock::take(directory)?;
+        check_closed(directory)?;
         successor::go_on(directory)?;
         Ok(Self { directory: directory.to_owned(), _lock: lock })
     }

@@ -429,6 +429,21 @@ fn a_store_that_was_not_loaded_brings_nothing_to_its_database() {
     each_copy_has(directory.path(), 12);
 }
 
+/// What is called as a file that a checkpoint writes, and is none, is in no checkpoint's way.
+#[test]
+fn a_stray_in_the_journal_keeps_no_checkpoint_from_being_made() {
+    for stray in ["journal/checkpoint.new", "journal/batches.new"] {
+        let directory = tempfile::tempdir().unwrap();
+        commit(&open(directory.path()).unwrap(), 1..=2);
+        std::fs::create_dir(directory.path().join(stray)).unwrap();
+        let store = opened(directory.path(), 0);
+        commit(&store, 3..=5);
+        drop(store);
+        assert!(Ledger::read(directory.path()).unwrap().checkpoint_revision() >= 3, "{stray}");
+        each_copy_has(directory.path(), 5);
+    }
+}
+
 /// The same of its checkpoint, which is as far as ours: only all of it together tells, once it is looked at.
 #[test]
 fn a_checkpoint_of_a_copy_that_went_on_by_itself_is_made_up_for() {
