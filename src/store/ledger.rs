@@ -452,7 +452,8 @@ impl Ledger {
     /// one. Answers with its octets; gives up when `ending` becomes true.
     ///
     /// # Errors
-    /// It cannot be; the old one stays.
+    /// It cannot be: the old one stays or, where it cannot be made durable which has its name, one of the two. The batches behind the
+    /// old one are to stay then.
     pub(super) fn make_checkpoint(&self, ending: &AtomicBool) -> Result<u64, StoreError> {
         write_checkpoint(&path_in(&self.directory), &self.meta, self.meta.incarnation, |put| {
             self.items(|key, value| {
