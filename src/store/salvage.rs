@@ -127,6 +127,13 @@ pub fn salvage(
         salvaged.sources.push("acknowledged: of another store, or of another life of this one".to_owned());
     }
     salvaged.records = meta.records;
+    if let Some(more) = salvaged.records_expected.and_then(|expected| meta.records.checked_sub(expected))
+        && more > 0
+    {
+        salvaged.sources.push(format!(
+            "{more} records more than the store had by its last description that was found: what was deleted may be among them"
+        ));
+    }
 
     // Not the disk of the store, if it is full.
     let failed = |source| StoreError::Io { path: PathBuf::from("the output"), doing: "write", source };

@@ -911,6 +911,12 @@ fn what_a_whole_checkpoint_knows_to_be_gone_does_not_come_back() {
         assert_eq!(salvaged.records_expected, Some(salvaged.records), "{salvaged:?}");
         assert!(content_of(&output).records == Content::after_batches(6, sound).records, "{salvaged:?}");
     }
+    // One that is not vouched for may have lost what the database has, and that there is too much is told.
+    let checkpoint = journal.join(ledger::CHECKPOINT);
+    let whole = std::fs::read(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, &whole[..whole.len() - 1]).unwrap();
+    let salvaged = rescue(&data, &output).unwrap();
+    assert!(salvaged.sources.iter().any(|line| line.starts_with("1 records more")), "{salvaged:?}");
 }
 
 /// What was revoked with its end would be valid again, and nobody would be told.
