@@ -395,6 +395,18 @@ fn compare(
     if Incarnation::is_foreign(meta.incarnation, ledger.incarnation()) {
         return Ok(Compared::Unusable { reason: FOREIGN.to_owned() });
     }
+    // Both go by what was committed: another sum of the same revision is no damage, and nobody knows which of the two is meant.
+    let of = |meta: &Meta| (meta.revision, meta.records, meta.sum);
+    if meta.revision == ledger.meta().revision && of(&meta) != of(ledger.meta()) {
+        let reason = "it is of a copy of the store that went on by itself, or the database is".to_owned();
+        let path = ledger::path_in(directory).join(ledger::CHECKPOINT);
+        let journal = Box::new(Damage::File { path, reason });
+        let database = format!("it has other records at the same revision {}", meta.revision);
+        return Err(StoreError::Damaged {
+            path: directory.to_owned(),
+            damage: Damage::Both { journal, database },
+        });
+    }
     if meta.revision <= ledger.meta().revision {
         return Ok(Compared::NotAhead(database));
     }

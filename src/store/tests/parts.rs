@@ -474,3 +474,21 @@ fn a_checkpoint_of_a_copy_that_went_on_by_itself_is_made_up_for() {
     drop(store);
     each_copy_has(one.path(), 21);
 }
+
+/// The whole journal of a copy that is as far as ours: nobody knows which of the two is meant, and neither takes the other's place.
+#[test]
+fn a_journal_of_a_copy_that_went_on_by_itself_takes_no_place_of_a_database() {
+    let [one, other] = parted(17);
+    commit(&open(one.path()).unwrap(), 17..=20);
+    let (ours, theirs) = (ledger::path_in(one.path()), ledger::path_in(other.path()));
+    let kept = tempfile::tempdir().unwrap();
+    copy(&ours, kept.path());
+    remove(&ours);
+    copy(&theirs, &ours);
+    let refused = open(one.path()).map(|store| store.meta()).unwrap_err();
+    assert!(refused.to_string().contains("other records at the same revision 20"), "{refused}");
+    remove(&ours);
+    copy(kept.path(), &ours);
+    assert_eq!(Content::of(&open(one.path()).unwrap()).unwrap(), Content::after(20));
+    each_copy_has(one.path(), 20);
+}
