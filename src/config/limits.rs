@@ -138,9 +138,9 @@ limits! {
     http_connection_time: Duration = Duration::from_secs(60), SECOND..=DAY;
     /// How long one request to the API may take, its body included; it is answered with 408 then, and a change that it has begun may still be made.
     http_request_time: Duration = Duration::from_secs(30), SECOND..=HOUR;
-    /// The largest body of a request to the API; a larger one is answered with 413.
+    /// The largest body of a request to the API; a larger one is answered with 413. Never more than a quarter of `http_body_memory_max`.
     http_body_size_max: u64 = MIB, KIB..=64 * MIB;
-    /// Values in the body of a request to the API, the names of fields among them, each object as ten; one with more is answered with 400 before anything is made of it. Each takes some 64 octets of memory.
+    /// Values in the body of a request to the API, the names of fields among them, each object as ten; one with more is answered with 400 before anything is made of it. Each takes some 64 octets of memory: never more than, with the largest body, half of `http_body_memory_max` has room for.
     http_body_values_max: u32 = 200_000, 1_000..=10_000_000;
     /// Octets that bodies of requests to the API hold together, as they come and as what they say, until their change is made, of which no account and no source holds more than is left for others; who finds no room waits for it until `http_request_time` is over, and is answered with 503 then. One that takes 64 KiB always has room.
     http_body_memory_max: u64 = 256 * MIB, 16 * MIB..=1024 * GIB;

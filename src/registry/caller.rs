@@ -8,6 +8,7 @@ use super::error::ChangeError;
 use crate::access::{Credential, Holder, Invalid, Missing, Rights, decide, missing};
 use crate::directory::Accounts;
 use crate::model::{Actor, InternalAccount, MadeBy, ObjectReference, Origin, Permission, Timestamp};
+use crate::net::{MemoryHolder, Share};
 
 /// Who asks for something.
 ///
@@ -16,6 +17,8 @@ use crate::model::{Actor, InternalAccount, MadeBy, ObjectReference, Origin, Perm
 pub struct Caller {
     actor: Actor,
     rights: CallerRights,
+    /// What its request counts: it goes with what the caller asks for, also when nobody waits for that any more.
+    _held: Option<Arc<Share<MemoryHolder>>>,
 }
 
 /// Whose rights are asked.
@@ -77,7 +80,7 @@ impl fmt::Display for Lack {
 impl From<Actor> for Caller {
     /// The operator, under a name.
     fn from(actor: Actor) -> Self {
-        Self { actor, rights: CallerRights::All }
+        Self { actor, rights: CallerRights::All, _held: None }
     }
 }
 
@@ -85,7 +88,7 @@ impl Caller {
     /// An account that has proved itself; `actor` is what stands in the events.
     pub fn account(holder: Holder, actor: Actor) -> Self {
         let rights = CallerRights::Of(Asker { holder, source: actor.source, answer: Arc::default() });
-        Self { actor, rights }
+        Self { actor, rights, _held: None }
     }
 
     /// What stands in the events.
@@ -96,7 +99,17 @@ impl Caller {
     /// Somebody who has not proved anything.
     pub fn stranger(source: Option<IpAddr>) -> Self {
         let actor = Actor { source, ..Actor::named("") };
-        Self { actor, rights: CallerRights::Nothing }
+        Self { actor, rights: CallerRights::Nothing, _held: None }
+    }
+
+    /// The same, of which the request counts so much until what it asks for is done.
+    pub fn holding(self, held: Arc<Share<MemoryHolder>>) -> Self {
+        Self { _held: Some(held), ..self }
+    }
+
+    /// The same, when nothing is left of the request.
+    pub fn letting_go(self) -> Self {
+        Self { _held: None, ..self }
     }
 
     /// The account that asks; `None`: the operator, or a stranger.

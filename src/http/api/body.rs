@@ -31,13 +31,11 @@ pub(super) struct Received {
 }
 
 /// What a body that was read counts, until nobody has any more of it.
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    _share: Arc<Share<MemoryHolder>>,
-}
+pub(super) type Held = Arc<Share<MemoryHolder>>;
 
-/// Takes the body of a call, in the name of these. What its header says is wrong is refused before it is sent: a client that
-/// asks whether it may (`Expect: 100-continue`) is told to only when something is read of it.
+/// Takes the body of a call, in the name of these; `is_taken`: the call takes one, else what there is of it is read to be refused.
+/// What its header says is wrong is refused before it is sent: a client that asks whether it may (`Expect: 100-continue`) is
+/// told to only when something is read of it.
 ///
 /// # Errors
 /// It is too large, not JSON, or does not come to its end.
@@ -46,13 +44,18 @@ pub(super) async fn receive(
     holders: MemoryHolders,
     waits: &WaitsForRoom,
     headers: &HeaderMap,
+    is_taken: bool,
     mut body: Body,
 ) -> Result<Received, CallRefusal> {
-    let octets_max = api.bounds.body_octets_max;
+    let octets_max = if is_taken { api.bounds.body_octets_max } else { NO_BODY_OCTETS_MAX };
     let too_large = || {
+        if !is_taken {
+            return CallRefusal::invalid("this call takes no body");
+        }
         api.registry.reached().note(Limit::http_body_size_max);
         CallRefusal::too_large(octets_max)
     };
+    waits.set_body_to_come(true);
     // So many, or nobody has said how many.
     let octets_min = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if octets_min > octets_max {
@@ -64,7 +67,6 @@ pub(super) async fn receive(
     }
     let mut share = api.bounds.body_memory.share(holders);
     let mut expected = octets_min.max(HERE_OCTETS_MAX);
-    waits.set_body_to_come(true);
     if octets_min > HERE_OCTETS_MAX {
         hold(api, &mut share, cost_max(api, octets_min), waits).await;
     }
@@ -110,11 +112,10 @@ impl Received {
         F: Future<Output = Result<T, CallRefusal>> + Send + 'static,
     {
         let Self { octets, mut share } = self;
-        let held = |share| Held { _share: Arc::new(share) };
         if octets.len() <= HERE_OCTETS_MAX {
             let values = counted_values(api, &octets)?;
             hold(api, &mut share, cost(octets.len(), values), waits).await;
-            return begin(octets, held(share)).await;
+            return begin(octets, Arc::new(share)).await;
         }
         let turn = api.turn_to_read(caller).await?;
         let api = api.clone();
@@ -123,7 +124,7 @@ impl Received {
             let values = counted_values(&api, &octets)?;
             // Less always fits.
             let _ = share.set(cost(octets.len(), values).min(share.octets()));
-            let mut doing = Box::pin(begin(octets, held(share)));
+            let mut doing = Box::pin(begin(octets, Arc::new(share)));
             // Nobody is woken: it is asked again at once.
             match doing.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(done) => Ok(Begun::Done(done?)),
@@ -152,12 +153,11 @@ pub(in crate::http) async fn length_of_body(
     body: Body,
 ) -> Result<usize, CallRefusal> {
     let holders = MemoryHolder::all(None, None, false);
-    Ok(receive(api, holders, &WaitsForRoom::default(), headers, body).await?.octets.len())
+    Ok(receive(api, holders, &WaitsForRoom::default(), headers, true, body).await?.octets.len())
 }
 
-/// Holds so much, and waits until there is room for it. One that is alone always finds some.
+/// Holds so much, and waits until there is room for it. One that is alone always finds some: see [`values_max`].
 async fn hold(api: &Api, share: &mut Share<MemoryHolder>, octets: u64, waits: &WaitsForRoom) {
-    let octets = octets.min(api.bounds.body_memory.alone_max());
     if share.set(octets) {
         return;
     }
@@ -175,6 +175,12 @@ fn cost(octets: usize, values: usize) -> u64 {
 /// The same of one of so many octets, whatever it will say.
 fn cost_max(api: &Api, octets: usize) -> u64 {
     cost(octets, octets.saturating_mul(VALUES_OF_AN_OCTET_MAX).min(api.bounds.body_values_max))
+}
+
+/// How many values a body of so many octets may have at most, of which no more than so much memory is counted.
+pub(super) fn values_max(octets: usize, memory: u64) -> usize {
+    let left = memory.saturating_sub((octets.saturating_add(STEP_OCTETS)) as u64);
+    usize::try_from(left).unwrap_or(usize::MAX) / VALUE_OCTETS
 }
 
 /// How many values a body has.
@@ -282,6 +288,9 @@ const VALUES_OF_AN_OBJECT: usize = 10;
 /// No JSON has more of them than this for each octet: `{"":` is an object in another, and its key.
 /// No limit of the config: the form of JSON gives it.
 const VALUES_OF_AN_OCTET_MAX: usize = 3;
+/// What a call that takes no body is read for: an empty object, or fields that it has not.
+/// No limit of the config: there is nothing to say in more.
+const NO_BODY_OCTETS_MAX: usize = 1024;
 /// Memory is counted by steps of so many octets.
 const STEP_OCTETS: usize = 64 * 1024;
 
@@ -289,7 +298,34 @@ const STEP_OCTETS: usize = 64 * 1024;
 mod tests {
     use serde_json::Value;
 
+    use super::super::bounds::Bounds;
+    use super::super::call::Door;
     use super::*;
+    use crate::config::Limits;
+
+    /// Whatever stands in the config, the largest body counts all that it takes.
+    #[test]
+    fn the_largest_body_has_room_when_it_is_alone() {
+        const MIB: u64 = 1 << 20;
+        for memory in [16 * MIB, 17 * MIB, 256 * MIB, 1024 << 30] {
+            for size in [1 << 10, MIB, 64 * MIB] {
+                for values in [1_000, 200_000, 10_000_000] {
+                    let limits = Limits {
+                        http_body_memory_max: memory,
+                        http_body_size_max: size,
+                        http_body_values_max: values,
+                        ..Limits::default()
+                    };
+                    let bounds = Bounds::new(&limits, Door::Public);
+                    let most = cost(bounds.body_octets_max, bounds.body_values_max);
+                    assert!(most <= bounds.body_memory.alone_max(), "{memory} {size} {values}: {most}");
+                    assert!(
+                        bounds.body_values_max >= 1_000 && bounds.body_octets_max as u64 >= size.min(MIB)
+                    );
+                }
+            }
+        }
+    }
 
     #[test]
     fn values_are_counted_without_being_kept() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::body;
 use super::call::Door;
 use crate::config::Limits;
 use crate::http::BODY_OCTETS_MAX;
@@ -69,6 +70,11 @@ impl Bounds {
         let walks_by_account = Shares::new(limits.trail_walks_max);
         // One that is made doubles what it holds, and has half of all: else it would be told to come again for ever.
         let answer_octets_max = limits.http_answer_size_max.min(limits.http_answer_memory_max / 4);
+        // The largest body with the most values counts no more than one that is alone may.
+        let body_memory = Budget::with_crowd(limits.http_body_memory_max, Some(MemoryHolder::Strangers));
+        let body_octets_max = limits.http_body_size_max.min(limits.http_body_memory_max / 4);
+        let body_octets_max = usize::try_from(body_octets_max).unwrap_or(usize::MAX);
+        let body_values_max = body::values_max(body_octets_max, body_memory.alone_max());
         match door {
             Door::Local => Self {
                 body_octets_max: BODY_OCTETS_MAX,
@@ -85,9 +91,9 @@ impl Bounds {
                 walks_by_account,
             },
             Door::Public => Self {
-                body_octets_max: usize::try_from(limits.http_body_size_max).unwrap_or(usize::MAX),
-                body_values_max: limits.http_body_values_max as usize,
-                body_memory: Budget::new(limits.http_body_memory_max),
+                body_octets_max,
+                body_values_max: body_values_max.min(limits.http_body_values_max as usize),
+                body_memory,
                 page_size_max,
                 answer_octets_max: usize::try_from(answer_octets_max).unwrap_or(usize::MAX),
                 answer_memory: Budget::new(limits.http_answer_memory_max),

@@ -74,8 +74,6 @@ pub(super) struct Call {
     parameters: Vec<(String, String)>,
     /// Where it leaves what its maker would be told, if it is only rehearsed: then it changes nothing.
     rehearsal: Option<Arc<Mutex<Told>>>,
-    /// What its body counts.
-    body: Option<Held>,
 }
 
 impl Call {
@@ -84,7 +82,7 @@ impl Call {
         let page = api.bounded(page);
         let room = Room::new(api, &caller);
         let (registry, tls) = (Arc::clone(&api.registry), api.tls.clone());
-        Self { registry, caller, page, tls, room, parameters, rehearsal: None, body: None }
+        Self { registry, caller, page, tls, room, parameters, rehearsal: None }
     }
 
     /// The same with an answer that is made in this room.
@@ -99,7 +97,7 @@ impl Call {
 
     /// The same, of which the body counts so much: until its change is made, also when nobody waits for that any more.
     pub(super) fn holding(self, body: Held) -> Self {
-        Self { body: Some(body), ..self }
+        Self { caller: self.caller.holding(body), ..self }
     }
 
     /// The operator, as whom commands of this machine are carried out.
@@ -145,11 +143,7 @@ impl Call {
         T: Send + 'static,
         F: FnOnce(&mut Transaction<'_>) -> Result<T, ChangeError> + Send + 'static,
     {
-        let body = self.body.clone();
-        let command = move |transaction: &mut Transaction<'_>| {
-            let _body = body;
-            transaction.telling_all_fields(command)
-        };
+        let command = |transaction: &mut Transaction<'_>| transaction.telling_all_fields(command);
         let Some(told) = self.rehearsal.clone() else {
             return Ok(self.registry.change(self.caller.clone(), command).await?);
         };
@@ -164,7 +158,8 @@ impl Call {
     /// What is read in this call: one revision of the directory. After a change it may be read without asking again who
     /// the caller is: it may have exchanged its own token.
     pub(super) fn reading(self) -> Reading {
-        Reading::new(self.registry, self.caller, self.page, self.tls, self.room, self.parameters)
+        let caller = self.caller.letting_go();
+        Reading::new(self.registry, caller, self.page, self.tls, self.room, self.parameters)
     }
 
     /// The same on a thread that may wait for the disk.

@@ -478,14 +478,10 @@ impl Route {
             let (handler, says) = (Arc::clone(&handler), Arc::clone(&says));
             async move {
                 let (registry, method) = (Arc::clone(&api.registry), request.method().clone());
-                let received = receive(api, needs, parameters, says, request).await;
+                let received = receive(api, (needs, has_body), parameters, says, request).await;
                 // Whatever stands in the body of a call that takes none is not done.
                 let received = received.and_then(|incoming| match has_body {
                     true => Ok(incoming),
-                    // A large one is not even looked at.
-                    false if incoming.body.octets.len() > NO_BODY_OCTETS_MAX => {
-                        Err(CallRefusal::invalid("this call takes no body"))
-                    }
                     false => incoming.says.body.read(&incoming.body.octets).map(|NoParameters {}| incoming),
                 });
                 let incoming = match received {
@@ -520,7 +516,7 @@ impl Route {
 /// Finds out who asks, before anything of the request is read but its header.
 async fn receive(
     api: Api,
-    needs: Needs,
+    (needs, has_body): (Needs, bool),
     parameters: Result<Vec<(String, String)>, CallRefusal>,
     says: Arc<Says>,
     request: Request,
@@ -537,7 +533,8 @@ async fn receive(
         }
     };
     let parameters = parameters?;
-    let body = body::receive(&api, memory_holders(&caller), &waits, &parts.headers, body).await?;
+    let holders = memory_holders(&caller);
+    let body = body::receive(&api, holders, &waits, &parts.headers, has_body, body).await?;
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let is_rehearsed = api.door == Door::Local && parts.headers.contains_key(REHEARSE);
     let rehearsal = is_rehearsed.then(Arc::default);
@@ -558,7 +555,3 @@ fn no_rehearsal() -> CallRefusal {
 /// Of a call that has none.
 #[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
 pub(super) struct NoParameters {}
-
-/// What a call that takes no body is read for: an empty object, or fields that it has not.
-/// No limit of the config: there is nothing to say in more.
-const NO_BODY_OCTETS_MAX: usize = 1024;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::rights::{Fixture, global};
 use super::*;
+use crate::audit::EventObject;
 use crate::config::{Limit, Limits};
 use crate::http::api::call::{RequestSource, TakesSecrets, memory_holders};
 use crate::http::api::{PREFIX, body, mount};
@@ -159,7 +160,7 @@ async fn a_large_body_is_begun_on_a_thread_of_its_own() {
     let here = std::thread::current().id();
     for (octets, is_here) in [(1 << 10, true), (LARGE, false)] {
         let received =
-            body::receive(api, memory_holders(&caller), &waits, &headers, Body::from(named(octets)));
+            body::receive(api, memory_holders(&caller), &waits, &headers, true, Body::from(named(octets)));
         let received = received.await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
         let threads = received.begin(api, &caller, &waits, |_, _| async move {
             let begun = std::thread::current().id();
@@ -192,6 +193,27 @@ async fn a_large_body_waits_for_room_and_small_ones_do_not() {
     assert_eq!(bounded.api.bounds.body_memory.used(), 0);
 }
 
+/// Whatever stands in the body of a call that takes none, it is refused at once, and nobody is kept waiting for it.
+#[tokio::test]
+async fn a_call_that_takes_no_body_makes_room_for_none() {
+    let limits = Limits { http_request_time: Duration::from_secs(2), ..Limits::default() };
+    let bounded = Bounded::new(limits).await;
+    let full = bounded.full();
+    for (method, path) in [(Method::GET, "/core/users/"), (Method::DELETE, "/core/users/1/")] {
+        let refused = bounded.begin(method.clone(), path, named(LARGE)).await.unwrap();
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{method}");
+        // It is not taken to its end.
+        assert_eq!(refused.headers()[header::CONNECTION], "close", "{method}");
+    }
+    assert_eq!(bounded.reached(Limit::http_body_memory_max), 0);
+    // Who is nobody has a part of it at most.
+    let mut stranger = bounded.api.bounds.body_memory.share(MemoryHolder::all(None, None, false));
+    assert!(!stranger.set(1) && stranger.set(0));
+    drop(full);
+    let memory = &bounded.api.bounds.body_memory;
+    assert!(!stranger.set(memory.alone_max()) && stranger.set(memory.alone_max() / 3));
+}
+
 #[tokio::test]
 async fn a_body_for_which_there_is_no_room_in_time_is_refused() {
     let bounded =
@@ -211,6 +233,21 @@ async fn a_body_for_which_there_is_no_room_in_time_is_refused() {
 /// Whoever does not wait for its change has it in the queue all the same.
 #[tokio::test]
 async fn a_body_counts_until_its_change_is_made() {
+    counts_until_made(async |call| drop(call.change(|_| Ok(())).await)).await;
+    // Commands that hand their changes to the writer themselves.
+    counts_until_made(async |call| {
+        let unlocked = call.registry.unlock_account(call.caller.clone(), AccountNumber::new(1));
+        drop(unlocked.await);
+    })
+    .await;
+    counts_until_made(async |call| {
+        let object = EventObject { kind: "custom".to_owned(), name: "x".to_owned(), key: None, uuid: None };
+        drop(call.registry.add_event(call.caller.clone(), object, Vec::new()).await);
+    })
+    .await;
+}
+
+async fn counts_until_made(change: impl AsyncFnOnce(Call)) {
     let bounded = Bounded::new(Limits::default()).await;
     let (api, memory) = (&bounded.api, &bounded.api.bounds.body_memory);
     let (registry, caller) = (&bounded.fixture.registry, operator());
@@ -230,7 +267,8 @@ async fn a_body_counts_until_its_change_is_made() {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
     let waits = Default::default();
-    let received = body::receive(api, memory_holders(&caller), &waits, &headers, Body::from(named(LARGE)));
+    let received =
+        body::receive(api, memory_holders(&caller), &waits, &headers, true, Body::from(named(LARGE)));
     let received = received.await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let read =
         received.begin(api, &caller, &waits, |octets, held| async move { Ok((octets.len(), held)) }).await;
@@ -240,9 +278,8 @@ async fn a_body_counts_until_its_change_is_made() {
     assert!((LARGE as u64..2 * LARGE as u64).contains(&counted), "{counted}");
     {
         let call = Call::new(api, caller, PageQuery::default(), Vec::new()).holding(held);
-        let change = call.change(|_| Ok(()));
         // It is in the queue, and nobody waits.
-        assert!(tokio::time::timeout(Duration::from_millis(50), change).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(50), change(call)).await.is_err());
     }
     assert_eq!(memory.used(), counted);
     go_on.send(()).unwrap();
