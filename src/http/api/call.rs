@@ -12,7 +12,7 @@ use super::answer::Room;
 use super::body::Held;
 use super::page::PageQuery;
 use super::reading::Reading;
-use super::refusal::CallRefusal;
+use super::refusal::{CallRefusal, joined};
 use super::told::Told;
 use crate::http::actor;
 use crate::model::{Actor, InternalAccount, ObjectReference, Permission, SystemUser};
@@ -153,6 +153,23 @@ impl Call {
             Ok(value)
         });
         Ok(rehearsed.await?)
+    }
+
+    /// Carries a change out part by part, each as [`Call::change`] does, until one says that nothing is left to do: also when
+    /// nobody waits for it any more, as nobody has asked for half of it.
+    ///
+    /// # Errors
+    /// What `part` says, or the store: what was done by then stays.
+    pub(super) async fn change_in_parts(
+        self,
+        part: impl FnMut(&mut Transaction<'_>) -> Result<bool, ChangeError> + Clone + Send + 'static,
+    ) -> Result<(), CallRefusal> {
+        let all = tokio::spawn(async move {
+            // Of what is rehearsed the first part stays to be done.
+            while self.change(part.clone()).await? && self.rehearsal.is_none() {}
+            Ok(())
+        });
+        joined(all.await)?
     }
 
     /// What is read in this call: one revision of the directory. After a change it may be read without asking again who

@@ -277,11 +277,9 @@ async fn after(call: Call, number: GroupNumber, told: Told) -> Result<Group, Cal
 
 pub(super) async fn destroy(call: Call) -> Result<NoContent, CallRefusal> {
     let uuid = call.parameter("group_uuid")?;
-    call.change(move |transaction| {
-        let number = number(transaction, uuid)?;
-        delete_group(transaction, number)
-    })
-    .await?;
+    let found = by_uuid::group(call.registry.snapshot().accounts(), uuid).map(|group| group.number);
+    let number = found.ok_or_else(CallRefusal::not_found)?;
+    call.change_in_parts(move |transaction| delete_group(transaction, number)).await?;
     Ok(NoContent)
 }
 

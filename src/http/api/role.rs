@@ -143,12 +143,10 @@ pub(super) async fn update(call: Call, request: PatchedRoleRequest) -> Result<Ro
 }
 
 pub(super) async fn destroy(call: Call) -> Result<NoContent, CallRefusal> {
-    let uuid = call.parameter("uuid")?;
-    call.change(move |transaction| {
-        let number = number(transaction, uuid)?;
-        delete_role(transaction, number)
-    })
-    .await?;
+    let found =
+        by_uuid::role(call.registry.snapshot().accounts(), call.parameter("uuid")?).map(|it| it.number);
+    let number = found.ok_or_else(CallRefusal::not_found)?;
+    call.change_in_parts(move |transaction| delete_role(transaction, number)).await?;
     Ok(NoContent)
 }
 

@@ -333,7 +333,7 @@ impl Call {
             }
             Self::DeleteGroup { group } => {
                 let number = names.group(&group)?;
-                answer.told = change.run(move |t| commands::delete_group(t, number)).await?;
+                answer.told = change.run(move |t| commands::delete_group(t, number).map(drop)).await?;
             }
             Self::SetMember { group, account, is_member } => {
                 let (group, account) = (names.group(&group)?, names.account(&account)?);
@@ -350,7 +350,7 @@ impl Call {
             }
             Self::DeleteRole { role } => {
                 let number = names.role(&role)?;
-                answer.told = change.run(move |t| commands::delete_role(t, number)).await?;
+                answer.told = change.run(move |t| commands::delete_role(t, number).map(drop)).await?;
             }
             Self::SetRole { role, account, holds } => {
                 let (role, account) = (names.role(&role)?, names.account(&account)?);

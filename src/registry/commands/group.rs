@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::account::grant_to_creator;
-use super::role::{check_grants, check_roles, each_once};
-use super::{names, set, validate};
+use super::role::{check_grants, check_roles, each_once, part_of};
+use super::{names, set, validate, whole};
 use crate::access::Rights;
 use crate::directory::GroupState;
 use crate::model::{
@@ -60,15 +60,26 @@ pub fn update_group(
     }
 }
 
-/// Deletes a group with its memberships; its children lose the parent.
+/// Deletes a group with its memberships; its children lose the parent. Of many members a part leaves it, as
+/// [`delete_role`](super::role::delete_role) takes a role from a part, and it is said that there is more to be done.
 ///
 /// # Errors
 /// There is no such group that the caller may view, it gives rights that the caller lacks, or
 /// [`Permission::DeleteGroup`] on it is missing. That no binding names it is asked at the end of the change (`whole.rs`).
-pub fn delete_group(transaction: &mut Transaction<'_>, number: GroupNumber) -> Result<(), ChangeError> {
+pub fn delete_group(transaction: &mut Transaction<'_>, number: GroupNumber) -> Result<bool, ChangeError> {
     group_for(transaction, number, Permission::DeleteGroup)?;
     require_rights_of(transaction, number)?;
-    transaction.delete_group(number)
+    // Before anybody has left it.
+    whole::refuse_bound(transaction.snapshot(), number, &transaction.viewer())?;
+    let snapshot = transaction.snapshot().clone();
+    let members = snapshot.accounts().group(number).into_iter().flat_map(|group| group.members());
+    let members = members.filter_map(|member| member.number()).map(AccountNumber::new);
+    let members = members.filter(|member| snapshot.accounts().account(*member).is_some());
+    let Some(part) = part_of(transaction, members) else {
+        return transaction.delete_group(number).map(|()| false);
+    };
+    part.into_iter().try_for_each(|member| transaction.delete(Key::Membership(number, member)))?;
+    Ok(true)
 }
 
 /// What is taken is asked for like what is given: whoever could strip somebody of it could then take the rest, and get the

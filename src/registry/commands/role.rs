@@ -62,15 +62,43 @@ pub fn update_role(
     }
 }
 
-/// Deletes a role, and takes it from all who hold it.
+/// Deletes a role, and takes it from all who hold it; where these are many, from a part of them, and says that there is more to be
+/// done: the writer serves others in between. Who asks for it, and groups, keep it to the last part, with which the role is
+/// gone: the right to delete it may come from it.
 ///
 /// # Errors
 /// There is no such role that the caller may view, [`Permission::DeleteRole`] on it is missing, or it allows what the
 /// caller may not do.
-pub fn delete_role(transaction: &mut Transaction<'_>, number: RoleNumber) -> Result<(), ChangeError> {
+pub fn delete_role(transaction: &mut Transaction<'_>, number: RoleNumber) -> Result<bool, ChangeError> {
     role_for(transaction, number, Permission::DeleteRole)?;
     require_rights_of(transaction, number)?;
-    transaction.delete_role(number)
+    let snapshot = transaction.snapshot().clone();
+    let holders = snapshot.accounts().accounts().filter(|account| account.roles.contains(&number));
+    let Some(part) = part_of(transaction, holders.map(|account| account.number)) else {
+        return transaction.delete_role(number).map(|()| false);
+    };
+    for holder in part {
+        if let Some(before) = transaction.account(holder)? {
+            let mut account = Account { modified: transaction.now(), ..before.clone() };
+            account.roles.retain(|role| *role != number);
+            account::put(transaction, Some(&before), account)?;
+        }
+    }
+    Ok(true)
+}
+
+/// A part of these accounts, who asks not among them; `None`: they are no more than one change takes.
+pub(super) fn part_of(
+    transaction: &Transaction<'_>,
+    accounts: impl Iterator<Item = AccountNumber>,
+) -> Option<Vec<AccountNumber>> {
+    let own = transaction.caller().holder().map(|holder| holder.account);
+    let mut part: Vec<AccountNumber> =
+        accounts.filter(|account| Some(*account) != own).take(HOLDERS_MAX + 1).collect();
+    (part.len() > HOLDERS_MAX).then(|| {
+        part.truncate(HOLDERS_MAX);
+        part
+    })
 }
 
 /// Gives an account a role, or takes it; that it is so already is no error.
@@ -344,6 +372,10 @@ pub(super) fn change_held(
     Ok(())
 }
 
+/// So many accounts lose something in one change.
+/// No limit of the config: the writer is not held up for longer than these take.
+const HOLDERS_MAX: usize = 500;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -390,7 +422,7 @@ mod tests {
             let caller = Caller::account(holder, Actor::named("helper"));
             let command = move |transaction: &mut Transaction<'_>| {
                 let before = steps::taken();
-                delete_role(transaction, number)?;
+                assert!(!delete_role(transaction, number)?);
                 assert!(transaction.problems().is_empty());
                 Ok(steps::taken() - before)
             };

@@ -277,6 +277,20 @@ fn groups_in_bindings(accounts: &Accounts) -> impl Iterator<Item = (&Arc<Applica
     })
 }
 
+/// Refuses to delete a group that bindings name, before anything of it is.
+///
+/// # Errors
+/// Which applications it decides about.
+pub(super) fn refuse_bound(
+    snapshot: &Snapshot,
+    number: GroupNumber,
+    viewer: &Viewer,
+) -> Result<(), ChangeError> {
+    let mut problems = Vec::new();
+    bound_groups(snapshot, snapshot, &BTreeSet::from([number]), viewer, &mut problems);
+    refuse(problems)
+}
+
 /// Whether bindings name groups that are deleted: without them everybody would be shut out, or whom a negated one keeps out let
 /// in. `viewer` reads the sentences.
 fn bound_groups(

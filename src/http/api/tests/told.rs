@@ -287,7 +287,8 @@ struct How {
 async fn delete_group(call: Call, how: How) -> Result<NoContent, CallRefusal> {
     assert_eq!(how.is_at_once, Some(true));
     let number = GroupNumber::new(call.parameter("id")?);
-    call.change(move |transaction| crate::registry::commands::delete_group(transaction, number)).await?;
+    call.change_in_parts(move |transaction| crate::registry::commands::delete_group(transaction, number))
+        .await?;
     Ok(NoContent)
 }
 
