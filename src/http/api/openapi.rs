@@ -135,6 +135,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         Calls::All => true,
         Calls::WithToken => route.needs != Needs::Nothing,
         Calls::Named => route.path.contains('{') || route.is_list,
+        Calls::Prepared => route.is_prepared,
         Calls::Others => false,
     }));
     Value::Object(responses)

@@ -109,6 +109,8 @@ pub(super) struct Route {
     pub(super) is_told: bool,
     /// Whether a GET uses something up.
     is_spent: bool,
+    /// Whether it prepares something before the writer has it.
+    pub(super) is_prepared: bool,
     /// The fields that its list can be ordered by.
     pub(super) orderings: &'static [&'static str],
     says: Says,
@@ -395,6 +397,7 @@ impl Route {
             answer,
             is_told: false,
             is_spent: false,
+            is_prepared: false,
             orderings: &[],
             says: Says { query: Fields::default(), body: Fields::default() },
             handler,
@@ -447,6 +450,11 @@ impl Route {
     /// To read it uses something up. A HEAD, which is safe (RFC 9110, 9.2.1) and gives nothing, is no method of it.
     pub(super) fn spends(self) -> Self {
         Self { is_spent: true, ..self }
+    }
+
+    /// It makes a secret before the writer is asked: where another call has changed the object by then, it is a conflict.
+    pub(super) fn prepares(self) -> Self {
+        Self { is_prepared: true, ..self }
     }
 
     /// The permissions that the caller needs for it.

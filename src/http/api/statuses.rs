@@ -21,6 +21,8 @@ pub(super) enum Calls {
     WithToken,
     /// Those that name an object or a page.
     Named,
+    /// Those that prepare something before the writer has it, which another call may have changed by then.
+    Prepared,
     /// None by the network that stands in the table.
     Others,
 }
@@ -94,12 +96,12 @@ const ALL: &[Refused] = &[
         "it took longer than a call may: a change may have been made",
         Calls::All,
     ),
-    // Of commands, which come by the local socket: by the network a name that is taken is 400.
+    // A name that is taken is 400.
     Refused::new(
         StatusCode::CONFLICT,
         "Conflict",
-        "the directory has changed since the command looked",
-        Calls::Others,
+        "another call has changed it at the same time: try again",
+        Calls::Prepared,
     ),
     Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", "the body is too large", Calls::All),
     Refused::new(StatusCode::URI_TOO_LONG, "UriTooLong", "the path with its query is too long", Calls::All),

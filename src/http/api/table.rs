@@ -109,6 +109,7 @@ fn tokens() -> Vec<Route> {
         get("/core/tokens/{identifier}/", token::retrieve).needs(&[P::ViewToken]).about("One token."),
         update("/core/tokens/{identifier}/", token::update)
             .takes_back::<token::Token>()
+            .prepares()
             .needs(&[P::ChangeToken])
             .about("Change a token; its intent and its secret stay."),
         delete_with("/core/tokens/{identifier}/", token::destroy).needs(&[P::DeleteToken]).about(
@@ -118,11 +119,14 @@ fn tokens() -> Vec<Route> {
         read("/core/tokens/{identifier}/view_key/", token::view_key)
             .needs(&[P::ViewTokenKey])
             .spends()
+            .prepares()
             .about("The secret: once within ten minutes for who made it, always if the token is retrievable."),
         change(Method::POST, "/core/tokens/{identifier}/set_key/", token::set_key)
+            .prepares()
             .needs(&[P::SetTokenKey])
             .about("Give a token a secret of one's own; the old one stops working."),
         change(Method::POST, "/core/tokens/{identifier}/rotate/", token::rotate)
+            .prepares()
             .needs(&[P::SetTokenKey])
             .about("Put a new secret in the place of the old one, which goes on working for the overlap."),
         get("/core/tokens/{identifier}/used_by/", token::used_by)
