@@ -205,7 +205,9 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<WrittenPage<G
     })?;
     let mut shown_users = 0;
     reading.cut(&found, |group| {
-        shown_users += if asked.users() { group.member_count().min(USERS_SHOWN_MAX) } else { 0 };
+        let group = shown(reading, group.number, asked)?;
+        // What the caller may not view is not shown, and does not count.
+        shown_users += group.users_obj.as_ref().map_or(0, Vec::len);
         if shown_users > PAGE_USERS_SHOWN_MAX {
             return Err(CallRefusal::field(
                 "include_users",
@@ -215,7 +217,7 @@ pub(super) fn list(reading: &Reading, query: GroupQuery) -> Result<WrittenPage<G
                 ),
             ));
         }
-        Ok(shown(reading, group.number, asked)?)
+        Ok(group)
     })
 }
 
