@@ -235,11 +235,10 @@ pub(super) fn of_role(
 ) -> Result<WrittenPage<ExtraRoleObjectPermission>, CallRefusal> {
     let accounts = reading.accounts();
     let role = viewed_role(reading, query.uuid, "uuid")?;
-    let numbered = role.grants.iter().enumerate();
+    // A grant on what was deleted says nothing any more, one on what the caller may not view nothing to it.
+    let numbered = numbered(&role.grants, |on| accounts.has(on) && reading.may_view(on));
     let mut found: Vec<(usize, &Grant, ObjectReference)> =
         numbered.filter_map(|(place, grant)| Some((place, grant, grant.on?))).collect();
-    // A grant on what was deleted says nothing any more, one on what the caller may not view nothing to it.
-    found.retain(|(_, _, on)| accounts.has(*on) && reading.may_view(*on));
     found.retain(|(_, grant, _)| reading.page.finds([grant.permission.codename(), grant.permission.title()]));
     reading.order(&mut found, |field, (place, grant, on)| match field {
         "id" => Some(SortKey::number(i64::try_from(*place).unwrap_or(i64::MAX))),
@@ -412,7 +411,9 @@ async fn assign(
         require_grantee(transaction, grantee, true)?;
         let grants = grants_of(transaction, request)?;
         set_grants(transaction, grantee, &grants, true)?;
-        let mut results = results(&held(transaction.snapshot().accounts(), grantee), &grants);
+        let (accounts, viewer) = (transaction.snapshot().accounts(), transaction.viewer());
+        let is_known = |on| accounts.has(on) && viewer.sees(on);
+        let mut results = results(&held(accounts, grantee), &grants, is_known);
         if let Some(first) = results.first_mut() {
             first.foreign_credentials = told::foreign_credentials(transaction);
         }
@@ -455,9 +456,23 @@ fn grants_of(
     object::grants(source, &permissions.unwrap_or_default(), model.as_deref(), object_pk.as_deref())
 }
 
-/// Where the grants stand among all that are held.
-fn results(held: &[Grant], grants: &[Grant]) -> Vec<PermissionAssignResult> {
-    let places = grants.iter().filter_map(|grant| held.iter().position(|other| other == grant));
+/// The grants of a list with their places: those alone that are global or on what is known, as others do not show in a place
+/// either.
+fn numbered<'g>(
+    grants: &'g [Grant],
+    is_known: impl Fn(ObjectReference) -> bool + 'g,
+) -> impl Iterator<Item = (usize, &'g Grant)> {
+    grants.iter().filter(move |grant| grant.on.is_none_or(&is_known)).enumerate()
+}
+
+/// Where the grants stand among those that are held, as far as these are known.
+fn results(
+    held: &[Grant],
+    grants: &[Grant],
+    is_known: impl Fn(ObjectReference) -> bool,
+) -> Vec<PermissionAssignResult> {
+    let held: Vec<&Grant> = numbered(held, is_known).map(|(_, grant)| grant).collect();
+    let places = grants.iter().filter_map(|grant| held.iter().position(|other| *other == grant));
     let result =
         |place: usize| PermissionAssignResult { id: (place + 1).to_string(), foreign_credentials: None };
     places.map(result).collect()
@@ -504,7 +519,8 @@ impl Asked {
 
     fn of(&self, accounts: &Accounts, grants: &[Grant]) -> (Vec<ObjectPermission>, Vec<ModelPermission>) {
         let (mut on_objects, mut globally) = (Vec::new(), Vec::new());
-        for (place, grant) in grants.iter().enumerate().filter(|(_, grant)| self.is_about(accounts, grant)) {
+        let numbered = numbered(grants, |on| accounts.has(on) && self.viewer.sees(on));
+        for (place, grant) in numbered.filter(|(_, grant)| self.is_about(accounts, grant)) {
             let Permission { codename, model, app_label, name, .. } = shown(grant.permission);
             let id = place + 1;
             match grant.on {
