@@ -193,7 +193,7 @@ impl Question {
 
 const OF_ACCOUNT: &[Question] = &[
     // Clients look people up by any of these, and take who comes first.
-    Question { values: found_by, others: Kind::Account, by_name: true, by: &["mail", "userPrincipalName"] },
+    Question { values: found_by, others: Kind::Account, by_name: true, by: &PEOPLE_KNOWN_BY },
     Question { values: found_by, others: Kind::Group, by_name: false, by: &GROUP_KNOWN_BY },
     Question { values: names, others: Kind::Account, by_name: true, by: &KNOWN_BY },
     Question { values: names, others: Kind::Group, by_name: false, by: &GROUP_KNOWN_BY },
@@ -207,12 +207,7 @@ const OF_GROUP: &[Question] = &[
     Question { values: common_names, others: Kind::Group, by_name: true, by: &[] },
     Question { values: name, others: Kind::Group, by_name: false, by: &["cn"] },
     // A group may well have the name of an account; what finds people finds it by these.
-    Question {
-        values: found_like_people,
-        others: Kind::Account,
-        by_name: true,
-        by: &["mail", "userPrincipalName"],
-    },
+    Question { values: found_like_people, others: Kind::Account, by_name: true, by: &PEOPLE_KNOWN_BY },
     Question { values: named_by_dn, others: Kind::Account, by_name: true, by: &[] },
 ];
 
@@ -401,6 +396,9 @@ fn name_of(accounts: &Accounts, on: ObjectReference) -> Option<&str> {
 
 /// The attributes that clients look people up by.
 const KNOWN_BY: [&str; 6] = ["uid", "cn", "mail", "email", "sAMAccountName", "userPrincipalName"];
+
+/// Those of them that are one person's alone: full names may be shared.
+const PEOPLE_KNOWN_BY: [&str; 3] = ["uid", "mail", "userPrincipalName"];
 
 /// Those of them that find people, whatever has them; a group may well have the name of an account.
 const GROUP_KNOWN_BY: [&str; 3] = ["uid", "mail", "email"];

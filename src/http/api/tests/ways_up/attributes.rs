@@ -21,6 +21,28 @@ const EVE: (&str, &str) = ("change_user", "account:eve");
 const BOB: (&str, &str) = ("change_user", "account:bob");
 const MAY: &[&str] = &["add_user", "view_user", "add_token"];
 
+/// People are looked up by every `uid` that they have, by those of imported entries too.
+#[test]
+fn a_uid_that_is_no_username_is_one_persons_too() {
+    let make = || {
+        let doors = directory();
+        let many = json!({ "attributes": { "uid": ["boss1"] } });
+        doors.prepare(&[patch("/core/users/{user:bob}/", many)]);
+        doors
+    };
+    let eve =
+        |name: &str, value: &str| patch("/core/users/{user:eve}/", json!({ "attributes": { name: value } }));
+    let person = json!({ "username": "new", "name": "New", "attributes": { "uid": ["boss1"] } });
+    let calls = [
+        eve("uid", "boss1"),
+        eve("uid;lang-de", "BOSS1"),
+        post("/core/users/", person),
+        post("/core/groups/", json!({ "name": "new", "attributes": { "uid": ["boss1"] } })),
+    ];
+    let may = ["add_user", "add_group", "view_user"];
+    both_ways(&make, Held::Only(&may, &[EVE]), Held::Only(&may, &[EVE, BOB]), &calls);
+}
+
 #[test]
 fn who_is_known_by_what_another_is_known_by_is_for_who_may_change_both() {
     let with =
