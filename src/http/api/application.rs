@@ -183,6 +183,7 @@ pub(super) async fn create(
 ) -> Result<Application, CallRefusal> {
     let Required(mut request) = request;
     let slug = request.slug.take().unwrap_or_default();
+    call.require(Permission::AddApplication)?;
     call.change(move |transaction| {
         let changes = changes(transaction, request)?;
         let number = create_application(transaction, slug, changes)?;
@@ -201,10 +202,11 @@ pub(super) async fn update(
     request: PatchedApplicationRequest,
 ) -> Result<Application, CallRefusal> {
     let slug: String = call.parameter("slug")?;
+    let found = call.registry.snapshot().accounts().application_named(&slug).map(|found| found.number);
+    let number = found.ok_or_else(CallRefusal::not_found)?;
+    call.require_on(Permission::ChangeApplication, ObjectReference::Application(number))?;
     call.change(move |transaction| {
-        // The request first: what is wrong with it must not tell that a hidden application is there.
         let mut changes = changes(transaction, request)?;
-        let number = number(transaction, &slug)?;
         // Who was not shown the provider takes it away by giving back what it read as little as by saying nothing.
         let before = transaction.snapshot().accounts().application(number);
         let is_hidden = before.is_some_and(|before| {

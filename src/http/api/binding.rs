@@ -178,6 +178,7 @@ pub(super) async fn create(
     call: Call,
     request: Required<PatchedPolicyBindingRequest>,
 ) -> Result<PolicyBinding, CallRefusal> {
+    call.require(Permission::AddPolicyBinding)?;
     call.change(move |transaction| {
         transaction.require(Permission::AddPolicyBinding)?;
         let changes = changes(transaction, request.0, None)?;

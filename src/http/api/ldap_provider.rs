@@ -20,7 +20,9 @@ use super::reading::{Reading, RepresentationSource};
 use super::refusal::CallRefusal;
 use super::route::NoParameters;
 use super::value::{Required, RequiredFields, given, one_of, or_null};
-use crate::model::{self, AccessMode, AsGivenChanges, Container, ObjectReference, ProviderNumber};
+use crate::model::{
+    self, AccessMode, AsGivenChanges, Container, ObjectReference, Permission, ProviderNumber,
+};
 use crate::registry::ChangeError;
 use crate::registry::commands::{ProviderChanges, create_provider, update_provider};
 
@@ -192,6 +194,7 @@ pub(super) async fn create(
     let Required(mut request) = request;
     let certificate = certificate_of(call.tls.is_some());
     let name = request.name.take().unwrap_or_default();
+    call.require(Permission::AddProvider)?;
     call.change(move |transaction| {
         let mut changes = changes(transaction, request, certificate)?;
         changes.base_dn.get_or_insert_with(|| BASE_DN.to_owned());
@@ -212,6 +215,7 @@ pub(super) async fn update(
 ) -> Result<LdapProvider, CallRefusal> {
     let number = ProviderNumber::new(call.parameter("id")?);
     let certificate = certificate_of(call.tls.is_some());
+    call.require_on(Permission::ChangeProvider, ObjectReference::Provider(number))?;
     call.change(move |transaction| {
         let changes = changes(transaction, request, certificate)?;
         update_provider(transaction, number, changes)?;

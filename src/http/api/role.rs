@@ -17,7 +17,7 @@ use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields};
 use crate::directory::name_key;
-use crate::model::{self, AccountNumber, ObjectReference, RoleNumber};
+use crate::model::{self, AccountNumber, ObjectReference, Permission, RoleNumber};
 use crate::registry::commands::{RoleChanges, create_role, delete_role, set_role_of_account, update_role};
 use crate::registry::{ChangeError, Transaction};
 
@@ -118,6 +118,7 @@ pub(super) fn list(reading: &Reading, query: RoleQuery) -> Result<WrittenPage<Ro
 
 pub(super) async fn create(call: Call, request: Required<PatchedRoleRequest>) -> Result<Role, CallRefusal> {
     let name = request.0.name.unwrap_or_default();
+    call.require(Permission::AddRole)?;
     call.change(move |transaction| {
         let number = create_role(transaction, name, RoleChanges::default())?;
         by_number(transaction, number)

@@ -478,7 +478,11 @@ impl Registry {
     ) -> Result<CreatedServiceAccount, ChangeError> {
         let NewServiceAccount { username, create_group, expiring, expires } = new;
         // Asked again by the writer; here it saves the hash.
-        caller.require(self.snapshot().accounts(), Permission::AddUser)?;
+        let snapshot = self.snapshot();
+        for permission in [Permission::AddUser, Permission::AddToken] {
+            caller.require(snapshot.accounts(), permission)?;
+        }
+        drop(snapshot);
         let token_uuid = Uuid::new_v4();
         // A free one is chosen by the writer: this name stands in messages alone.
         let identifier = first_identifier(&username);

@@ -14,7 +14,7 @@ use crate::http::api::call::{RequestSource, TakesSecrets};
 use crate::http::api::route::Needs;
 use crate::http::api::table::routes;
 use crate::http::api::{PREFIX, mount};
-use crate::model::{Action, Event, Intent, TokenNumber};
+use crate::model::{Account, Action, Event, GroupNumber, Intent, Role, TokenNumber};
 use crate::registry::EventQuery;
 use crate::registry::climb::{PlayedBy, ROWS, Row};
 use crate::registry::commands::testing::new_token;
@@ -266,6 +266,182 @@ impl Sample {
     fn is_list(&self) -> bool {
         self.method == Method::GET && !self.row.contains('{')
     }
+}
+
+/// Who may not do something is told nothing of what is wrong with the request, and costs no hash.
+#[tokio::test]
+async fn rights_are_asked_before_what_a_request_says() {
+    let fixture = Fixture::new().await;
+    let views = Permission::ALL.iter().copied().filter(|it| it.codename().starts_with("view_"));
+    fixture.grant(views.map(global).collect()).await;
+    let nil = Uuid::nil();
+    let hashes = || fixture.registry.hash_pool().counts().created;
+    fixture.send(Method::GET, "/core/users/me/", Value::Null).await;
+    let before = hashes();
+    for (method, path, body) in [
+        (Method::POST, "/core/users/", json!({ "username": "new", "name": "x", "is_superuser": true })),
+        (Method::POST, "/core/users/service_account/", json!({ "name": "target" })),
+        (Method::POST, "/core/groups/", json!({ "name": "new", "users": [999_999] })),
+        (Method::POST, "/core/tokens/", json!({ "identifier": "new", "managed": "x" })),
+        (Method::POST, "/rbac/roles/", json!({ "name": "target" })),
+        (Method::POST, "/events/events/", json!({ "action": "login", "app": "x" })),
+        (
+            Method::POST,
+            "/core/applications/",
+            json!({ "name": "x", "slug": "x", "backchannel_providers": [1] }),
+        ),
+        (
+            Method::POST,
+            "/providers/ldap/",
+            json!({ "name": "x", "authorization_flow": nil, "invalidation_flow": nil, "tls_server_name": "x" }),
+        ),
+        (Method::POST, "/policies/bindings/", json!({ "target": nil, "group": nil, "order": 0 })),
+        (Method::PATCH, "/core/users/<user>/", json!({ "is_superuser": true })),
+        (Method::PATCH, "/core/groups/<group>/", json!({ "users": [999_999] })),
+        (Method::PATCH, "/core/tokens/target/", json!({ "managed": "x" })),
+        (Method::PATCH, "/rbac/roles/<role>/", json!({ "name": "" })),
+        (Method::PATCH, "/core/applications/target/", json!({ "backchannel_providers": [1] })),
+        (Method::PATCH, "/providers/ldap/<provider>/", json!({ "tls_server_name": "x" })),
+        (Method::PATCH, "/policies/bindings/<binding>/", json!({ "group": nil })),
+        (Method::POST, "/core/tokens/target/rotate/", json!({ "overlap": 999_999_999 })),
+        (Method::POST, "/core/tokens/target/set_key/", json!({ "key": "x" })),
+        (Method::POST, "/core/users/<user>/set_password/", json!({ "password": "x" })),
+        (Method::POST, "/core/users/<user>/set_password_hash/", json!({ "password": "x" })),
+        (
+            Method::POST,
+            "/rbac/permissions/assigned_by_roles/<role>/assign/",
+            json!({ "permissions": ["no_such"] }),
+        ),
+    ] {
+        let (status, answer) = fixture.send(method.clone(), path, body).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{method} {path}: {answer}");
+    }
+    // Half of what makes a service account is not enough for the hash of its secret.
+    fixture.grant(vec![global(Permission::AddUser)]).await;
+    let (status, answer) =
+        fixture.send(Method::POST, "/core/users/service_account/", json!({ "name": "new" })).await;
+    assert_eq!((status, hashes()), (StatusCode::FORBIDDEN, before), "{answer}");
+}
+
+/// Neither what is shown nor its number tells of grants on what the caller may not view.
+#[tokio::test]
+async fn hidden_grants_do_not_show_in_the_numbers_of_others() {
+    let fixture = Fixture::new().await;
+    let role = on_role(&fixture);
+    let (user, group, spare) = (on_user(&fixture), on_group(&fixture), on_spare(&fixture));
+    let made = fixture.registry.change(Actor::named("test"), move |transaction| {
+        let accounts = transaction.snapshot().accounts();
+        let role = accounts.role_named("target").unwrap().as_ref().clone();
+        let on = |permission, on| Grant { permission, on: Some(on) };
+        let hidden = [on(Permission::ViewGroup, group), on(Permission::ViewGroup, spare)];
+        let grants = hidden.into_iter().chain([on(Permission::ViewUser, user)]).collect();
+        transaction.put(Record::Role(Role { grants, ..role }))
+    });
+    made.await.unwrap();
+    let on = |permission, on| Grant { permission, on: Some(on) };
+    fixture.grant(vec![on(Permission::ViewRole, role), on(Permission::ViewUser, user)]).await;
+    let (_, page) = fixture.send(Method::GET, "/rbac/permissions/roles/?uuid=<role>", Value::Null).await;
+    assert_eq!((&page["pagination"]["count"], &page["results"][0]["id"]), (&json!(1), &json!(1)), "{page}");
+    let path = "/rbac/permissions/assigned_by_roles/?model=authentik_core.user";
+    let (_, page) = fixture.send(Method::GET, path, Value::Null).await;
+    assert_eq!(page["results"][0]["object_permissions"][0]["id"], 1, "{page}");
+}
+
+/// A page of groups is too large by the members that it shows, not by those that the caller may not view.
+#[tokio::test]
+async fn hidden_members_make_no_page_too_large() {
+    let fixture = Fixture::new().await;
+    let made = fixture.registry.change(Actor::named("test"), |transaction| {
+        let numbers: Vec<AccountNumber> = (20_000..21_000).map(AccountNumber::new).collect();
+        for number in &numbers {
+            transaction.put(Record::Account(plain::account(number.get(), &format!("member{number}"))))?;
+        }
+        for group in (30_000..30_021).map(GroupNumber::new) {
+            transaction.put(Record::Group(plain::group(group.get(), &format!("large{group}"))))?;
+            for number in &numbers {
+                transaction.set_member(group, *number, true)?;
+            }
+        }
+        Ok(())
+    });
+    made.await.unwrap();
+    let page = "/core/groups/?page_size=100";
+    fixture.grant(vec![global(Permission::ViewGroup)]).await;
+    let (status, answer) = fixture.send(Method::GET, page, Value::Null).await;
+    assert_eq!((status, &answer["pagination"]["count"]), (StatusCode::OK, &json!(23)), "{answer}");
+    fixture.grant([Permission::ViewGroup, Permission::ViewUser].map(global).to_vec()).await;
+    let (status, answer) = fixture.send(Method::GET, page, Value::Null).await;
+    assert_eq!((status, answer["include_users"].is_array()), (StatusCode::BAD_REQUEST, true));
+}
+
+/// Of two calls that exchange one secret at a time the second is refused, as the document says.
+#[tokio::test]
+async fn a_secret_is_exchanged_by_one_call_at_a_time() {
+    let fixture = Fixture::new().await;
+    let may = [Permission::SetTokenKey, Permission::ViewToken, Permission::ViewUser];
+    fixture.grant(may.map(global).to_vec()).await;
+    // Who calls is known by then.
+    fixture.send(Method::GET, "/core/users/me/", Value::Null).await;
+    let rotate = || fixture.send(Method::POST, "/core/tokens/target/rotate/", json!({}));
+    let ((one, _), (two, told)) = tokio::join!(rotate(), rotate());
+    assert_eq!((one, two), (StatusCode::OK, StatusCode::CONFLICT), "{told}");
+    let document: Value = serde_json::from_slice(&crate::http::api::openapi::written(&routes())).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let responses = |path: &str, method: &str| &paths[path][method]["responses"]["409"];
+    for (path, method) in
+        [("rotate/", "post"), ("set_key/", "post"), ("view_key/", "get"), ("", "patch"), ("", "put")]
+    {
+        let path = format!("{PREFIX}/core/tokens/{{identifier}}/{path}");
+        assert!(responses(&path, method).is_object(), "{method} {path}");
+    }
+    assert!(responses(&format!("{PREFIX}/core/users/"), "post").is_null());
+}
+
+/// What thousands hold is taken from them a part at a time, and all of it by who has the right to from it.
+#[tokio::test]
+async fn what_many_hold_is_deleted_in_parts() {
+    const HOLDERS: u32 = 1_100;
+    let fixture = Fixture::new().await;
+    let registry = &fixture.registry;
+    let robot = fixture.robot;
+    let may = ["view_role", "delete_role", "view_group", "delete_group"];
+    let made = registry.change(Actor::named("test"), move |transaction| {
+        let accounts = transaction.snapshot().accounts();
+        let role = accounts.role_named("target").unwrap().as_ref().clone();
+        let groups = ["spare", "target"].map(|name| accounts.group_named(name).unwrap().number);
+        for number in (20_000..20_000 + HOLDERS).map(AccountNumber::new) {
+            let holder = plain::account(number.get(), &format!("holder{number}"));
+            transaction.put(Record::Account(Account { roles: vec![role.number], ..holder }))?;
+            for group in groups {
+                transaction.set_member(group, number, true)?;
+            }
+        }
+        let own = transaction.account(robot)?.unwrap();
+        transaction.put(Record::Account(Account { roles: vec![role.number], ..own }))?;
+        let grants = may.map(|name| global(name.parse().unwrap())).to_vec();
+        transaction.put(Record::Role(Role { grants, ..role }))
+    });
+    made.await.unwrap();
+    let revision = || registry.snapshot().revision();
+    let members = |name: &str| registry.snapshot().accounts().group_named(name).map(|it| it.member_count());
+    let deleted = async |path: &str| {
+        let before = revision();
+        let (status, answer) = fixture.send(Method::DELETE, path, Value::Null).await;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{path}: {answer}");
+        assert!(revision() >= before + 3, "{path}");
+    };
+    // What is refused at the end is refused before anybody has left.
+    fixture.grant([Permission::ViewUser].map(global).to_vec()).await;
+    let before = members("target");
+    let (status, answer) = fixture.send(Method::DELETE, "/core/groups/<group>/", Value::Null).await;
+    assert_eq!((status, members("target")), (StatusCode::FORBIDDEN, before), "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("delete the binding first"), "{answer}");
+    deleted("/core/groups/<spare>/").await;
+    assert_eq!(members("spare"), None);
+    deleted("/rbac/roles/<role>/").await;
+    let snapshot = registry.snapshot();
+    assert!(snapshot.accounts().role_named("target").is_none());
+    assert!(snapshot.accounts().accounts().all(|account| account.roles.is_empty()));
 }
 
 fn samples() -> Vec<Sample> {

@@ -34,6 +34,7 @@ impl Registry {
         overlap: Duration,
     ) -> Result<CreatedToken, ChangeError> {
         let caller = caller.into();
+        let old = self.secret_to_exchange(&caller, &identifier, find_to_rotate)?;
         if overlap > ROTATION_OVERLAP_MAX {
             let most = show_duration(ROTATION_OVERLAP_MAX);
             let token = called(&identifier);
@@ -42,7 +43,6 @@ impl Registry {
             );
             return Err(ChangeError::field("overlap", message));
         }
-        let old = self.secret_to_exchange(&caller, &identifier, find_to_rotate)?;
         if has_come_with(&caller, &old) {
             self.admit_own_secret(old.account)?;
         }
