@@ -4,6 +4,7 @@
 //! that does not make it worse.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::known_by;
@@ -394,86 +395,95 @@ fn circle(snapshot: &Snapshot, start: GroupNumber) -> Option<Vec<GroupNumber>> {
 
 /// What only one provider can have: a name, a suffix, a domain, to be the default. `viewer` reads the sentences.
 fn providers(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) {
-    let mut names: HashMap<Vec<u8>, &Tree> = HashMap::new();
-    let mut suffixes: HashMap<&[u8], &Tree> = HashMap::new();
-    let mut domains: HashMap<String, &Tree> = HashMap::new();
-    let mut default: Option<&Tree> = None;
+    let mut names: Known<Vec<u8>, &Tree> = Known::default();
+    let mut suffixes: Known<&[u8], &Tree> = Known::default();
+    let mut domains: Known<String, &Tree> = Known::default();
+    let mut default: Known<(), &Tree> = Known::default();
     let is_named = |tree: &Tree| viewer.names(ObjectReference::Provider(tree.provider().number));
     let name = |tree: &Tree| {
         let LdapProvider { number, name, .. } = tree.provider().as_ref();
         viewer.called(ObjectReference::Provider(*number), name, "another")
     };
     let of = |tree: &Tree| ObjectReference::Provider(tree.provider().number);
-    // The one that is named first, and its spelling of what both have.
-    let told = |one, other| if is_named(one) { (one, other) } else { (other, one) };
+    let mut between = |field, one, other, sentence: &dyn Fn(&Tree, &Tree) -> String| {
+        // The one that is named first, and its spelling of what both have.
+        let (one, other) = if is_named(one) { (one, other) } else { (other, one) };
+        problems.push(Problem::new(field, sentence(one, other)).between(of(one), of(other)));
+    };
     for tree in snapshot.trees().iter().map(Arc::as_ref) {
         let provider = tree.provider();
-        if let Some(other) = names.insert(name_key(&provider.name), tree) {
-            let (one, other) = told(other, tree);
-            problems.push(
-                Problem::new(
-                    "name",
-                    format!(
-                        "the providers {} and {} have one name; give one of them another",
-                        name(one),
-                        name(other)
-                    ),
+        for other in names.before(name_key(&provider.name), tree) {
+            between("name", other, tree, &|one, other| {
+                format!(
+                    "the providers {} and {} have one name; give one of them another",
+                    name(one),
+                    name(other)
                 )
-                .between(of(one), of(other)),
-            );
+            });
         }
-        if let Some(other) = suffixes.insert(tree.suffix(), tree) {
-            let (one, other) = told(other, tree);
-            problems.push(
-                Problem::new(
-                    "base_dn",
-                    format!(
-                        "the providers {} and {} have the same base DN {}; give one of them another",
-                        name(one),
-                        name(other),
-                        one.provider().base_dn
-                    ),
+        for other in suffixes.before(tree.suffix(), tree) {
+            between("base_dn", other, tree, &|one, other| {
+                format!(
+                    "the providers {} and {} have the same base DN {}; give one of them another",
+                    name(one),
+                    name(other),
+                    one.provider().base_dn
                 )
-                .between(of(one), of(other)),
-            );
+            });
         }
-        if let Some(domain) = tree.bind_domain()
-            && let Some(other) = domains.insert(domain.to_lowercase(), tree)
-        {
+        let domain = tree.bind_domain().map(str::to_lowercase);
+        for other in domain.map(|domain| domains.before(domain, tree)).unwrap_or_default() {
             let is_given = [other, tree].into_iter().any(|tree| tree.provider().domain.is_some());
             let field = if is_given { "domain" } else { "base_dn" };
-            let (one, other) = told(other, tree);
-            problems.push(Problem::new(field, format!(
-                "the providers {} and {} have the same domain {} (that of the base DN, where none is given); give one \
-                 of them another, or domain = \"\" for none",
-                name(one),
-                name(other),
-                one.bind_domain().unwrap_or_default()
-            )).between(of(one), of(other)));
-        }
-        if provider.is_default
-            && let Some(other) = default.replace(tree)
-        {
-            let (one, other) = told(other, tree);
-            problems.push(
-                Problem::new(
-                    "default",
-                    format!(
-                        "the providers {} and {} are both the default; set default = false for one of them",
-                        name(one),
-                        name(other)
-                    ),
+            between(field, other, tree, &|one, other| {
+                format!(
+                    "the providers {} and {} have the same domain {} (that of the base DN, where none is given); give one \
+                     of them another, or domain = \"\" for none",
+                    name(one),
+                    name(other),
+                    one.bind_domain().unwrap_or_default()
                 )
-                .between(of(one), of(other)),
-            );
+            });
         }
+        if !provider.is_default {
+            continue;
+        }
+        for other in default.before((), tree) {
+            between("default", other, tree, &|one, other| {
+                format!(
+                    "the providers {} and {} are both the default; set default = false for one of them",
+                    name(one),
+                    name(other)
+                )
+            });
+        }
+    }
+}
+
+/// Who has what only one can have. Where it is several, as an earlier version may have let in, each two of them are told: of those
+/// that are left when one gives it up, none is told that was not before.
+struct Known<K, V>(HashMap<K, Vec<V>>);
+
+impl<K, V> Default for Known<K, V> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Hash + Eq, V: Copy> Known<K, V> {
+    /// Who had it before this one.
+    fn before(&mut self, key: K, value: V) -> Vec<V> {
+        let known = self.0.entry(key).or_default();
+        let before = known.clone();
+        known.push(value);
+        before
     }
 }
 
 /// What only one application can have: a slug, a provider. `viewer` reads the sentences.
 fn applications(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem>) {
     let mut slugs = HashMap::new();
-    let mut providers: HashMap<ProviderNumber, &Application> = HashMap::new();
+    let mut providers: Known<ProviderNumber, &Application> = Known::default();
     let of = |application: &Application| ObjectReference::Application(application.number);
     for application in snapshot.accounts().applications().map(Arc::as_ref) {
         let slug = application.slug.as_str();
@@ -486,9 +496,8 @@ fn applications(snapshot: &Snapshot, viewer: &Viewer, problems: &mut Vec<Problem
                 .about(of(application)),
             );
         }
-        if let Some(number) = application.provider
-            && let Some(other) = providers.insert(number, application)
-        {
+        let Some(number) = application.provider else { continue };
+        for other in providers.before(number, application) {
             let provider = snapshot.accounts().provider(number).map_or("", |provider| &provider.name);
             let provider = viewer.called(ObjectReference::Provider(number), provider, "");
             let provider = if provider.is_empty() { provider } else { format!(" {provider}") };
