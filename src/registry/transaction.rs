@@ -23,7 +23,8 @@ use crate::directory::{NUMBER_MAX, RecordSource, Snapshot, unknown_attributes};
 use crate::model::{
     Account, AccountNumber, Action, ApplicationNumber, AttributeNumber, Change, CustomAttribute, Event,
     EventDetail, EventDigest, FieldChange, Group, GroupNumber, Key, MadeBy, Membership, ObjectReference,
-    Origin, Permission, Record, Timestamp, Token, TokenNumber, Tombstone, TombstoneOf, Trail, Usage, UsageOf,
+    Origin, Permission, ProviderNumber, Record, Timestamp, Token, TokenNumber, Tombstone, TombstoneOf, Trail,
+    Usage, UsageOf,
 };
 use crate::store::{Counters, Meta, Store, StoreError, measure};
 
@@ -110,6 +111,8 @@ pub struct Transaction<'a> {
     asked_at: Option<usize>,
     /// Groups whose time of change stays, whoever joins them.
     timeless: BTreeSet<GroupNumber>,
+    /// Providers that are said not to be the default.
+    not_default: BTreeSet<ProviderNumber>,
     /// About what the store writes for this command.
     octets: usize,
 }
@@ -140,6 +143,7 @@ impl<'a> Transaction<'a> {
             journal_places: HashMap::new(),
             asked_at: None,
             timeless: BTreeSet::new(),
+            not_default: BTreeSet::new(),
             octets: 0,
             changes: 0,
             wrong_fields: None,
@@ -259,6 +263,16 @@ impl<'a> Transaction<'a> {
         let mut found = whole::problems(before, after, self.newest.keys(), &self.journal, caller, self.rules);
         found.extend(known_by::unseen(after, &self.journal, caller));
         found
+    }
+
+    /// Notes that a provider is said not to be the default: then it is not by what follows from something else either.
+    pub(super) fn say_not_default(&mut self, number: ProviderNumber) {
+        self.not_default.insert(number);
+    }
+
+    /// Whether that is so.
+    pub(super) fn is_said_not_default(&self, number: ProviderNumber) -> bool {
+        self.not_default.contains(&number)
     }
 
     /// The time of the change.
@@ -702,6 +716,7 @@ impl<'a> Transaction<'a> {
         self.journal_places.clear();
         self.asked_at = None;
         self.timeless.clear();
+        self.not_default.clear();
         self.octets = 0;
         self.changes = 0;
     }

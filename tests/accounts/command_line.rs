@@ -279,6 +279,25 @@ fn what_stands_in_the_way_of_an_apply_is_told_and_is_1() {
     place.run(&["apply", "--recreate", "t", "--secrets-file", "again.json"]).exits(0);
 }
 
+/// No permission is missing where it is not said what to import into.
+#[test]
+fn an_import_that_names_no_provider_is_3() {
+    let place = Place::new(SEED);
+    place.edit("default = true", "default = false");
+    let config = place.read("bindery.toml");
+    let other = "\n[[provider]]\nname = \"other\"\nbase_dn = \"dc=other\"\n";
+    place.write("bindery.toml", &format!("{config}{other}"));
+    place.run(&["apply"]).exits(0);
+    place.write(
+        "in.ldif",
+        "dn: uid=zoe,ou=people,dc=other\nobjectClass: inetOrgPerson\nuid: zoe\ncn: Z\nsn: Z\n",
+    );
+    let people = ["--users", "ou=people:uid"];
+    let done = place.run(&[&["import", "in.ldif"][..], &people].concat()).exits(3);
+    done.says(&["there is no default provider; name the one to import into"]);
+    place.run(&[&["import", "in.ldif", "--provider", "other"][..], &people].concat()).exits(0);
+}
+
 /// Nothing is made whose secret nobody would see, as far as that can be known before; else it is said how to get another.
 #[test]
 fn a_secret_that_cannot_be_printed_is_not_lost_without_a_word() {

@@ -118,6 +118,9 @@ pub(super) fn write(
             if base_dn == provider.base_dn || !is_short { String::new() } else { base_dn };
     }
     set(&mut provider.is_default, is_default);
+    if is_default == Some(false) {
+        transaction.say_not_default(provider.number);
+    }
     if let Some(domain) = domain {
         let checked = transaction.noting(check_domain(domain.as_deref()))?;
         set(&mut provider.domain, checked.map(|()| domain));
@@ -165,12 +168,12 @@ pub(super) fn write(
 }
 
 /// The only provider is the default one without a mark. It gets the mark when a second one comes, and goes on answering its
-/// bare names.
+/// bare names; but for one of which the same config says that it is not the default.
 fn mark_only(transaction: &mut Transaction<'_>, new: ProviderNumber) -> Result<(), ChangeError> {
     let snapshot = transaction.snapshot();
     let [only] = snapshot.trees() else { return Ok(()) };
     let only = only.provider();
-    if only.number == new || only.is_default {
+    if only.number == new || only.is_default || transaction.is_said_not_default(only.number) {
         return Ok(());
     }
     let marked = LdapProvider { is_default: true, modified: transaction.now(), ..(**only).clone() };
