@@ -10,8 +10,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use crate::schema::{AttributeId, Schema, steps};
 
 /// An entry of one provider's tree.
@@ -717,48 +715,6 @@ fn is_open(attributes: &[AttributeId], classes: &[&[u8]], schema: &Schema) -> bo
         .any(|id| !schema.attribute(*id).is_operational() && !classes().any(|class| class.allows(*id)))
 }
 
-/// The options of an attribute description that somebody asks for (`a;b`), as [`has_options`] compares them: in lower
-/// case, in order, each once. `None`: nothing has them, as one is empty (RFC 4512 section 2.5.2: an option has at least
-/// one character) or they are more than [`OPTIONS_MAX`].
-pub fn wanted_options(options: &str) -> Option<String> {
-    let lower = options.to_ascii_lowercase();
-    let mut wanted: SmallVec<[&str; 4]> = lower.split(';').take(OPTIONS_MAX + 1).collect();
-    if wanted.len() > OPTIONS_MAX || wanted.iter().any(|option| option.is_empty()) {
-        return None;
-    }
-    wanted.sort_unstable();
-    wanted.dedup();
-    Some(wanted.join(";"))
-}
-
-/// Whether an attribute description has all of these options, made ready by [`wanted_options`]; none is had by all.
-/// `work` grows by what it costs to compare them, in the unit in which an evaluator counts.
-pub fn has_options(description: &[u8], wanted: &[u8], work: &mut u64) -> bool {
-    if wanted.is_empty() {
-        return true;
-    }
-    *work += 1;
-    let Some(place) = memchr::memchr(b';', description) else { return false };
-    let own = &description[place + 1..];
-    // Each that is wanted is another one.
-    if wanted.len() > own.len() {
-        return false;
-    }
-    wanted.split(|octet| *octet == b';').all(|option| {
-        *work += 1 + own.len() as u64 / OCTETS_OF_ONE_WORK;
-        own.split(|octet| *octet == b';').any(|own| {
-            steps::note(1);
-            own.eq_ignore_ascii_case(option)
-        })
-    })
-}
-
-/// Options that may be asked for at once.
-/// No limit of the config: a rule about what one description may ask for, far above what any does.
-const OPTIONS_MAX: usize = 64;
-/// So many octets of options cost as much to compare as a short value; the shortest have two, with what separates them.
-const OCTETS_OF_ONE_WORK: u64 = 8;
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -855,44 +811,6 @@ mod tests {
             prop_assert!(shown.attribute(expected.attributes().count()).is_none());
             prop_assert!(shown.octets_apart() < 300 + 16 * attributes.len() * size_of::<usize>());
         }
-    }
-
-    #[test]
-    fn options_are_compared_in_any_order_and_case_within_what_is_counted() {
-        let many = |count: usize| (0..count).map(|number| format!("x{number}")).collect::<Vec<_>>().join(";");
-        assert_eq!(wanted_options("X"), Some("x".to_owned()));
-        assert_eq!(wanted_options("b;A;B;a"), Some("a;b".to_owned()));
-        assert_eq!(wanted_options(&many(OPTIONS_MAX)).unwrap().split(';').count(), OPTIONS_MAX);
-        for nothing in ["", ";", "a;", ";a", "a;;b", &many(OPTIONS_MAX + 1), &"a;".repeat(10_000)] {
-            assert_eq!(wanted_options(nothing), None, "{nothing}");
-        }
-        for (description, wanted, expected) in [
-            ("cn", "", true),
-            ("cn", "a", false),
-            ("cn;A", "a", true),
-            ("cn;ab", "a", false),
-            ("cn;b;a", "a;b", true),
-            ("cn;b;b", "a;b", false),
-            ("cn;a", "a;b", false),
-            ("cn;x;b;A;y", "B;a", true),
-        ] {
-            let (before, mut work) = (steps::taken(), 0);
-            let wanted = wanted_options(wanted).unwrap_or_default();
-            let found = has_options(description.as_bytes(), wanted.as_bytes(), &mut work);
-            assert_eq!(found, expected, "{description}: {wanted}");
-            assert!(steps::taken() - before <= 4 * work, "{description}: {wanted}");
-        }
-        // The dearest that there is: all are compared, to the last.
-        let description = format!("cn;{}", "a;".repeat(60) + &many(OPTIONS_MAX));
-        let (before, mut work) = (steps::taken(), 0);
-        let wanted = wanted_options(&many(OPTIONS_MAX)).unwrap();
-        assert!(has_options(description.as_bytes(), wanted.as_bytes(), &mut work));
-        let steps = steps::taken() - before;
-        assert!(steps > 4_000 && steps <= 4 * work, "{steps} steps, counted as {work}");
-        // One that is longer than all that it could be is not compared at all.
-        work = 0;
-        assert!(!has_options(b"cn;a", wanted.as_bytes(), &mut work));
-        assert_eq!(work, 1);
     }
 
     #[test]

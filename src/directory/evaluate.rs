@@ -3,9 +3,10 @@
 use super::category::Category;
 use super::chain::{Chain, ChainWalk};
 use super::cost::{spend, spend_on};
-use super::entry::{Entry, has_options};
+use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::filter::PartPosition;
+use super::options::has_options;
 use super::prepared::{Node, PreparedFilter, Span, Truth};
 use super::reader::{Subject, TreeReader};
 use crate::schema::{AttributeId, Dn, MatchingRule, steps};

@@ -3,7 +3,8 @@
 //! `snapshot` holds `accounts` (everything about accounts, once) and one `tree` for each provider
 //! (entries as wire octets, indexes); `bulk` makes the first one from all records at once. A search goes `filter` (as it arrived) → `prepared` (made
 //! ready for the tree) → `plan` (which entries to look at) → `evaluator` (whether they match), all
-//! through a `reader`, which knows what may be seen; `shown` is an entry as it sees it. `sort_keys` and `values_filter` are what controls ask beyond that.
+//! through a `reader`, which knows what may be seen; `shown` is an entry as it sees it. `options` are those of attribute descriptions; `sort_keys` and
+//! `values_filter` are what controls ask beyond that.
 
 mod account_table;
 mod accounts;
@@ -25,6 +26,7 @@ mod filter_text;
 mod hash_index;
 mod id_set;
 mod long_look;
+mod options;
 mod plan;
 mod prepared;
 mod reader;
@@ -44,11 +46,12 @@ pub(crate) mod tests;
 
 pub use accounts::{AccountState, Accounts, GroupState, name_key, name_key_within};
 pub use custom::{custom_type, unknown_attributes, uses_attribute, with_custom};
-pub use entry::{Entry, ValuePlace, has_options, wanted_options};
+pub use entry::{Entry, ValuePlace};
 pub use entry_id::{EntryId, NUMBER_MAX};
 pub use evaluator::{Evaluator, Looked, WORK_AT_ONCE};
 pub use filter_text::FilterText;
 pub use long_look::LongLook;
+pub use options::{has_options, wanted_options};
 pub use plan::plan;
 pub use prepared::{FilterBounds, FilterTooLarge, PreparedFilter, Truth};
 pub use reader::{Subject, TreeReader};

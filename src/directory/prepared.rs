@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 
 use super::accounts::name_key;
 use super::category::Category;
-use super::entry::wanted_options;
 use super::entry_id::EntryId;
 use super::filter::{FilterItem, PartPosition};
+use super::options::wanted_options;
 use super::reader::TreeReader;
 use crate::schema::{AttributeId, MatchingRule, RuleKind, is_keystring};
 
@@ -40,6 +40,8 @@ impl Truth {
 pub struct PreparedFilter {
     pub(super) nodes: SmallVec<[Node; 6]>,
     octets: Vec<u8>,
+    /// The options that were read last.
+    options: Span,
     bounds: FilterBounds,
     /// What it has cost to make it ready.
     work: u64,
@@ -86,6 +88,20 @@ impl FilterBounds {
         Some(self.octets_max.min(work_max))
     }
 
+    /// Whether so many octets, made ready at such a cost, are within them.
+    ///
+    /// # Errors
+    /// [`FilterTooLarge`].
+    pub(super) fn check(self, octets: usize, work: u64) -> Result<(), FilterTooLarge> {
+        if octets > self.octets_max {
+            return Err(FilterTooLarge::Octets { max: self.octets_max, work });
+        }
+        if work > self.work_max {
+            return Err(FilterTooLarge::Work { work });
+        }
+        Ok(())
+    }
+
     /// Whether an assertion value is short enough to be prepared. Octets need no preparation; a text or a name that is
     /// longer is Undefined, as preparing it could cost a hundred times what it costs to send.
     pub(super) fn takes(&self, rule: MatchingRule, value: &[u8]) -> bool {
@@ -94,7 +110,7 @@ impl FilterBounds {
     }
 }
 
-/// The assertion values of a filter are more than may be made ready.
+/// A request is more than may be made ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterTooLarge {
     #[error(
@@ -107,7 +123,7 @@ pub enum FilterTooLarge {
         work: u64,
     },
     #[error(
-        "to prepare all assertion values of the request for comparison takes more work than one request may"
+        "to read the attribute list and to prepare all assertion values takes more work than one request may"
     )]
     Work {
         /// What has been done until then.
@@ -210,7 +226,8 @@ impl PreparedFilter {
 
     fn empty(bounds: FilterBounds) -> Self {
         let (nodes, octets) = (SmallVec::new(), Vec::new());
-        Self { nodes, octets, bounds, work: 0, has_long_value: false, head: 0 }
+        let options = Span::EMPTY;
+        Self { nodes, octets, options, bounds, work: 0, has_long_value: false, head: 0 }
     }
 
     /// What it has cost to make it ready, in the unit in which an evaluator counts.
@@ -235,13 +252,7 @@ impl PreparedFilter {
         let mut filter = Self::empty(bounds);
         for item in items {
             filter.push(item, reader);
-            let work = filter.work;
-            if filter.octets.len() > bounds.octets_max {
-                return Err(FilterTooLarge::Octets { max: bounds.octets_max, work });
-            }
-            if work > bounds.work_max {
-                return Err(FilterTooLarge::Work { work });
-            }
+            bounds.check(filter.octets.len(), filter.work)?;
         }
         Ok(filter)
     }
@@ -468,21 +479,31 @@ impl PreparedFilter {
     /// Looks an attribute description up; keeps its options as they are compared.
     fn attribute(&mut self, description: &str, reader: &TreeReader<'_>) -> Option<(AttributeId, Span)> {
         let (base, options) = match description.split_once(';') {
-            Some((base, options)) => (base, options),
-            None => (description, ""),
+            Some((base, options)) => (base, Some(options)),
+            None => (description, None),
         };
         let attribute = reader.schema().find(base)?;
         if reader.schema().attribute(attribute).secret {
             return None;
         }
-        if base.len() == description.len() {
-            return Some((attribute, Span::EMPTY));
+        let options = match options {
+            Some(options) => self.options(options)?,
+            None => Span::EMPTY,
+        };
+        Some((attribute, options))
+    }
+
+    /// Keeps options as they are compared; the same of one assertion after the other are read once.
+    fn options(&mut self, options: &str) -> Option<Span> {
+        if !self.options.is_empty() && self.form(self.options) == options.as_bytes() {
+            self.work += options.len() as u64 / OCTETS_OF_ONE_WORK;
+            return Some(self.options);
         }
-        self.work += options.len() as u64 / OCTETS_OF_ONE_WORK;
-        let options = wanted_options(options)?;
+        let options = wanted_options(options, &mut self.work)?;
         let start = self.octets.len();
         self.octets.extend_from_slice(options.as_bytes());
-        Some((attribute, self.span(start..self.octets.len())))
+        self.options = self.span(start..self.octets.len());
+        Some(self.options)
     }
 
     fn normalize(&mut self, rule: MatchingRule, value: &[u8]) -> Option<Span> {
@@ -549,7 +570,7 @@ pub(super) fn is_relation(attribute: AttributeId) -> bool {
     matches!(attribute, AttributeId::MEMBER | AttributeId::UNIQUE_MEMBER | AttributeId::MEMBER_OF)
 }
 
-/// So many octets of options cost as much to make ready as to look at a short value.
+/// So many octets of options cost as much to know again as to look at a short value.
 const OCTETS_OF_ONE_WORK: u64 = 64;
 /// What it costs to find a rule by its name.
 const WORK_OF_A_RULE: u64 = 5;

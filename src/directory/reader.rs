@@ -1,5 +1,6 @@
 //! One reader's look at one tree: entries and values, as far as they may be seen.
 
+use std::iter::successors;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -82,6 +83,14 @@ impl<'a> TreeReader<'a> {
             return &[AttributeId::DISTINGUISHED_NAME];
         }
         self.snapshot.schema().subtypes(attribute)
+    }
+
+    /// The types that a question about is asked of this one too: those among whose [`TreeReader::subtypes`] it is.
+    pub fn supertypes(&self, attribute: AttributeId) -> impl Iterator<Item = AttributeId> + use<'a> {
+        let (schema, is_alone) = (self.schema(), self.has_compatibility_attributes());
+        let above = move |id: &AttributeId| schema.attribute(*id).superior;
+        successors(Some(attribute), above)
+            .filter(move |id| !is_alone || *id == attribute || *id != AttributeId::DISTINGUISHED_NAME)
     }
 
     /// The computed attributes that entries may have, user attributes first, in the order of answers.

@@ -1,7 +1,8 @@
 //! Going through values of an entry with rests: where somebody has stopped, in plain numbers.
 
-use super::entry::{Entry, ValuePlace, has_options};
+use super::entry::{Entry, ValuePlace};
 use super::entry_id::EntryId;
+use super::options::has_options;
 use super::reader::TreeReader;
 use crate::schema::AttributeId;
 

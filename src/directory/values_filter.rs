@@ -7,10 +7,10 @@ use smallvec::SmallVec;
 
 use super::chain::{Chain, ChainWalk};
 use super::cost::WORK_OF_A_LOOK_UP;
-use super::entry::has_options;
 use super::entry_id::EntryId;
 use super::evaluate::has_parts;
 use super::filter::FilterItem;
+use super::options::has_options;
 use super::prepared::{FilterBounds, FilterTooLarge, Node, PreparedFilter, Span};
 use super::reader::TreeReader;
 use crate::schema::{AttributeId, MatchingRule, RuleKind, steps};

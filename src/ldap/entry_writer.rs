@@ -118,11 +118,10 @@ fn write_stored(
     projection: &Projection,
     evaluator: &mut Evaluator,
 ) {
-    let schema = reader.schema();
     for stored in entry.attributes() {
         let mut work = 0;
         let is_selected =
-            projection.selection.selects_description(stored.id, stored.description(), schema, &mut work);
+            projection.selection.selects_description(stored.id, stored.description(), reader, &mut work);
         evaluator.add_work(work);
         if !is_selected {
             continue;
@@ -267,14 +266,13 @@ impl LargeEntry {
         let Projection { selection, values, .. } = projection;
         let part = |what| Part { what, octets: 0, is_kept: false };
         let is_standalone = id == EntryId::STANDALONE;
-        let schema = reader.schema();
         let mut parts = Vec::new();
         if selection.all_user() && values.is_none() && !is_standalone {
             parts.push(part(What::AllStored));
         } else {
             let mut work = 0;
             for (place, stored) in entry.attributes().enumerate() {
-                if selection.selects_description(stored.id, stored.description(), schema, &mut work) {
+                if selection.selects_description(stored.id, stored.description(), reader, &mut work) {
                     parts.push(part(match values {
                         None => What::Stored(place),
                         Some(_) => What::Values(place),

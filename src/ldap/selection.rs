@@ -1,11 +1,12 @@
 //! Which attributes a search asks for (RFC 4511 section 4.5.1.8, RFC 3673, RFC 4529).
 
-use std::sync::Arc;
+use std::collections::HashSet;
 
+use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 
 use super::message::names_in;
-use crate::directory::{TreeReader, has_options, wanted_options};
+use crate::directory::{FilterTooLarge, TreeReader, has_options, wanted_options};
 use crate::schema::{AttributeId, Schema, steps};
 
 /// The attribute list of a search, looked up.
@@ -17,36 +18,74 @@ pub(super) struct Selection {
     all_operational: bool,
     /// Those that are named, subtypes included; sorted, each once.
     named: SmallVec<[AttributeId; 8]>,
-    /// Those that are named with options: only descriptions that have them all. Sorted, each once; the subtypes of one
-    /// name share its options.
-    with_options: Vec<(AttributeId, Arc<str>)>,
+    /// Those that are named with options: only descriptions that have them all, of the type or of a subtype. In the order of
+    /// the types, each name once.
+    with_options: Vec<WithOptions>,
+    /// The options of all of these, one behind the other.
+    options: Vec<u8>,
     /// Those that are computed, of all that an entry without options is asked for: known once, not for each entry.
     computed: SmallVec<[AttributeId; 8]>,
     /// What it has cost to look the names up.
     work: u64,
 }
 
+/// A type that is named with options, and where these stand.
+#[derive(Clone, Copy, Debug)]
+struct WithOptions {
+    named: AttributeId,
+    start: u32,
+    end: u32,
+}
+
+/// What was read of a list of names until now.
+#[derive(Default)]
+struct Read<'n> {
+    /// Those whose attributes were added, each of which is once.
+    classes: SmallVec<[&'static str; 4]>,
+    /// The types that are named without options.
+    types: SmallVec<[AttributeId; 16]>,
+    /// Those that are named with options, and the options as they are written.
+    with_options: HashSet<(AttributeId, &'n str), RandomState>,
+}
+
 impl Selection {
     /// Looks the names up. Unknown ones select nothing, `1.1` selects nothing, duplicates count once.
-    pub(super) fn new(names: &[&str], reader: &TreeReader<'_>) -> Self {
+    ///
+    /// # Errors
+    /// [`FilterTooLarge::Work`]: it would cost more than `work_max`.
+    pub(super) fn new(
+        names: &[&str],
+        reader: &TreeReader<'_>,
+        work_max: u64,
+    ) -> Result<Self, FilterTooLarge> {
         let schema = reader.schema();
         let mut selection = Self { all_user: names.is_empty(), ..Self::default() };
-        let mut classes = SmallVec::new();
+        let mut read = Read::default();
         for name in names.iter().flat_map(|text| names_in(text)) {
             selection.look_at(1 + name.len() as u64 / OCTETS_OF_ONE_WORK);
             match name {
                 "*" => selection.all_user = true,
                 "+" => selection.all_operational = true,
-                name => selection.add(name, reader, &mut classes),
+                name => selection.add(name, reader, &mut read),
             }
+            if selection.work > work_max {
+                return Err(FilterTooLarge::Work { work: selection.work });
+            }
+        }
+        // The subtypes of a type that is named a thousand times are looked at once.
+        read.types.sort_unstable();
+        read.types.dedup();
+        for id in read.types {
+            let subtypes = reader.subtypes(id);
+            selection.look_at(subtypes.len() as u64);
+            selection.named.extend_from_slice(subtypes);
         }
         selection.named.sort_unstable();
         selection.named.dedup();
-        selection.with_options.sort_unstable();
-        selection.with_options.dedup();
+        selection.with_options.sort_unstable_by_key(|wanted| wanted.named);
         let computed = reader.computed_attributes();
         selection.computed = computed.filter(|id| selection.selects(*id, schema)).collect();
-        selection
+        Ok(selection)
     }
 
     /// Whether an attribute without options is asked for.
@@ -63,18 +102,24 @@ impl Selection {
         &self,
         id: AttributeId,
         description: &[u8],
-        schema: &Schema,
+        reader: &TreeReader<'_>,
         work: &mut u64,
     ) -> bool {
-        if self.selects(id, schema) {
+        if self.selects(id, reader.schema()) {
             return true;
         }
         if self.with_options.is_empty() || !description.contains(&b';') {
             return false;
         }
-        let first = self.with_options.partition_point(|(other, _)| *other < id);
-        let mut wanted = self.with_options.iter().skip(first).take_while(|(other, _)| *other == id);
-        wanted.any(|(_, options)| has_options(description, options.as_bytes(), work))
+        reader.supertypes(id).any(|named| {
+            *work += 1;
+            let first = self.with_options.partition_point(|wanted| wanted.named < named);
+            let mut wanted = self.with_options.iter().skip(first).take_while(|wanted| wanted.named == named);
+            wanted.any(|wanted| {
+                let options = self.options.get(wanted.start as usize..wanted.end as usize);
+                options.is_some_and(|options| has_options(description, options, work))
+            })
+        })
     }
 
     /// What it has cost to look the names up, in the unit in which an evaluator counts.
@@ -82,14 +127,13 @@ impl Selection {
         self.work
     }
 
-    /// Octets that it holds beside itself. Options that several types share are counted with each.
+    /// Octets that it holds beside itself.
     pub(super) fn octets(&self) -> usize {
         let spilled = |ids: &SmallVec<[AttributeId; 8]>| {
             if ids.spilled() { ids.capacity() * size_of::<AttributeId>() } else { 0 }
         };
-        let options: usize = self.with_options.iter().map(|(_, options)| options.len()).sum();
-        let with_options = self.with_options.capacity() * size_of::<(AttributeId, Arc<str>)>() + options;
-        spilled(&self.named) + spilled(&self.computed) + with_options
+        let with_options = self.with_options.capacity() * size_of::<WithOptions>();
+        spilled(&self.named) + spilled(&self.computed) + with_options + self.options.capacity()
     }
 
     /// Whether all user attributes are asked for.
@@ -102,8 +146,7 @@ impl Selection {
         &self.computed
     }
 
-    /// `classes` are those whose attributes were added, each of which is once.
-    fn add(&mut self, name: &str, reader: &TreeReader<'_>, classes: &mut SmallVec<[&'static str; 4]>) {
+    fn add<'n>(&mut self, name: &'n str, reader: &TreeReader<'_>, read: &mut Read<'n>) {
         if let Some(class) = name.strip_prefix('@') {
             match reader.schema().class(class) {
                 // It allows every attribute (RFC 4512 section 4.3).
@@ -111,8 +154,8 @@ impl Selection {
                     self.all_user = true;
                     self.all_operational = true;
                 }
-                Some(class) if !classes.contains(&class.name()) => {
-                    classes.push(class.name());
+                Some(class) if !read.classes.contains(&class.name()) => {
+                    read.classes.push(class.name());
                     let before = self.named.len();
                     self.named.extend(class.attributes());
                     self.look_at((self.named.len() - before) as u64);
@@ -121,18 +164,18 @@ impl Selection {
             }
             return;
         }
-        let (base, options) = match name.split_once(';') {
-            Some((base, options)) => (base, options),
-            None => (name, ""),
+        let Some((base, options)) = name.split_once(';') else {
+            read.types.extend(reader.schema().find(name));
+            return;
         };
-        let Some(id) = reader.schema().find(base) else { return };
-        let subtypes = reader.subtypes(id);
-        self.look_at(subtypes.len() as u64);
-        if !name.contains(';') {
-            self.named.extend_from_slice(subtypes);
-        } else if let Some(options) = wanted_options(options) {
-            let options: Arc<str> = options.into();
-            self.with_options.extend(subtypes.iter().map(|id| (*id, options.clone())));
+        let Some(named) = reader.schema().find(base) else { return };
+        let Some(options) = wanted_options(options, &mut self.work) else { return };
+        self.look_at(WORK_OF_KEEPING);
+        if read.with_options.insert((named, options)) {
+            // A message is far below 4 GiB.
+            let start = self.options.len() as u32;
+            self.options.extend_from_slice(options.as_bytes());
+            self.with_options.push(WithOptions { named, start, end: self.options.len() as u32 });
         }
     }
 
@@ -144,15 +187,34 @@ impl Selection {
 
 /// So many octets of a name cost as much as to look one up.
 const OCTETS_OF_ONE_WORK: u64 = 64;
+/// What it costs to keep a name with options: to find whether it is there already, and its place among the others.
+const WORK_OF_KEEPING: u64 = 2;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::directory::{Snapshot, Visibility};
 
-    fn select(names: &[&str]) -> Selection {
+    /// Does something as who sees everything of a directory without entries.
+    fn with_reader<T>(look: impl FnOnce(&TreeReader<'_>) -> T) -> T {
         let directory = Snapshot::empty();
-        Selection::new(names, &TreeReader::new(&directory, directory.nowhere(), &Visibility::Full))
+        look(&TreeReader::new(&directory, directory.nowhere(), &Visibility::Full))
+    }
+
+    fn select_within(names: &[&str], work_max: u64) -> Result<Selection, FilterTooLarge> {
+        with_reader(|reader| Selection::new(names, reader, work_max))
+    }
+
+    fn select(names: &[&str]) -> Selection {
+        select_within(names, u64::MAX).unwrap()
+    }
+
+    /// Whether a description of a type is selected, and what that costs.
+    fn look_at(selection: &Selection, id: AttributeId, description: &str) -> (bool, u64) {
+        let mut work = 0;
+        let description = description.as_bytes();
+        (with_reader(|reader| selection.selects_description(id, description, reader, &mut work)), work)
     }
 
     #[test]
@@ -203,50 +265,88 @@ mod tests {
         let schema = Schema::core();
         let selection = select(&["cn;", "sn;;lang-de"]);
         assert!(!selection.selects(AttributeId::CN, &schema));
-        assert!(!selection.selects_description(AttributeId::SN, b"sn;lang-de", &schema, &mut 0));
+        assert!(!look_at(&selection, AttributeId::SN, "sn;lang-de").0);
     }
 
     #[test]
     fn a_supertype_selects_its_subtypes() {
         let schema = Schema::core();
         assert!(select(&["name"]).selects(AttributeId::SN, &schema));
+        let selection = select(&["NAME;lang-de", "uid;x"]);
+        for (id, description, is_selected) in [
+            (AttributeId::SN, "sn;Lang-DE;x", true),
+            (AttributeId::CN, "cn;x;lang-de", true),
+            (AttributeId::SN, "sn;lang-fr", false),
+            (AttributeId::SN, "sn", false),
+            (AttributeId::MAIL, "mail;lang-de", false),
+            (AttributeId::UID, "uid;x", true),
+        ] {
+            assert_eq!(look_at(&selection, id, description).0, is_selected, "{description}");
+        }
+        // Not the other way.
+        assert!(!look_at(&select(&["sn;x"]), AttributeId::CN, "cn;x").0);
     }
 
     #[test]
     fn options_select_what_has_them() {
-        let schema = Schema::core();
         let selection = select(&["cn;LANG-de"]);
-        let selects = |selection: &Selection, description: &[u8]| {
-            selection.selects_description(AttributeId::CN, description, &schema, &mut 0)
-        };
-        assert!(!selects(&selection, b"cn"));
-        assert!(selects(&selection, b"cn;lang-de;x"));
-        assert!(!selects(&selection, b"cn;lang-fr"));
-        assert!(selects(&select(&["cn"]), b"cn;lang-fr"));
+        let selects = |selection: &Selection, description| look_at(selection, AttributeId::CN, description).0;
+        assert!(!selects(&selection, "cn"));
+        assert!(selects(&selection, "cn;lang-de;x"));
+        assert!(!selects(&selection, "cn;lang-fr"));
+        assert!(selects(&select(&["cn"]), "cn;lang-fr"));
         // In any order, and each name by itself.
         let several = select(&["sn;x", "cn;lang-de;X", "cn;y", "cn;x;lang-DE;x"]);
-        assert!(selects(&several, b"cn;x;lang-de") && selects(&several, b"cn;Y"));
-        assert!(!selects(&several, b"cn;x"));
+        assert!(selects(&several, "cn;x;lang-de") && selects(&several, "cn;Y"));
+        assert!(!selects(&several, "cn;x"));
     }
 
     #[test]
     fn names_with_options_are_kept_once_and_found_by_their_type() {
-        let schema = Schema::core();
-        let names: Vec<String> = (0..1_000).map(|number| format!("cn;x-{}", number % 10)).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let selection = select(&names);
-        assert_eq!(selection.with_options.len(), 10);
-        assert!((1_000..4_000).contains(&selection.work()), "{}", selection.work());
-        let looked_at = |id, description: &[u8]| {
-            let mut work = 0;
-            assert!(!selection.selects_description(id, description, &schema, &mut work));
+        let named = |name: &str, kinds: usize| -> Vec<String> {
+            (0..1_000).map(|number| format!("{name};x-{}", number % kinds)).collect()
+        };
+        let select_all = |names: &[String]| select(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let selection = select_all(&named("cn", 10));
+        assert_eq!((selection.with_options.len(), selection.options.len()), (10, 30));
+        assert!((4_000..4_100).contains(&selection.work()), "{}", selection.work());
+        let looked_at = |id, description| {
+            let (is_selected, work) = look_at(&selection, id, description);
+            assert!(!is_selected);
             work
         };
-        assert_eq!(looked_at(AttributeId::CN, b"cn"), 0);
-        assert_eq!(looked_at(AttributeId::SN, b"sn;lang-de"), 0);
-        assert!((10..50).contains(&looked_at(AttributeId::CN, b"cn;lang-de")));
-        assert!(selection.octets() >= 10 * size_of::<(AttributeId, Arc<str>)>());
-        // As many types as a name has subtypes.
-        assert!(select(&["name"; 100]).work() >= 100 * select(&["name"]).named.len() as u64);
+        assert_eq!(looked_at(AttributeId::CN, "cn"), 0);
+        // The type and what it is derived from.
+        assert_eq!(looked_at(AttributeId::SN, "sn;lang-de"), 2);
+        assert!((10..50).contains(&looked_at(AttributeId::CN, "cn;lang-de")));
+        assert!(selection.octets() >= 10 * size_of::<WithOptions>() + 30);
+        // A type with many subtypes costs no more, and takes no more.
+        let derived = select_all(&named("name", 1_000));
+        assert_eq!((derived.with_options.len(), derived.work()), (1_000, 4_000));
+        assert!(look_at(&derived, AttributeId::SN, "sn;x-777").0);
+        assert!(derived.octets() < 2 * select_all(&named("uid", 1_000)).octets());
+        // What is named without options again and again is looked at once with its subtypes.
+        let once = select(&["name"]);
+        assert_eq!(select(&["name"; 100]).work(), 99 + once.work());
+        assert_eq!(once.work(), 1 + once.named.len() as u64);
+    }
+
+    #[test]
+    fn many_options_are_work_and_end_where_it_does() {
+        let options: String = (0..60).map(|number| format!(";o{number}")).collect();
+        let names: Vec<String> = (0..1_000).map(|number| format!("cn{options};x-{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let whole = select(&names).work();
+        assert!((20_000..40_000).contains(&whole), "{whole}");
+        assert!(select_within(&names, whole).is_ok());
+        for work_max in [0, 1_000, whole - 1] {
+            let Err(FilterTooLarge::Work { work }) = select_within(&names, work_max) else {
+                unreachable!("more than {work_max}")
+            };
+            assert!((1..=40).contains(&(work - work_max)), "{work}");
+        }
+        // Not to be read is the same; a name that nobody has costs its octets.
+        assert!(select(&[&*format!("cn{}", ";".repeat(60_000)); 10]).work() > 10_000);
+        assert!(select(&["nonsense;x"; 1_000]).work() <= 1_000);
     }
 }

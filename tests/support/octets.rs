@@ -38,17 +38,20 @@ pub fn password_modify(new: &str) -> Vec<u8> {
 }
 
 pub fn search(id: u8, base: &str, scope: u8, filter: &[u8]) -> Vec<u8> {
-    let head =
-        [element(4, base.as_bytes()), vec![0x0a, 1, scope, 0x0a, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0]].concat();
-    message(id, &element(0x63, &[&head, filter, &element(0x30, &element(4, b"1.1"))].concat()))
+    search_for(id, base, scope, filter, &["1.1"])
 }
 
 /// The same, for all attributes.
 pub fn search_all(id: u8, base: &str, scope: u8, filter: &[u8]) -> Vec<u8> {
+    search_for(id, base, scope, filter, &["*", "+"])
+}
+
+/// The same, for these attributes.
+pub fn search_for(id: u8, base: &str, scope: u8, filter: &[u8], attributes: &[impl AsRef<str>]) -> Vec<u8> {
     let head =
         [element(4, base.as_bytes()), vec![0x0a, 1, scope, 0x0a, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0]].concat();
-    let all = [element(4, b"*"), element(4, b"+")].concat();
-    message(id, &element(0x63, &[&head, filter, &element(0x30, &all)].concat()))
+    let names: Vec<u8> = attributes.iter().flat_map(|name| element(4, name.as_ref().as_bytes())).collect();
+    message(id, &element(0x63, &[&head, filter, &element(0x30, &names)].concat()))
 }
 
 /// An equality assertion.

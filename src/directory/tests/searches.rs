@@ -1,5 +1,7 @@
 //! The indexed search finds what the reference finds, and nothing hidden has a part in it.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::fixture::{NAMES, Tape, World, normal};
@@ -793,6 +795,28 @@ fn a_chain_goes_through_every_subtype() {
             let found = ids(&look, &filter, EntryId::SUFFIX, Scope::Subtree);
             assert!(found.contains(&10), "{target} where {owner} owns: {found:?}");
         }
+    }
+}
+
+#[test]
+fn a_type_is_asked_about_by_those_whose_subtype_it_is() {
+    for is_compatible in [true, false] {
+        let mut world = small();
+        world.providers.get_mut(&1).unwrap().compatibility_attributes = is_compatible;
+        let snapshot = world.snapshot();
+        let look = TreeReader::new(&snapshot, look_at(&snapshot), &Visibility::Full);
+        let types = || look.schema().attributes().map(|attribute| attribute.id);
+        let mut derived = 0;
+        for id in types() {
+            let above: BTreeSet<AttributeId> = look.supertypes(id).collect();
+            let asked: BTreeSet<AttributeId> =
+                types().filter(|other| look.subtypes(*other).contains(&id)).collect();
+            assert_eq!(above, asked);
+            derived += usize::from(above.len() > 1);
+        }
+        assert!(derived > 10, "{derived}");
+        let is_derived = look.supertypes(AttributeId::MEMBER).any(|id| id == AttributeId::DISTINGUISHED_NAME);
+        assert_eq!(is_derived, !is_compatible);
     }
 }
 

@@ -217,7 +217,7 @@ pub(in crate::ldap) fn prepare(
     Ok(filter)
 }
 
-/// How an operation ends whose assertion values are too many.
+/// How an operation ends that is too much to make ready.
 pub(in crate::ldap) fn too_large(session: &mut Session, error: FilterTooLarge) -> OperationRefusal {
     let (limit, work) = match error {
         FilterTooLarge::Octets { work, .. } => (Limit::filter_octets_max, work),

@@ -3,8 +3,8 @@
 use super::victim::Beside;
 use super::{group, person};
 use crate::support::octets::{
-    element, equality, password_modify, search, search_all, simple_bind, sort_control, view_control,
-    with_controls,
+    element, equality, password_modify, search, search_all, search_for, simple_bind, sort_control,
+    view_control, with_controls,
 };
 use crate::support::{BASE, forged};
 
@@ -198,6 +198,44 @@ pub const ALL: &[Attack] = &[
         },
         limits: &[("filter_work_before_bind_max", AtLeast::Once), ("name_length_max", AtLeast::Once)],
         ..BEFORE_BIND
+    },
+    Attack {
+        name: "attribute lists with options",
+        way: Way::Ask {
+            before: 0,
+            differs: false,
+            ask: |_, _| {
+                let names = with_options("name", 7, 1_000);
+                vec![(search_for(2, "", 0, &element(0x87, b"objectClass"), &names), &[0])]
+            },
+        },
+        ..BEFORE_BIND
+    },
+    Attack {
+        name: "attribute lists with too many options",
+        way: Way::Ask {
+            before: 0,
+            differs: false,
+            ask: |_, _| {
+                let names = with_options("name", 25, 700);
+                vec![(search_for(2, "", 0, &element(0x87, b"objectClass"), &names), &[11])]
+            },
+        },
+        limits: &[("filter_preparation_before_bind_max", AtLeast::ForEachAnswer)],
+        ..BEFORE_BIND
+    },
+    Attack {
+        name: "filters with options",
+        way: Way::Ask {
+            before: 0,
+            differs: false,
+            ask: |_, _| {
+                let names = with_options("name", 60, 2_000);
+                let terms: Vec<u8> = names.iter().flat_map(|name| equality(name, "x")).collect();
+                vec![(search(2, BASE, 0, &element(0xa1, &terms)), &[0])]
+            },
+        },
+        ..AFTER_BIND
     },
     Attack {
         name: "name of a bind, 3 MB, by who was bound",
@@ -448,6 +486,12 @@ pub const ALL: &[Attack] = &[
 /// So many octets of a code point that NFKC makes eighteen of.
 fn grows(octets: usize) -> String {
     "\u{fdfa}".repeat(octets / 3)
+}
+
+/// Names of attributes, each another one by its last option, with so many others before it.
+fn with_options(name: &str, options: usize, count: usize) -> Vec<String> {
+    let options: String = (10..10 + options).map(|number| format!(";{number}")).collect();
+    (0..count).map(|number| format!("{name}{options};x-{number}")).collect()
 }
 
 /// A call for as many accounts as a page may have.

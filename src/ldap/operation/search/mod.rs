@@ -350,12 +350,11 @@ fn answer_standalone(
     let snapshot = context.snapshot;
     let reader = TreeReader::new(snapshot, snapshot.nowhere(), &everything);
     let begun = standalone(session, request, controls, &reader, entry, &context);
-    let projected = projection(session, request, controls, &reader);
-    let (Standalone { is_found, end, answers, filter, sort_answer }, projection) =
-        match begun.and_then(|begun| Ok((begun, projected?))) {
-            Ok(begun) => begun,
-            Err(refusal) => return refuse(&refusal, context),
-        };
+    let projected = begun.and_then(|begun| Ok((begun, projection(session, request, controls, &reader)?)));
+    let (Standalone { is_found, end, answers, filter, sort_answer }, projection) = match projected {
+        Ok(projected) => projected,
+        Err(refusal) => return refuse(&refusal, context),
+    };
     if is_found {
         let id = EntryId::STANDALONE;
         let message_id = context.message_id;
@@ -468,8 +467,10 @@ fn projection(
     controls: &RequestControls<'_>,
     reader: &TreeReader<'_>,
 ) -> Result<Projection, OperationRefusal> {
-    let selection = Selection::new(&request.attributes, reader);
-    session.evaluator.add_work(selection.work());
+    let work_max = session.filter_bounds().work_max;
+    let selection =
+        Selection::new(&request.attributes, reader, work_max).map_err(|error| too_large(session, error))?;
+    session.add_preparation(selection.work());
     // RFC 3876 section 2: where no values are returned anyway, it has no effect.
     let values =
         controls.values.as_ref().filter(|_| !request.types_only && request.attributes[..] != ["1.1"]);
