@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::evaluator::Evaluator;
-use super::prepared::FilterBounds;
+use super::prepared::{FilterBounds, FilterTooLarge};
 use super::reader::TreeReader;
 use super::value_cursor::{Met, ValueCursor};
 use crate::schema::{AttributeId, MatchingRule, RuleKind, Schema};
@@ -187,20 +187,34 @@ impl SortKeys {
 
     /// Where an assertion value stands in the order, as octets that compare with [`SortKeys::append`]'s: behind all
     /// entries that come before every entry with that value. `None`: it is not of the syntax of the first key, or too long.
-    pub fn assertion(&self, value: &[u8], bounds: FilterBounds) -> Option<Vec<u8>> {
-        let first = self.0.first()?;
+    /// `work` grows by what it costs to prepare it, in the unit in which an evaluator counts.
+    ///
+    /// # Errors
+    /// [`FilterTooLarge`], as of the value in a filter.
+    pub fn assertion(
+        &self,
+        value: &[u8],
+        bounds: FilterBounds,
+        work: &mut u64,
+    ) -> Result<Option<Vec<u8>>, FilterTooLarge> {
+        let Some(first) = self.0.first() else { return Ok(None) };
         if value.len() > bounds.value_octets_max {
-            return None;
+            return Ok(None);
         }
+        let Some(octets_max) = bounds.form_octets_max(first.rule, value) else {
+            return Err(FilterTooLarge::Work { work: first.rule.cost_of_preparing(value, 0) });
+        };
         let mut form = Vec::new();
-        let octets_max = bounds.form_octets_max(first.rule, value)?;
-        first.rule.normalize_within(value, octets_max, &mut form).ok()?;
-        if form.len() > octets_max {
-            return None;
+        let is_sound = first.rule.normalize_within(value, octets_max, &mut form).is_ok();
+        let cost = first.rule.cost_of_preparing(value, form.len());
+        bounds.check(form.len(), cost)?;
+        *work += cost;
+        if !is_sound {
+            return Ok(None);
         }
         let mut out = Vec::new();
         first.append_form(Some(&form), &mut out);
-        Some(out)
+        Ok(Some(out))
     }
 }
 

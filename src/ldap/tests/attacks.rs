@@ -511,6 +511,41 @@ fn the_value_of_a_list_view_is_read_within_its_length_only() {
     assert_eq!(count(&world, Limit::assertion_length_max), 2);
 }
 
+#[test]
+fn the_value_of_a_list_view_is_prepared_within_what_that_may_cost() {
+    let limits = |octets| Limits { filter_octets_max: octets, ..Limits::default() };
+    for (octets_max, limit, word) in [
+        (Limits::default().filter_octets_max, Limit::filter_preparation_max, "work"),
+        (50_000, Limit::filter_octets_max, "50000 octets"),
+    ] {
+        let world = World::with(Wishes { limits: limits(octets_max), ..Wishes::default() });
+        let mut client = Client::app(&world);
+        let request = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["1.1"]);
+        let mut ask = |value: &str, code: u8| {
+            let before = client.session.work_done();
+            let view = list_view(0, 1, element(0x81, value.as_bytes()), None);
+            let reply =
+                super::orders::ask(&mut client, &request, &vec![order(true, &[("cn", None, false)]), view]);
+            assert!(client.session.work_done() - before < 200_000);
+            (
+                reply.is(code).result().message.clone(),
+                super::orders::view_result(&reply),
+                count(&world, limit),
+            )
+        };
+        assert_eq!(ask(&"\u{fdfa}".repeat(1_000), 0).2, 0);
+        // As in a filter, where it is the same value.
+        let (sentence, view, reached) = ask(&"\u{fdfa}".repeat(10_000), 11);
+        assert!(sentence.contains(word), "{sentence}");
+        assert_eq!((view, reached), (Some((0, 0, 11)), 1));
+        let filter = format!("(cn={})", "\u{fdfa}".repeat(10_000));
+        let mut client = Client::app(&world);
+        let reply = client.search(search(BASE, LdapSearchScope::Subtree, &filter, &["1.1"]));
+        assert_eq!(reply.is(11).result().message, sentence);
+        assert_eq!(count(&world, limit), 2);
+    }
+}
+
 fn equality(attribute: &str, value: &str) -> Vec<u8> {
     element(0xa3, &[element(4, attribute.as_bytes()), element(4, value.as_bytes())].concat())
 }

@@ -322,8 +322,12 @@ fn list_view(
             if value.len() > bounds.value_octets_max {
                 session.note(Limit::assertion_length_max);
             }
-            let form = keys.assertion(value, bounds);
-            session.add_preparation(form.as_ref().map_or(value.len(), Vec::len) as u64);
+            let mut work = 0;
+            let form = keys.assertion(value, bounds, &mut work).map_err(|error| {
+                let code = ListViewResult::Code(ResultCode::AdminLimitExceeded);
+                too_large(session, error).with_controls([control::list_view_response(0, 0, code, b"")])
+            })?;
+            session.add_preparation(work);
             let sentence = "the value is not one of the first sort key's attribute";
             ListViewTarget::AtLeast(form.ok_or_else(|| {
                 list_view_error(ListViewResult::Code(ResultCode::InappropriateMatching), sentence)
