@@ -6,7 +6,7 @@ use crate::config::Seed;
 use crate::directory::Accounts;
 use crate::model::{Attribute, AttributeSyntax, Container};
 use crate::registry::commands::{
-    GroupChanges, ProviderChanges, Sign, create_group, create_provider, testing, update_account, update_group,
+    GroupChanges, ProviderChanges, create_group, create_provider, testing, update_account, update_group,
 };
 
 /// An account that is a superuser through its group, a group that gives a permission, and a role that does.
