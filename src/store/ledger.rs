@@ -406,12 +406,16 @@ impl Ledger {
     pub(super) fn fault(&self) -> Result<Option<Damage>, StoreError> {
         let mut verifier = Verifier::default();
         let mut fault = None;
-        self.items(|key, value| {
+        let read = self.items(|key, value| {
             if fault.is_none() {
                 fault = verifier.believe(key, value).err();
             }
             Ok(())
-        })?;
+        });
+        match read {
+            Err(StoreError::Damaged { damage, .. }) => return Ok(Some(damage)),
+            read => read?,
+        }
         match fault.map_or_else(|| verifier.finish(), Err) {
             Ok(meta) if meta == self.meta => Ok(None),
             Ok(_) => Ok(Some(Damage::Sum)),

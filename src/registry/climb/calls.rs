@@ -566,12 +566,14 @@ pub(super) struct Applied {
     pub(super) secrets: Vec<NewSecret>,
     /// The credentials of others that were accepted by somebody who was told of them.
     pub(super) accepted: Vec<ForeignTo>,
+    /// Whether the operator was told what stands in the way: then nothing is changed.
+    pub(super) is_told: bool,
 }
 
 impl Applied {
     /// Of somebody who was told of nothing.
     pub(super) fn new(outcome: Result<(), String>) -> Self {
-        Self { outcome, secrets: Vec::new(), accepted: Vec::new() }
+        Self { outcome, secrets: Vec::new(), accepted: Vec::new(), is_told: false }
     }
 }
 
@@ -595,9 +597,9 @@ pub(super) async fn apply(registry: &Registry, config: &Seed, how: &ApplyOptions
     if how.accept_told != 0
         && let Ok(plan) = registry.plan_seed(config.clone(), options.clone()).await
     {
-        let told = plan.diff.iter().filter_map(|entry| credential_told(entry.reason.as_deref()?));
-        let is_accepted = |(place, _): &(usize, (String, String))| how.accept_told >> (place % 8) & 1 == 1;
-        for (_, (account, identifier)) in told.enumerate().filter(is_accepted) {
+        let is_accepted = |(place, _): &(usize, _)| how.accept_told >> (place % 8) & 1 == 1;
+        for (_, told) in plan.credentials.into_iter().enumerate().filter(is_accepted) {
+            let (account, identifier) = (told.account, told.identifier);
             applied.accepted.extend(names.credential(Some(&account), &identifier));
             options.accept_credentials.push(identifier);
         }
@@ -621,14 +623,13 @@ pub(super) async fn apply(registry: &Registry, config: &Seed, how: &ApplyOptions
         },
         other => other,
     };
+    if outcome.is_err()
+        && let Ok(plan) = registry.plan_seed(config.clone(), options).await
+    {
+        applied.is_told = plan.obstacles().next().is_some() || !plan.credentials.is_empty();
+    }
     applied.outcome = said(outcome).map(drop);
     applied
-}
-
-/// The account and the credential that an entry of a plan asks to accept.
-fn credential_told(reason: &str) -> Option<(String, String)> {
-    let (_, identifier) = reason.split_once("--accept-credentials ")?;
-    Some((reason.split('`').nth(1)?.to_owned(), identifier.to_owned()))
 }
 
 impl Who {

@@ -8,7 +8,7 @@
 //!
 //! Beside that, of each call of a caller of the API: what anybody gains by it the caller held (`Gave`), what anybody
 //! loses by it the caller held (`Took`), no provider loses names to another without a right to change it (`Shadowed`),
-//! and what applications know an account by does not become another's (`Trusted`). And a config can be applied whatever callers of the API have made (`Blocked`).
+//! and what applications know an account by does not become another's (`Trusted`). And where a config cannot be applied, it is told what stands in its way (`Blocked`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -479,7 +479,7 @@ impl Oracle {
             }
         }
         self.trusted = trusted.unwrap_or_else(|| std::mem::take(&mut self.trusted));
-        if let Actor::Config(Applied { outcome: Err(error), .. }, _) = actor
+        if let Actor::Config(Applied { outcome: Err(error), is_told: false, .. }, _) = actor
             && self.is_config_alone
         {
             faults

@@ -312,7 +312,7 @@ pub(super) fn octets_to_open(path: &Path) -> u64 {
 /// They do not.
 pub(super) fn wait_until_closed(path: &Path) -> Result<(), StoreError> {
     let failed = |error| StoreError::from_io(path, "wait for the end of the database in", error);
-    let file = File::open(path.join(DATABASE_FILE)).map_err(failed)?;
+    let file = unreadable::open_file(&path.join(DATABASE_FILE)).map_err(failed)?;
     for _ in 0..LOCK_ATTEMPTS {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),

@@ -273,18 +273,23 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
             tell_end(directory, ledger, torn, &compare(directory, ledger, opened)?)?;
         }
     }
-    successor::remove_draft(directory)?;
-    finish_exchanging(directory)?;
+    let is_served = |error: &StoreError| error.is_full() && torn.is_none();
+    // What was not finished when it was to take the place of this one.
+    let cleared = successor::remove_draft(directory)
+        .and_then(|()| finish_exchanging(directory))
+        .and_then(|()| aside::remove_made(&directory.join(NEW)))
+        .and_then(|()| ledger::clear(directory));
+    match cleared {
+        Err(error) if is_served(&error) => return Ok(Begun::Full(error)),
+        cleared => cleared?,
+    }
     let path = Database::path_in(directory);
     let opened = check_space(directory, settings, database::octets_to_open(&path)).and_then(|()| {
-        // What was not finished when it was to take the place of this one.
-        aside::remove_made(&directory.join(NEW))?;
-        ledger::clear(directory)?;
         database::tidy(directory, &path)?;
         Database::open(directory, &path, settings.cache_octets)
     });
     let compared = match opened {
-        Err(error) if error.is_full() && torn.is_none() => return Ok(Begun::Full(error)),
+        Err(error) if is_served(&error) => return Ok(Begun::Full(error)),
         opened => compare(directory, ledger, opened)?,
     };
     if let Some(torn) = torn {
@@ -398,6 +403,10 @@ fn compare(
     // Both go by what was committed: another sum of the same revision is no damage, and nobody knows which of the two is meant.
     let of = |meta: &Meta| (meta.revision, meta.records, meta.sum);
     if meta.revision == ledger.meta().revision && of(&meta) != of(ledger.meta()) {
+        // One of an older version, whose life nobody knows, that was left beside the journal of another.
+        if meta.incarnation.is_none() && ledger.incarnation().is_some() {
+            return Ok(Compared::Unusable { reason: FOREIGN.to_owned() });
+        }
         let reason = "it is of a copy of the store that went on by itself, or the database is".to_owned();
         let path = ledger::path_in(directory).join(ledger::CHECKPOINT);
         let journal = Box::new(Damage::File { path, reason });

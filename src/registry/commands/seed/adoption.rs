@@ -7,11 +7,11 @@ use super::apply::{SeedRun, name_of};
 use super::{DiffEntry, Sign};
 use crate::access::{Rights, holds};
 use crate::audit::EventObject;
-use crate::config::{ReferenceKind, SeedBinding, SeedGrant, SeedReference, SeedSubject};
+use crate::config::{ReferenceKind, SeedBinding, SeedGrant, SeedReference, SeedSubject, SeedToken};
 use crate::directory::{PlaceError, Tree, name_key};
 use crate::model::{
     Account, AccountNumber, Attribute, BindingSubject, FieldChange, Grant, Key, ObjectReference, Origin,
-    Record, Timestamp, Token, first_identifier,
+    Record, RoleNumber, Timestamp, Token, first_identifier,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::whole::Problem;
@@ -22,7 +22,7 @@ use crate::registry::commands::{account, token};
 /// has given it: with the reason, what it describes so, and what would get something for being named.
 pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, String, String)>, ChangeError> {
     let (seed, before) = (run.seed, run.before.accounts());
-    let worth = Worth::of(run.accounts());
+    let (worth, worth_before) = (Worth::of(run.accounts()), Worth::of(before));
     let mut found = Vec::new();
     let mut ask = |kind: ReferenceKind, name: &str, would: &str| -> Result<(), ChangeError> {
         if !run.is_passed_over(kind, name)
@@ -51,6 +51,15 @@ pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, Str
         ask(ReferenceKind::Group, &group.name, "")?;
         let present = before.group_named(&group.name);
         let granted = present.map(|group| group.grants.to_vec());
+        let held = present.map(|group| group.roles.to_vec()).unwrap_or_default();
+        ask_roles(&mut ask, &group.roles, &held, run)?;
+        for name in group.parents.iter().flatten() {
+            let parent = before.group_named(name).map(|parent| parent.number);
+            let is_known = |number| present.is_some_and(|present| present.parents.contains(&number));
+            if !parent.is_some_and(is_known) {
+                ask(ReferenceKind::Group, name, ", and would get the members of another")?;
+            }
+        }
         ask_grants(&mut ask, &group.permissions, &granted.unwrap_or_default(), run)?;
         // Who is named as a member need not be described.
         let after = run.accounts().group_named(&group.name);
@@ -59,7 +68,9 @@ pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, Str
         }
         for member in group.members.iter().flatten() {
             let account = before.account_named(member);
-            let is_known = account.zip(present).is_some_and(|(it, present)| present.has_member(it.number));
+            // Who came into it when it was worth nothing would get what it is worth now.
+            let known = account.zip(present.filter(|present| worth_before.has(present)));
+            let is_known = known.is_some_and(|(account, present)| present.has_member(account.number));
             if !is_known {
                 ask(ReferenceKind::Account, member, ", and would get what the group gives")?;
             }
@@ -70,10 +81,11 @@ pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, Str
         if account.create_group == Some(true) {
             ask(ReferenceKind::Group, &account.username, "")?;
         }
-        let present = match before.account_named(&account.username) {
-            Some(account) => account.grants.to_vec(),
-            None => Vec::new(),
+        let (present, held) = match before.account_named(&account.username) {
+            Some(account) => (account.grants.to_vec(), account.roles.to_vec()),
+            None => Default::default(),
         };
+        ask_roles(&mut ask, &account.roles, &held, run)?;
         ask_grants(&mut ask, &account.permissions, &present, run)?;
     }
     for application in &seed.applications {
@@ -84,7 +96,7 @@ pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, Str
         {
             ask(ReferenceKind::Provider, name, ", and would get the application")?;
         }
-        for SeedBinding { subject, negate, .. } in application.bindings.iter().flatten() {
+        for SeedBinding { subject, negate, enabled, .. } in application.bindings.iter().flatten() {
             let (kind, name, on) = match subject {
                 SeedSubject::Account(name) => {
                     let found =
@@ -98,13 +110,43 @@ pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, Str
                 SeedSubject::Networks(_) | SeedSubject::Window(_) => continue,
             };
             let mut bound = present.iter().flat_map(|application| &application.bindings);
-            if !bound.any(|it| Some(&it.subject) == on.as_ref() && it.negate == *negate) {
+            if !bound
+                .any(|it| Some(&it.subject) == on.as_ref() && it.negate == *negate && it.enabled >= *enabled)
+            {
                 let would = if *negate { ", and would be shut out" } else { ", and would be admitted" };
                 ask(kind, name, would)?;
             }
         }
     }
+    for SeedToken { identifier, account, .. } in &seed.tokens {
+        let owner = before.account_named(account).map(|owner| owner.number);
+        let stored = before.token_named(identifier).filter(|token| Some(token.account) == owner);
+        match stored {
+            // Its owner may have made it.
+            Some(stored) if stored.origin.account() == owner => {}
+            Some(_) => {
+                ask(ReferenceKind::Token, identifier, ", who may know its secret: revoke it, or keep it so")?
+            }
+            None => ask(ReferenceKind::Account, account, ", and would get a token")?,
+        }
+    }
     Ok(found)
+}
+
+/// Asks of each role that was not held before.
+fn ask_roles(
+    ask: &mut impl FnMut(ReferenceKind, &str, &str) -> Result<(), ChangeError>,
+    names: &Option<Vec<String>>,
+    held: &[RoleNumber],
+    run: &SeedRun<'_, '_>,
+) -> Result<(), ChangeError> {
+    for name in names.iter().flatten() {
+        let role = run.before.accounts().role_named(name).map(|role| role.number);
+        if !role.is_some_and(|role| held.contains(&role)) {
+            ask(ReferenceKind::Role, name, ", and would be given to somebody")?;
+        }
+    }
+    Ok(())
 }
 
 /// Asks of each object on which something is granted that was not granted on it before.

@@ -173,7 +173,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         self.transaction.rewind();
         let mut names = Names { obstructed: std::mem::take(&mut self.names.obstructed), ..Names::default() };
         for (kind, name, reason) in obstacles {
-            // What is said first is nearest to the matter: who made it, before who knows its secrets.
+            // What is said first is nearest to the matter: who made it, before what it has in common with another.
             names.obstructed.entry((kind, name_key(&name))).or_insert((name, reason));
         }
         self.names = names;
@@ -454,14 +454,13 @@ impl<'t, 's> SeedRun<'t, 's> {
 
     /// Whether something of the seed was deleted and stays so, which is told.
     fn is_deleted(&mut self, kind: ReferenceKind, name: &str, of: &TombstoneOf) -> bool {
-        let Some(tombstone) = self.accounts().tombstone(of) else { return false };
-        let origin = tombstone.origin;
-        // What somebody else has made and deleted was not what the config describes, and what refers to that would be made
-        // without it.
-        if self.is_strangers_origin(origin) {
+        if !self.accounts().has_tombstone(of) {
+            return false;
+        }
+        // What refers to it would be made without it.
+        if let Some(whose) = self.strangers_tombstone(of) {
             let reason = format!(
-                "one of this name was made, or given it, by {}, and deleted; --recreate {name} makes the one of the config",
-                self.whose(origin)
+                "{whose}: --recreate {name} makes the one of the config, or take it out of the config"
             );
             self.obstructed.push((kind, name.to_owned(), reason));
             return true;
@@ -470,6 +469,15 @@ impl<'t, 's> SeedRun<'t, 's> {
         self.skip(kind, name, format!("it was deleted; --recreate {name} makes it again{with}"));
         self.names.skipped.insert((kind, name_key(name)));
         true
+    }
+
+    /// Whose it was that was deleted, in words, where somebody else has made it: it was not what the config describes.
+    fn strangers_tombstone(&self, of: &TombstoneOf) -> Option<String> {
+        let origin = self.accounts().tombstone(of)?.origin;
+        let is_strangers = self.is_strangers_origin(origin);
+        is_strangers.then(|| {
+            format!("one of this name was made, or given it, by {}, and deleted", self.whose(origin))
+        })
     }
 
     fn number_group(&mut self, name: &str, taken: &HashSet<u32>) -> Result<(), ChangeError> {
@@ -506,6 +514,12 @@ impl<'t, 's> SeedRun<'t, 's> {
                 continue;
             }
             let of = TombstoneOf::Token(identifier.clone());
+            if is_listed && let Some(whose) = self.strangers_tombstone(&of) {
+                let reason = format!("{whose}: --recreate {identifier} makes the one of the config");
+                self.obstruct(ReferenceKind::Token, &identifier, reason);
+                self.names.skipped.insert((ReferenceKind::Token, identifier.into_bytes()));
+                continue;
+            }
             if is_listed {
                 self.keep_tombstone(&of)?;
             }

@@ -195,7 +195,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`ChangeError::Invalid`] with everything that cannot be, names that do not exist included, or
-    /// [`ChangeError::Conflict`] when the secrets that are needed now are not those given. Nothing happened.
+    /// [`ChangeError::Conflict`] when something stands in the way, or the secrets that are needed now are not those given: a
+    /// plan tells. Nothing happened.
     pub async fn apply_seed(
         &self,
         actor: Actor,
@@ -216,10 +217,9 @@ impl Registry {
     }
 }
 
-/// A seed is applied whole or not at all.
+/// A seed is applied whole or not at all: what stands in its way is in a new plan of it.
 fn refuse_obstructed(plan: &SeedPlan) -> Result<(), ChangeError> {
-    let sentences: Vec<String> = plan.obstacles().map(DiffEntry::obstacle).collect();
-    if sentences.is_empty() { Ok(()) } else { Err(ChangeError::Refused(sentences.join("\n"))) }
+    if plan.obstacles().next().is_some() { Err(ChangeError::Conflict) } else { Ok(()) }
 }
 
 /// Asks the operator before rights go to who may know a secret of somebody else's account.

@@ -9,6 +9,10 @@ use crate::directory::name_key;
 impl SeedRun<'_, '_> {
     /// Why an application would let in whom the config says that it shuts out.
     pub(super) fn not_shut_out(&self, seed: &SeedApplication) -> Option<String> {
+        // What else is in the way is told first: what follows from it is not.
+        if !self.names.obstructed.is_empty() {
+            return None;
+        }
         let shut_out = seed.bindings.iter().flatten().filter(|binding| binding.negate && binding.enabled);
         let groups = shut_out.filter_map(|binding| match &binding.subject {
             SeedSubject::Group(name) => Some(name),

@@ -142,21 +142,49 @@ fn cases() -> Vec<Case> {
             before: "[[account]]\nusername = \"alice\"\nattributes = { mail = [\"boss@example.com\"] }\n"
                 .to_owned(),
             held: Held::Only(&["add_user"], &[]),
-            calls: vec![user("boss")],
-            after: "[[account]]\nusername = \"alice\"\nattributes = { mail = [] }\n\
-                    [[account]]\nusername = \"boss\"\nattributes = { mail = [\"boss@example.com\"] }\n"
+            calls: vec![user("head")],
+            after: "[[account]]\nusername = \"alice\"\nattributes = {}\n\
+                    [[account]]\nusername = \"head\"\nattributes = { mail = [\"boss@example.com\"] }\n"
                 .to_owned(),
-            obstacles: &["boss"],
+            obstacles: &["head"],
         },
         // One that was made and deleted by somebody else is not what the config describes.
         Case {
             before: String::new(),
             held: Held::AllBut(&["view_event"]),
-            calls: vec![role("reader"), delete("/rbac/roles/{role:reader}/")],
-            after: "[[role]]\nname = \"reader\"\npermissions = [\"view_event\"]\n\
-                    [[group]]\nname = \"readers\"\nroles = [\"reader\"]\n"
+            calls: vec![user("reader"), delete("/core/users/{user:reader}/")],
+            after: "[[account]]\nusername = \"reader\"\n\
+                    [[group]]\nname = \"readers\"\nmembers = [\"reader\"]\npermissions = [\"view_event\"]\n"
                 .to_owned(),
             obstacles: &["reader"],
+        },
+        Case {
+            before: "[[account]]\nusername = \"builder\"\ntype = \"service_account\"\n".to_owned(),
+            held: Held::AllBut(&["view_event"]),
+            calls: vec![post("/core/tokens/", json!({ "identifier": "ci" })), delete("/core/tokens/ci/")],
+            after: "[[account]]\nusername = \"builder\"\ntype = \"service_account\"\n\
+                    [[token]]\nidentifier = \"ci\"\naccount = \"builder\"\n"
+                .to_owned(),
+            obstacles: &["ci"],
+        },
+        // One whose secret somebody else has made.
+        Case {
+            before: "[[account]]\nusername = \"builder\"\ntype = \"service_account\"\n".to_owned(),
+            held: Held::AllBut(&["view_event"]),
+            calls: vec![post("/core/tokens/", json!({ "identifier": "ci", "user": "{user:builder}" }))],
+            after: "[[account]]\nusername = \"builder\"\ntype = \"service_account\"\n\
+                    [[token]]\nidentifier = \"ci\"\naccount = \"builder\"\n"
+                .to_owned(),
+            obstacles: &["ci"],
+        },
+        // A role that gives no right may still limit who holds it.
+        Case {
+            before: String::new(),
+            held: Held::AllBut(&["view_event"]),
+            calls: vec![role("limits")],
+            after: "[[role]]\nname = \"limits\"\n[[group]]\nname = \"staff\"\nroles = [\"limits\"]\n"
+                .to_owned(),
+            obstacles: &["limits"],
         },
     ];
     // Whom an application is to shut out must be there whole.
@@ -256,11 +284,12 @@ fn nobody_is_admitted_or_shut_out_under_a_name_that_a_stranger_has_taken() {
         assert_eq!(obstacles(&doors.config_with(&text, &adopt).unwrap()), [], "{text}");
         assert!(apply(&doors, &text).diff.is_empty(), "{text}");
     }
-    // Who is in a group that is worth nothing gets nothing for a name.
+    // Who is in a group that is worth nothing gets nothing for a name, before it is worth something.
     let doors = Doors::new();
     robot_holds(&doors, Held::AllBut(&["view_event"]));
     done(&doors, &user("new"));
-    assert_eq!(obstacles(&apply(&doors, &format!("[[group]]\nname = \"club\"\n{member}"))), []);
+    assert_eq!(obstacles(&apply(&doors, &format!("[[group]]\nname = \"few\"\n{member}"))), []);
+    assert_eq!(obstacles(&apply(&doors, &of_few(member))).len(), 1);
 }
 
 /// Rights that would go to who may know somebody's secret are given to nobody, and nothing else is changed meanwhile.
