@@ -22,9 +22,9 @@ pub struct Budget<H> {
     /// Who stands for all of a crowd.
     crowd: Option<H>,
     state: Mutex<State<H>>,
-    /// Told when something is given back,
+    /// Told when something is given back and somebody waits for that.
     given_back: Notify,
-    /// and somebody waits for that: mostly nobody does.
+    /// How many wait for room: mostly nobody does.
     waiting: AtomicUsize,
 }
 
