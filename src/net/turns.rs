@@ -318,8 +318,8 @@ const LONG_TURN: u64 = 3_000;
 const WORK_IN_A_MICROSECOND: u64 = 20;
 /// What a turn takes beside: what was asked is read, and the answer is written.
 const TIME_BESIDE_A_TURN: Duration = Duration::from_micros(10);
-/// Behind so much it is looked who else has come.
-const LOOK_TIME: Duration = Duration::from_micros(50);
+/// Behind so much it is looked who else has come: others wait about as long, and looking costs some microseconds itself.
+const LOOK_TIME: Duration = Duration::from_micros(200);
 /// Whoever is ahead of its part of the time by so much is paced: others would wait about as long.
 const BUSY_TIME: Duration = Duration::from_millis(2);
 /// What a TLS handshake counts for: about a signature.
