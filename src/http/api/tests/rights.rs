@@ -383,9 +383,17 @@ async fn a_secret_is_exchanged_by_one_call_at_a_time() {
     // Who calls is known by then.
     fixture.send(Method::GET, "/core/users/me/", Value::Null).await;
     let rotate = || fixture.send(Method::POST, "/core/tokens/target/rotate/", json!({}));
-    let ((one, told), (two, more)) = tokio::join!(rotate(), rotate());
-    let (first, second) = (one.min(two), one.max(two));
-    assert_eq!((first, second), (StatusCode::OK, StatusCode::CONFLICT), "{told} {more}");
+    let mut is_refused = false;
+    // On a busy machine one may have ended before the other has begun.
+    for _ in 0..50 {
+        let ((one, told), (two, more)) = tokio::join!(rotate(), rotate());
+        is_refused = one.max(two) == StatusCode::CONFLICT;
+        assert!(one.min(two) == StatusCode::OK && (is_refused || one == two), "{told} {more}");
+        if is_refused {
+            break;
+        }
+    }
+    assert!(is_refused);
     let document: Value = serde_json::from_slice(&crate::http::api::openapi::written(&routes())).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let responses = |path: &str, method: &str| &paths[path][method]["responses"]["409"];
