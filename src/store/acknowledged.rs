@@ -1,7 +1,7 @@
 //! The file `acknowledged`: which revision was acknowledged last, told by neither of the two copies of a store, so that an end
 //! is missed which both have lost.
 //!
-//! It is written behind each commit, whose batch is on the disk by then, and left to the system to bring there: a power loss may
+//! It is written in each commit, when its batch is on the disk, and left to the system to bring there: a power loss may
 //! leave it some commits behind, and then it says less than it could. It is never ahead.
 //!
 //! Two slots are written in turn, so that a torn write leaves the revision before:

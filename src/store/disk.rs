@@ -1,8 +1,8 @@
 //! The store on disk, in two copies: the ledger, which is read at start and from which the other one can be made, and the
 //! database (sled), in which single records and events are found.
 //!
-//! A commit appends its batch to the journal and syncs it, then writes it to the database and syncs that, and only then
-//! answers, and notes the revision in a file that is neither of the two. What a failure means:
+//! A commit appends its batch to the journal and syncs it, notes the revision in a file that is neither of the two, then
+//! writes the batch to the database and syncs that, and only then answers. What a failure means:
 //!
 //! - *No space for the journal*: nothing happened.
 //! - *No space for the database*: the batch is in the journal, so it is committed. The database is closed; when there is
@@ -534,7 +534,9 @@ impl Shared {
             };
             return Err(self.stop(&mut engine, database, &error));
         }
-        // From here on it is committed, whatever becomes of the database.
+        // From here on it is committed, whatever becomes of the database. Noted before that takes its time, a start behind a kill
+        // has nothing to doubt.
+        writer.acknowledged.note(&prepared.meta);
         let written = self.with_database(|database| {
             database.write(&prepared.writes)?;
             database.sync()
@@ -616,7 +618,6 @@ impl Store for DiskStore {
         check_space(&shared.directory, &shared.settings, octets)?;
         shared.write(&mut writer, &prepared)?;
         writer.meta = prepared.meta;
-        writer.acknowledged.note(&prepared.meta);
         shared.make_checkpoint_in_time(&mut writer);
         Ok(prepared.meta)
     }

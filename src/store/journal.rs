@@ -214,11 +214,17 @@ impl Journal {
         let taken = rustix::io::retry_on_intr(|| {
             rustix::fs::fallocate(&self.file, flags, self.allocated, wanted - self.allocated)
         });
+        self.note_taken(wanted, taken)
+    }
+
+    /// Not every file system can take space ahead, and they say so in several ways: then the write itself says whether there is
+    /// some.
+    fn note_taken(&mut self, end: u64, taken: rustix::io::Result<()>) -> Result<(), StoreError> {
+        let taken = taken.map_err(|error| StoreError::from_io(&self.path, "take space for", error.into()));
         match taken {
-            Ok(()) => self.allocated = wanted,
-            // Not every file system can: then the write itself says whether there is space.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
-            Err(error) => return Err(StoreError::from_io(&self.path, "take space for", error.into())),
+            Ok(()) => self.allocated = end,
+            Err(error) if error.is_full() => return Err(error),
+            Err(_) => {}
         }
         Ok(())
     }
@@ -771,6 +777,24 @@ mod tests {
             assert!(journal.append(next, &writes(7)).is_err(), "once");
             assert_eq!(read(&path).unwrap().last(), next);
         }
+    }
+
+    #[test]
+    fn space_that_cannot_be_taken_ahead_is_no_failure_and_a_full_disk_is_one() {
+        use rustix::io::Errno;
+
+        let (_directory, path) = journal();
+        let mut journal = Journal::go_on(&read(&path).unwrap()).unwrap();
+        let allocated = journal.allocated;
+        for errno in [Errno::OPNOTSUPP, Errno::NOSYS, Errno::PERM, Errno::INVAL, Errno::NODEV, Errno::IO] {
+            journal.note_taken(1 << 30, Err(errno)).unwrap();
+            assert_eq!(journal.allocated, allocated, "{errno}");
+        }
+        for errno in [Errno::NOSPC, Errno::DQUOT, Errno::FBIG] {
+            assert!(journal.note_taken(1 << 30, Err(errno)).unwrap_err().is_full(), "{errno}");
+        }
+        journal.note_taken(1 << 30, Ok(())).unwrap();
+        assert_eq!(journal.allocated, 1 << 30);
     }
 
     #[test]
