@@ -162,7 +162,7 @@ async fn create(arguments: CreateArguments, place: &PlaceArguments, output: Outp
                 networks: Some(networks.into_iter().map(Network).collect()),
                 retrievable: Some(retrievable),
                 expiring: expiry.map(|(expiring, _)| expiring),
-                expires: expiry.and_then(|(_, expires)| expires).map(EndTime),
+                expires: expiry.and_then(|(_, expires)| expires).map(|time| Some(EndTime(time))),
                 ..PatchedTokenRequest::default()
             };
             backend.post(&["core", "tokens"], &request).await
@@ -206,7 +206,7 @@ async fn set(arguments: SetArguments, place: &PlaceArguments, output: Output) ->
     let request = PatchedTokenRequest {
         description,
         expiring: (no_expiry || expires.is_some()).then_some(!no_expiry),
-        expires: expires.map(|expires| EndTime(expires.time(system_time()))),
+        expires: expires.map(|expires| Some(EndTime(expires.time(system_time())))),
         networks: (any_network || !networks.is_empty()).then(|| networks.into_iter().map(Network).collect()),
         ..PatchedTokenRequest::default()
     };

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Version};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::Request;
@@ -27,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::api::{self, Api, FromHere, RequestSource, TakesSecrets};
+use super::api::{self, Api, CallRefusal, FromHere, RequestSource, TakesSecrets};
 use super::health;
 use super::metrics::metrics;
 use crate::config::{Limit, Limits, SecretsInClear, Settings};
@@ -258,8 +260,13 @@ where
         Box::pin(async move {
             // One after the other, as HTTP/1.1 has it.
             let _turn = turn.lock().await;
+            if let Some(refusal) = refuse_head(request.version(), request.headers()) {
+                let mut response = refusal.into_response();
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                return Ok::<_, Infallible>(response);
+            }
             if from.is_for_health && !request.uri().path().starts_with(HEALTH) {
-                return Ok::<_, Infallible>(health::no_place());
+                return Ok(health::no_place());
             }
             let answer = turns.answer(router.oneshot(request)).await?;
             Ok(answer.map(|body| Body::new(Answered { body, _answering: answering })))
@@ -314,6 +321,17 @@ where
         return door.note(Limit::write_time);
     }
     linger(&mut stream, CLOSE_TIME).await;
+}
+
+/// Why a request is not looked at, if its header says too little or two things (RFC 9110 5.3; of `Host` RFC 9112 3.2): what
+/// stands in front of the server may have heard the other one.
+fn refuse_head(version: Version, headers: &HeaderMap) -> Option<CallRefusal> {
+    let count = |name| headers.get_all(name).iter().count();
+    if version == Version::HTTP_11 && count(HOST) == 0 {
+        return Some(CallRefusal::malformed("a request of HTTP/1.1 has a header field `Host`"));
+    }
+    let twice = [HOST, AUTHORIZATION, CONTENT_TYPE].into_iter().find(|name| count(name.clone()) > 1)?;
+    Some(CallRefusal::malformed(format!("the header field `{twice}` is there more than once")))
 }
 
 /// Why a connection is no longer just served.

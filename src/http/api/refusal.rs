@@ -65,6 +65,11 @@ impl CallRefusal {
         Self::field(WHOLE, message)
     }
 
+    /// The request is none that HTTP knows.
+    pub(in crate::http) fn malformed(sentence: impl Into<String>) -> Self {
+        Self::detail(StatusCode::BAD_REQUEST, "parse_error", sentence)
+    }
+
     /// What is named does not exist, or may not be known by the caller.
     pub(super) fn not_found() -> Self {
         let about = About::NotThere;

@@ -18,7 +18,7 @@ use super::refusal::CallRefusal;
 use super::route::{NoContent, NoParameters};
 use super::used_by::{UsedBy, UsedByAction};
 use super::user::{self, User};
-use super::value::{EndTime, Network, Required, RequiredFields, Time, or_null, secret_text};
+use super::value::{EndTime, Network, Required, RequiredFields, Time, given, or_null, secret_text};
 use crate::model::{self, AccountNumber, Expiry, Intent, ObjectReference, Permission, Usage, UsageOf};
 use crate::quoted::quoted;
 use crate::registry::commands::{replaced_by, successor_of};
@@ -106,8 +106,10 @@ pub struct PatchedTokenRequest {
     #[schemars(transform = or_null)]
     pub user: Option<u32>,
     pub description: Option<String>,
+    /// `null`: what the server says, of a token that is made, or, with `expiring: false`, never.
+    #[serde(deserialize_with = "given")]
     #[schemars(transform = or_null)]
-    pub expires: Option<EndTime>,
+    pub expires: Option<Option<EndTime>>,
     pub expiring: Option<bool>,
     /// Where it may be used from; bindery's own.
     pub networks: Option<Vec<Network>>,
@@ -228,7 +230,7 @@ pub(super) async fn create(
         account: account.unwrap_or_default(),
         intent,
         expiring: request.expiring,
-        expires: request.expires.map(|time| Expiry::At(time.0)),
+        expires: request.expires.flatten().map(|time| Expiry::At(time.0)),
         description: request.description.unwrap_or_default(),
         networks: networks.unwrap_or_default(),
         retrievable: request.retrievable.unwrap_or(false),
@@ -260,13 +262,17 @@ pub(super) async fn update(call: Call, request: PatchedTokenRequest) -> Result<T
         let message = "whether the secret is kept is decided when the token is made: make another token";
         wrong.noting(Err::<(), _>(ChangeError::field("retrievable", message)))?;
     }
+    if request.expires == Some(None) && token.expires.is_some() && request.expiring != Some(false) {
+        let message = "the token has a time when it expires: say `expiring: false` for one that never does";
+        wrong.noting(Err::<(), _>(ChangeError::field("expires", message)))?;
+    }
     let networks = request.networks();
     let changes = TokenChanges {
         intent: wrong.noting(request.intent())?.flatten(),
         identifier: request.identifier.clone(),
         account,
         expiring: request.expiring,
-        expires: request.expires.map(|time| Expiry::At(time.0)),
+        expires: request.expires.flatten().map(|time| Expiry::At(time.0)),
         description: request.description,
         networks,
     };

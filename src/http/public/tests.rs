@@ -563,6 +563,28 @@ async fn a_body_is_json() {
 }
 
 #[tokio::test]
+async fn a_header_that_says_too_little_or_two_things_is_refused() {
+    let (_, address) = door(Limits::default()).await;
+    for (head, status) in [
+        ("GET /-/health/live/ HTTP/1.1\r\n\r\n", 400),
+        ("GET /-/health/live/ HTTP/1.0\r\n\r\n", 204),
+        ("GET /-/health/live/ HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400),
+        ("GET /api/v3/schema/ HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n", 400),
+        ("GET /api/v3/schema/ HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\n\r\n", 200),
+        (
+            "POST /api/v3/core/users/ HTTP/1.1\r\nHost: x\r\nContent-Type: a/b\r\ncontent-type: a/b\r\n\r\n",
+            400,
+        ),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut stream, true).await;
+        assert_eq!(answer.status, status, "{head}: {answer:?}");
+        assert!(status != 400 || answer.body.contains("header field"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_fails_alone() {
     let (_, address) = door(Limits::default()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();

@@ -277,9 +277,12 @@ async fn what_is_sent_is_kept_or_refused() {
         world.post("/core/tokens/", json!({ "identifier": "x", "user": owner, "expiring": true })).await;
     let later = json!({ "expiring": false, "expires": "2100-01-01" });
     assert_eq!(world.refused(Method::PATCH, "/core/tokens/x/", later).await, ["expires"]);
+    let kept = json!({ "expires": null });
+    assert_eq!(world.refused(Method::PATCH, "/core/tokens/x/", kept.clone()).await, ["expires"]);
     // Terraform sends the time back that it has read.
     let same = json!({ "expiring": false, "expires": token["expires"] });
     assert_eq!(world.patch("/core/tokens/x/", same).await["expires"], Value::Null);
+    assert_eq!(world.patch("/core/tokens/x/", kept).await["expires"], Value::Null);
     for (path, field) in [
         ("/core/users/?page_size=0", "page_size"),
         ("/events/events/?action=foo", "action"),
