@@ -37,8 +37,8 @@ use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
 use crate::net::{
     Answering, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Entrance,
-    HeaderError, Listener, Peer, Permit, Presence, Proxies, Requests, Secured, Stream, Tls, TurnedAway,
-    Turns, Watched, WriteDeadline, linger,
+    HeaderError, LimitsOf, Listener, Peer, Permit, Presence, Proxies, Requests, Secured, Stream, Tls,
+    TurnedAway, Turns, Watched, WriteDeadline, linger,
 };
 use crate::registry::Registry;
 
@@ -79,7 +79,7 @@ impl PublicDoor {
             connections_before_bind_by_source_max: limits.http_connections_by_source_max,
             connections_reserved: limits.http_connections_reserved,
             connections_leaving_max: limits.connections_leaving_max,
-            is_reserve_open: true,
+            of: LimitsOf::Http,
         });
         let entrance = Entrance::new(connections, proxies);
         let secrets_in_clear = settings.secrets_in_clear;

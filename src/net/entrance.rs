@@ -124,6 +124,7 @@ mod tests {
 
     use super::super::limits::ConnectionLimitSettings;
     use super::super::peer::{LocalAddress, PeerAddress};
+    use super::super::refused::LimitsOf;
     use super::*;
 
     const PLACES: u32 = 100;
@@ -166,7 +167,7 @@ mod tests {
             connections_before_bind_by_source_max: PLACES,
             connections_reserved: 0,
             connections_leaving_max: LEAVING,
-            is_reserve_open: false,
+            of: LimitsOf::Ldap,
         });
         let proxies = Proxies { networks: Vec::new(), header_time: Duration::ZERO, header_size_max: 0 };
         let entrance = Entrance::new(limits, proxies);

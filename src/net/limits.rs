@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::peer::PeerAddress;
 use super::places::{CLEARLY_MORE, Holder, Place, Places};
 use super::presence::{Presence, micros};
-use super::refused::ConnectionRefused;
+use super::refused::{ConnectionRefused, LimitsOf};
 use super::source::ClientSource;
 use crate::model::AccountNumber;
 
@@ -41,8 +41,9 @@ pub struct ConnectionLimitSettings {
     pub connections_reserved: u32,
     /// Connections that may be on their way out to make room (connections): each keeps its descriptor until it has gone.
     pub connections_leaving_max: u32,
-    /// Whether others may have such a place too where nobody makes room, for what is asked in few words.
-    pub is_reserve_open: bool,
+    /// Whose limits they are. Those of HTTP let others have such a place too where nobody makes room, for what is asked in few
+    /// words.
+    pub of: LimitsOf,
 }
 
 /// What is open now (connections).
@@ -233,7 +234,7 @@ impl State {
         presence: &Arc<Presence>,
         now: u64,
     ) -> Result<(u64, bool), ConnectionRefused> {
-        let ConnectionLimitSettings { connections_max, connections_before_bind_max, .. } = self.settings;
+        let ConnectionLimitSettings { connections_max, connections_before_bind_max, of, .. } = self.settings;
         let source = holder.source();
         // The source first: the refusals of one greedy client are not those of a full server.
         if let Some(source) = source {
@@ -241,8 +242,11 @@ impl State {
         }
         let set_aside = self.settings.connections_reserved;
         let own = if holder == Holder::Here { set_aside } else { 0 };
-        let full = ConnectionRefused::Connections { limit: connections_max };
-        let before_bind = ConnectionRefused::BeforeBind { limit: connections_before_bind_max };
+        let full = ConnectionRefused::Connections { limit: connections_max, of };
+        let before_bind = match of {
+            LimitsOf::Ldap => ConnectionRefused::BeforeBind { limit: connections_before_bind_max },
+            LimitsOf::Http => full,
+        };
         let mut refused = None;
         if self.counts.before_bind >= connections_before_bind_max.saturating_add(own)
             && !self.make_room_before_bind(holder, before_bind, now)
@@ -259,7 +263,7 @@ impl State {
             self.counts.open >= connections_max || self.counts.before_bind >= connections_before_bind_max;
         if let Some(refused) = refused {
             let is_room = self.counts.open < connections_max.saturating_add(set_aside);
-            if own > 0 || !self.settings.is_reserve_open || !is_room {
+            if own > 0 || self.settings.of == LimitsOf::Ldap || !is_room {
                 return Err(refused);
             }
         }
@@ -273,13 +277,16 @@ impl State {
 
     /// Asks the limits by source.
     fn admit_from(&mut self, source: ClientSource, now: u64) -> Result<(), ConnectionRefused> {
-        let limit = self.settings.connections_by_source_max;
-        let refused = ConnectionRefused::BySource { limit };
-        if self.of(source).open >= limit && !self.make_room_of(source, refused, now) {
-            return Err(refused);
+        let ConnectionLimitSettings { connections_by_source_max: limit, of, .. } = self.settings;
+        let by_source = ConnectionRefused::BySource { limit, of };
+        if self.of(source).open >= limit && !self.make_room_of(source, by_source, now) {
+            return Err(by_source);
         }
         let limit = self.settings.connections_before_bind_by_source_max;
-        let refused = ConnectionRefused::BeforeBindBySource { limit };
+        let refused = match of {
+            LimitsOf::Ldap => ConnectionRefused::BeforeBindBySource { limit },
+            LimitsOf::Http => by_source,
+        };
         if self.of(source).before_bind >= limit && !self.make_room_of(source, refused, now) {
             return Err(refused);
         }
@@ -431,7 +438,7 @@ mod tests {
             connections_before_bind_by_source_max: before_bind,
             connections_reserved: 0,
             connections_leaving_max: 64,
-            is_reserve_open: false,
+            of: LimitsOf::Ldap,
         })
     }
 
@@ -444,7 +451,7 @@ mod tests {
             connections_before_bind_by_source_max: 1,
             connections_reserved: 0,
             connections_leaving_max: 64,
-            is_reserve_open: false,
+            of: LimitsOf::Ldap,
         });
         let mut first = limits.admit(&from("192.0.2.1")).unwrap();
         let refused = limits.admit(&from("192.0.2.1")).unwrap_err();
@@ -463,7 +470,7 @@ mod tests {
         let first = limits.admit(&from("192.0.2.1")).unwrap();
         let _second = limits.admit(&from("192.0.2.2")).unwrap();
         let refused = limits.admit(&from("192.0.2.3")).unwrap_err();
-        assert_eq!(refused, ConnectionRefused::Connections { limit: 2 });
+        assert_eq!(refused, ConnectionRefused::Connections { limit: 2, of: LimitsOf::Ldap });
         assert!(refused.to_string().contains("connections_max"));
         drop(first);
         let _third = limits.admit(&from("192.0.2.3")).unwrap();
@@ -476,7 +483,7 @@ mod tests {
         let _one = limits.admit(&from("2001:db8::1")).unwrap();
         let _two = limits.admit(&from("2001:db8::ffff:0:0:2")).unwrap();
         let refused = limits.admit(&from("2001:db8::3")).unwrap_err();
-        assert_eq!(refused, ConnectionRefused::BySource { limit: 2 });
+        assert_eq!(refused, ConnectionRefused::BySource { limit: 2, of: LimitsOf::Ldap });
         let _neighbour = limits.admit(&from("2001:db8:0:1::1")).unwrap();
 
         let _three = limits.admit(&from("192.0.2.1")).unwrap();
@@ -507,7 +514,7 @@ mod tests {
         assert_eq!((limits.counts().open, limits.counts().before_bind, limits.counts().sources), (3, 3, 0));
         first.came_from(&from("192.0.2.1")).unwrap();
         let refused = second.came_from(&from("192.0.2.1")).unwrap_err();
-        assert_eq!(refused, ConnectionRefused::BySource { limit: 1 });
+        assert_eq!(refused, ConnectionRefused::BySource { limit: 1, of: LimitsOf::Ldap });
         drop(second);
         // A name for this machine is one source too.
         third.came_from(&from("127.0.0.1")).unwrap();
@@ -516,7 +523,10 @@ mod tests {
         first.bound_as(account(1));
         assert_eq!((limits.counts().open, limits.counts().before_bind, limits.counts().sources), (3, 2, 2));
         let _fifth = limits.admit_unknown().unwrap();
-        assert_eq!(limits.admit_unknown().unwrap_err(), ConnectionRefused::Connections { limit: 4 });
+        assert_eq!(
+            limits.admit_unknown().unwrap_err(),
+            ConnectionRefused::Connections { limit: 4, of: LimitsOf::Ldap }
+        );
         drop((first, third, fourth));
         assert_eq!((limits.counts().open, limits.counts().sources), (1, 0));
     }
@@ -571,7 +581,7 @@ mod tests {
             connections_before_bind_by_source_max: 2,
             connections_reserved: 0,
             connections_leaving_max: 64,
-            is_reserve_open: false,
+            of: LimitsOf::Ldap,
         };
         limits.change(settings);
         assert_eq!(limits.counts().open, 2);
@@ -609,7 +619,7 @@ mod tests {
             connections_before_bind_by_source_max: before_bind_by_source,
             connections_reserved: 0,
             connections_leaving_max: 64,
-            is_reserve_open: false,
+            of: LimitsOf::Ldap,
         }
     }
 
@@ -755,7 +765,10 @@ mod tests {
         let stranger = silent(&limits, "192.0.2.9").await;
         let _newcomer = silent(&limits, "192.0.2.2").await;
         assert_eq!(all_asked(&permits), [0], "of the first account, which has six");
-        assert_eq!(asked(&permits[0]), Some(ConnectionRefused::Connections { limit: 10 }));
+        assert_eq!(
+            asked(&permits[0]),
+            Some(ConnectionRefused::Connections { limit: 10, of: LimitsOf::Ldap })
+        );
         assert!(asked(&stranger).is_none());
         // One that is at something keeps its place.
         permits[1].presence().is_served();
@@ -809,7 +822,7 @@ mod tests {
             );
         }
         assert!(asked(&other).is_none() && all_asked(&newcomers).is_empty());
-        assert_eq!(asked(&held[6]), Some(ConnectionRefused::Connections { limit: 10 }));
+        assert_eq!(asked(&held[6]), Some(ConnectionRefused::Connections { limit: 10, of: LimitsOf::Ldap }));
     }
 
     #[tokio::test(start_paused = true)]
@@ -822,7 +835,7 @@ mod tests {
         }
         // Four of nine, of three that share: whoever came in their place would have as much.
         let refused = limits.admit(&from("203.0.113.1")).unwrap_err();
-        assert_eq!(refused, ConnectionRefused::Connections { limit: 9 });
+        assert_eq!(refused, ConnectionRefused::Connections { limit: 9, of: LimitsOf::Ldap });
         held[1].bound_as(account(0));
         let _newcomer = limits.admit(&from("203.0.113.1")).unwrap();
         assert_eq!(all_asked(&held), [0]);
@@ -881,13 +894,17 @@ mod tests {
         // Where others may ask a few words.
         let limits = ConnectionLimits::new(ConnectionLimitSettings {
             connections_reserved: 1,
-            is_reserve_open: true,
+            of: LimitsOf::Http,
             ..settings(1, 1, 1)
         });
         let _first = limits.admit(&from("192.0.2.1")).unwrap();
         let second = limits.admit(&from("192.0.2.2")).unwrap();
         assert!(second.is_for_few_words());
-        assert!(limits.admit(&from("192.0.2.3")).is_err());
+        // It is told by the name of the limit that is reached.
+        let refused = limits.admit(&from("192.0.2.3")).unwrap_err();
+        assert_eq!(refused.to_string(), "there are 1 open connections (http_connections_max)");
+        let refused = limits.admit(&from("192.0.2.2")).unwrap_err().to_string();
+        assert_eq!(refused, "there are 1 open connections from this source (http_connections_by_source_max)");
     }
 
     #[tokio::test(start_paused = true)]

@@ -43,7 +43,7 @@ pub use peer::{LocalAddress, Peer, PeerAddress};
 pub use presence::Presence;
 pub use proxy::{HeaderError, Proxies};
 pub use rate::Rate;
-pub use refused::ConnectionRefused;
+pub use refused::{ConnectionRefused, LimitsOf};
 pub use secured::Secured;
 pub use server_certificate::{KeyKind, ServerCertificate};
 pub use source::ClientSource;

@@ -6,7 +6,7 @@ use super::{Log, certificates};
 use crate::config::{Limits, Settings};
 use crate::ldap::client_trust::ClientTrust;
 use crate::model::Timestamp;
-use crate::net::{ConnectionLimitSettings, ConnectionLimits, Proxies, Tls};
+use crate::net::{ConnectionLimitSettings, ConnectionLimits, LimitsOf, Proxies, Tls};
 
 /// A part of `[server]` that differs from what the server was started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimitSettings 
         connections_before_bind_by_source_max: limits.connections_before_bind_by_source_max,
         connections_reserved: limits.connections_reserved,
         connections_leaving_max: limits.connections_leaving_max,
-        is_reserve_open: false,
+        of: LimitsOf::Ldap,
     }
 }
 
