@@ -56,8 +56,9 @@ pub(in crate::ldap) fn run(
         Method::Simple(secret) => (request.name, secret, ""),
         Method::Sasl { mechanism, credentials } if mechanism.eq_ignore_ascii_case(PLAIN) => {
             match credentials.map(Plain::parse) {
-                // Who would send a secret next must not be told to in clear.
-                None if !may_send_secrets(session) => {
+                // Who would send a secret next must not be told to in clear, and who sent one that cannot be read is told that
+                // before what is wrong with it.
+                None | Some(None) if !may_send_secrets(session) => {
                     return refuse(ResultCode::ConfidentialityRequired, IN_CLEAR);
                 }
                 // A client that waits for a challenge gets an empty one (RFC 4513 section 5.2.1.2).
@@ -264,7 +265,8 @@ pub(super) fn names_account(session: &mut Session, name: &str, account: AccountN
 }
 
 /// Counts what it costs to look the name of an account up: work of the connection, and so of its source, whatever comes
-/// of it.
+/// of it. It is counted before the secret is looked at, also for one of a form that no secret has, with which the name is not
+/// looked up at all: so what a bind costs tells nothing of the secret, and a client that sends long names waits for its turn.
 fn count_name(session: &mut Session, name: &str) {
     let form = NAME_FORM_OCTETS_MAX.min(12 * name.len());
     let cost = |rule: MatchingRule| rule.cost_of_preparing(name.as_bytes(), form);

@@ -289,6 +289,7 @@ fn a_sasl_client_may_wait_to_be_asked() {
     // Not in clear, where it would be asked for a secret that must not be sent: it is told so first.
     let mut client = Client::in_clear(&world);
     client.send(&plain(2, None)).is(13);
+    client.send(&plain(3, Some(b"of another form"))).is(13);
     client.extended("1.3.6.1.4.1.1466.20037").is(0);
     world.settings.secrets_in_clear = SecretsInClear::Always;
     let mut client = Client::in_clear(&world);
