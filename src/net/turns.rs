@@ -110,10 +110,13 @@ impl SourceTurns {
     /// Waits for a turn, which lasts until what is given back is dropped. `None`: nobody has to wait.
     pub async fn take(&self, now: Instant) -> Option<Turn<'_>> {
         let widest = self.lines.iter().rposition(|line| line.is_paced(now))?;
-        let mut permits = Permits::new();
-        // Of a network's turns each source waits for as many at most as it would have alone.
-        for line in self.lines.iter().take(widest + 1) {
-            // It is never closed.
+        let (own, wider) = self.lines.get(..=widest)?.split_first()?;
+        // No line is ever closed.
+        let own = own.permits.acquire().await.ok();
+        // Of a network's turns each source waits for as many at most as it would have alone, and takes none while it rests.
+        self.sleep().await;
+        let mut permits = Permits::from_iter(own);
+        for line in wider {
             permits.extend(line.permits.acquire().await.ok());
         }
         // Otherwise all connections of a source would have their turns before anybody looks for what has come from others.
@@ -122,10 +125,8 @@ impl SourceTurns {
         if self.lines.get(widest).is_some_and(|line| line.is_to_look()) {
             let_others_first().await;
         }
-        let rest = self.rest(Instant::now());
-        if !rest.is_zero() {
-            tokio::time::sleep(rest).await;
-        }
+        // Another turn of this source may have ended meanwhile.
+        self.sleep().await;
         Some(Turn { _permits: permits })
     }
 
@@ -157,6 +158,14 @@ impl SourceTurns {
         self.in_turns(|context| (answering.as_mut().poll(context), 1)).await
     }
 
+    /// Waits until turns are given.
+    async fn sleep(&self) {
+        let rest = self.rest(Instant::now());
+        if !rest.is_zero() {
+            tokio::time::sleep(rest).await;
+        }
+    }
+
     /// How long no turn is given from now on.
     fn rest(&self, now: Instant) -> Duration {
         self.lines.iter().map(|line| line.rest(now)).max().unwrap_or_default()
@@ -173,14 +182,15 @@ impl SourceTurns {
         if work == 0 {
             return;
         }
-        let ended = Instant::now();
+        let ended = Instant::now().max(begun);
         // What is not counted takes its time too.
         let counted = Duration::from_micros(work / WORK_IN_A_MICROSECOND);
         let taken = TIME_BESIDE_A_TURN + counted.max(ended.saturating_duration_since(begun));
         self.lines.iter().for_each(|line| line.spend(taken, begun));
         if work >= LONG_TURN {
-            self.lines.iter().for_each(|line| line.pace(begun));
             self.rest_behind(work, begun, ended);
+            // Also behind its rest: a turn may have taken longer than a source is paced.
+            self.lines.iter().for_each(|line| line.pace(ended + line.rest(ended)));
         }
     }
 
@@ -401,6 +411,36 @@ mod tests {
         assert!(both.iter().all(|turn| turn.as_ref().is_some_and(Option::is_some)));
         assert!(soon(other.take(now)).is_none(), "as many at a time as there are threads");
         assert!(!busy.is_paced(now + PACED_TIME), "it is over");
+    }
+
+    #[test]
+    fn a_source_rests_behind_a_turn_that_was_longer_than_it_is_paced() {
+        let turns = Turns::new(2);
+        let (one, two) = (turns.of(from("192.0.2.1")), turns.of(from("192.0.2.1")));
+        let begun = Instant::now() - 4 * PACED_TIME;
+        one.note(4_000_000, begun);
+        let ended = Instant::now();
+        assert!(two.is_paced(ended) && two.rest(ended) > 3 * PACED_TIME);
+        assert!(two.is_paced(ended + 7 * PACED_TIME), "until it has rested");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_rests_holds_no_turn_of_its_network() {
+        let turns = Turns::new(1);
+        let sources: Vec<_> =
+            (0..4).map(|number| turns.of(from(&format!("2001:db8:0:{number}::1")))).collect();
+        let calm = turns.of(from("2001:db8:0:9::1"));
+        let now = Instant::now();
+        sources.iter().for_each(|source| source.note(LONG_TURN, now));
+        // Each of them alone rests.
+        for source in &sources {
+            let own = source.lines.first().unwrap();
+            own.rest_until(Instant::now(), Duration::from_secs(3_600));
+        }
+        let mut resting: Vec<_> = sources.iter().map(|source| Box::pin(source.take(now))).collect();
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(resting.iter_mut().all(|turn| turn.as_mut().poll(&mut context).is_pending()));
+        assert!(soon(calm.take(now)).is_some_and(|turn| turn.is_some()));
     }
 
     #[test]
