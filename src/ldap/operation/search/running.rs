@@ -589,8 +589,10 @@ impl Search {
         };
         let (octets, work) = (output.enough(), evaluator.work() + WORK_AT_ONCE);
         let mut room = Room { output: output.octets, octets, work, message_id: self.message_id };
+        let is_begun = large.is_begun();
         match large.go_on(reader, &entry, &self.projection, evaluator, &mut room) {
-            Piece::Whole => None,
+            // Nothing was read from the client meanwhile: perhaps it wants no more.
+            Piece::Whole => is_begun.then_some(Batch::More),
             Piece::TooMuch => Some(Batch::Done(End::FilterWork)),
             Piece::More => {
                 self.large = Some(large);
