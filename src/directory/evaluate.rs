@@ -106,16 +106,22 @@ impl Evaluation<'_> {
                 self.allowance =
                     self.allowance.saturating_sub(reader.cost_of_values(self.id, self.entry, id));
                 let (allowance, scratch) = (&mut self.allowance, &mut *self.scratch);
-                self.entry.attributes_of(id).any(|stored| {
+                let mut found = false;
+                for stored in self.entry.attributes_of(id) {
+                    // Behind the end of the allowance nothing is compared any more.
+                    if found || *allowance == 0 {
+                        break;
+                    }
                     let mut work = 0;
                     let is_meant = has_options(stored.description(), wanted, &mut work);
-                    spend(allowance, work)
+                    found = spend(allowance, work)
                         && is_meant
                         && stored
                             .values()
                             .take_while(|value| spend_on(allowance, cost, value))
-                            .any(|value| passes(filter, place, value, scratch))
-                })
+                            .any(|value| passes(filter, place, value, scratch));
+                }
+                found
             };
             if found {
                 return Truth::True;

@@ -1,7 +1,7 @@
 //! What an object must be like before it is committed. Each function gives sentences for an operator: they
 //! name the object and what to do.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ipnet::IpNet;
 
@@ -9,8 +9,8 @@ use crate::auth::SecretShape;
 use crate::config::{self, BadName, Seed};
 use crate::directory::filter::FilterItem;
 use crate::directory::{
-    EntryId, Evaluator, PlaceError, PreparedFilter, SUBSCHEMA_DN, Snapshot, Tree, TreeReader, Visibility,
-    custom_type, name_key, plan,
+    EntryId, Evaluator, OPTIONS_MAX, PlaceError, PreparedFilter, SUBSCHEMA_DN, Snapshot, Tree, TreeReader,
+    Visibility, custom_type, name_key, plan,
 };
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationTextRow, Attribute, BindingSubject,
@@ -405,6 +405,13 @@ pub(super) fn attribute_problems<'a>(
         return vec![(None, problem)];
     }
     let mut problems = Vec::new();
+    let with_options = attributes.iter().filter(|attribute| attribute.description.contains(';')).count();
+    if with_options > ATTRIBUTES_WITH_OPTIONS_MAX {
+        let problem = format!(
+            "{title} has {with_options} attributes with options; give it {ATTRIBUTES_WITH_OPTIONS_MAX} at most"
+        );
+        problems.push((None, problem));
+    }
     let mut seen = HashSet::new();
     for Attribute { description, values } in attributes {
         let mut problem = |sentence| problems.push((Some(description.as_str()), sentence));
@@ -466,6 +473,9 @@ pub(super) fn attribute_type(description: &str, schema: &Schema) -> Result<Optio
     };
     if !parts.all(is_option) {
         return Err("its options are not options; write it such as cn;lang-de".to_owned());
+    }
+    if description.matches(';').count() > OPTIONS_MAX {
+        return Err(format!("it has more than {OPTIONS_MAX} options; give it fewer"));
     }
     let Some(id) = schema.find(base) else {
         return schema.check_new_name(base).map(|()| None).map_err(|error| error.to_string());
@@ -828,7 +838,7 @@ pub(super) fn canonical_base(description: &str, schema: &Schema) -> String {
     canonical_description(description.split(';').next().unwrap_or_default(), schema)
 }
 
-/// A description as entries spell it, for comparing.
+/// A description as entries spell it, for comparing: options are a set, in any case (RFC 4512 section 2.5).
 pub(super) fn canonical_description(description: &str, schema: &Schema) -> String {
     let (base, options) = match description.split_once(';') {
         Some((base, options)) => (base, Some(options)),
@@ -838,7 +848,9 @@ pub(super) fn canonical_description(description: &str, schema: &Schema) -> Strin
         Some(id) => schema.attribute(id).name.to_ascii_lowercase(),
         None => base.to_ascii_lowercase(),
     };
-    options.map_or_else(|| name.clone(), |options| format!("{name};{}", options.to_ascii_lowercase()))
+    let Some(options) = options.map(str::to_ascii_lowercase) else { return name };
+    let options: BTreeSet<&str> = options.split(';').collect();
+    options.into_iter().fold(name, |name, option| name + ";" + option)
 }
 
 fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
@@ -849,6 +861,9 @@ fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
 /// without number.
 /// No limit of the config: a rule about what one object may hold, far above what any does.
 pub(super) const ATTRIBUTES_MAX: usize = 1_000;
+/// Attributes of one object that have options: a search that asks for names with options compares each with each.
+/// No limit of the config: a rule about what one object may hold, far above what any does.
+pub(super) const ATTRIBUTES_WITH_OPTIONS_MAX: usize = 64;
 /// Values of one attribute, whoever gives them: more than any list of mail addresses has.
 /// No limit of the config: a rule about what one object may hold, far above what any does.
 pub(super) const VALUES_MAX: usize = 100_000;

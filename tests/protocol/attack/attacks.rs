@@ -205,7 +205,7 @@ pub const ALL: &[Attack] = &[
             before: 0,
             differs: false,
             ask: |_, _| {
-                let names = with_options("name", 7, 1_000);
+                let names = with_options("name", 7, 16);
                 vec![(search_for(2, "", 0, &element(0x87, b"objectClass"), &names), &[0])]
             },
         },
@@ -217,7 +217,7 @@ pub const ALL: &[Attack] = &[
             before: 0,
             differs: false,
             ask: |_, _| {
-                let names = with_options("name", 25, 700);
+                let names = with_options("name", 7, 700);
                 vec![(search_for(2, "", 0, &element(0x87, b"objectClass"), &names), &[11])]
             },
         },
@@ -230,7 +230,7 @@ pub const ALL: &[Attack] = &[
             before: 0,
             differs: false,
             ask: |_, _| {
-                let names = with_options("name", 60, 2_000);
+                let names = with_options("name", 7, 2_000);
                 let terms: Vec<u8> = names.iter().flat_map(|name| equality(name, "x")).collect();
                 vec![(search(2, BASE, 0, &element(0xa1, &terms)), &[0])]
             },

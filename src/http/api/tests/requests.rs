@@ -264,6 +264,30 @@ async fn networks_are_read_in_one_way() {
     assert!(told[0].contains("did you mean 10.0.0.0/8?"), "{told:?}");
 }
 
+/// A search compares each of them with each name that it asks for.
+#[tokio::test]
+async fn attributes_with_options_are_few_and_each_is_once() {
+    let world = World::new();
+    let path = format!("/core/users/{}/", world.account("tagged").await.get());
+    let tagged = |count: usize| -> Value {
+        (0..count).map(|number| (format!("description;x-{number}"), json!(["x"]))).collect()
+    };
+    for refused in [
+        tagged(65),
+        json!({ "description;1;2;3;4;5;6;7;8;9": ["x"] }),
+        json!({ "description;x;y": ["a"], "description;Y;x": ["b"] }),
+        json!({ "sn;x": ["a"], "surname;x;x": ["b"] }),
+    ] {
+        let body = json!({ "attributes": refused });
+        assert_eq!(world.refused(Method::PATCH, &path, body).await, ["attributes"]);
+    }
+    for taken in [tagged(64), json!({ "description;1;2;3;4;5;6;7;8": ["x"], "sn;x;y": ["a"], "sn;x": ["b"] })]
+    {
+        let body = json!({ "attributes": taken });
+        assert_eq!(world.patch(&path, body.clone()).await["attributes"], body["attributes"]);
+    }
+}
+
 /// What means nothing is told, not answered as if something else had been asked.
 #[tokio::test]
 async fn what_is_sent_is_kept_or_refused() {

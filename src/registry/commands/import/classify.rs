@@ -140,6 +140,10 @@ fn classify(record: &ldif::Record, classifier: &Classifier) -> Classified {
     if has_too_many_attributes(record) {
         return ignored(&format!("it has more than {} attributes", validate::ATTRIBUTES_MAX));
     }
+    if has_too_many_with_options(record) {
+        let most = validate::ATTRIBUTES_WITH_OPTIONS_MAX;
+        return ignored(&format!("it has more than {most} attributes with options"));
+    }
     if given_classes(record, schema).count() > validate::CLASSES_MAX {
         return ignored(&format!("it has more than {} object classes", validate::CLASSES_MAX));
     }
@@ -579,10 +583,19 @@ impl<'a> Reading<'a> {
 
 /// Before anything is looked up for each of them.
 fn has_too_many_attributes(record: &ldif::Record) -> bool {
+    has_more_than(validate::ATTRIBUTES_MAX, record, |_| true)
+}
+
+fn has_too_many_with_options(record: &ldif::Record) -> bool {
+    has_more_than(validate::ATTRIBUTES_WITH_OPTIONS_MAX, record, |description| description.contains(';'))
+}
+
+/// Whether a record has more attributes than so many of those that count.
+fn has_more_than(most: usize, record: &ldif::Record, counts: fn(&str) -> bool) -> bool {
     let mut seen: HashSet<&str> = HashSet::new();
-    record.attributes.iter().any(|(description, _)| {
+    record.attributes.iter().filter(|(description, _)| counts(description)).any(|(description, _)| {
         seen.insert(description);
-        seen.len() > validate::ATTRIBUTES_MAX
+        seen.len() > most
     })
 }
 
