@@ -36,6 +36,14 @@ pub(in crate::ldap) struct Client {
     next_id: i32,
 }
 
+/// What was really done is bounded by what was counted, and by the octets that came and went.
+pub(in crate::ldap) fn count_bounds_steps(work: u64, steps: u64, octets: usize) {
+    assert!(
+        steps <= STEPS_OF_WORK * work + octets as u64 / OCTETS_OF_A_STEP + STEPS_OF_A_TURN,
+        "{steps} steps were taken for a work of {work}, with {octets} octets in and out"
+    );
+}
+
 /// What came back for one request.
 pub(in crate::ldap) struct Reply {
     pub(in crate::ldap) messages: Vec<LdapMsg>,
@@ -158,12 +166,8 @@ impl Client {
         let (work, steps) = (self.session.work_done(), steps::taken());
         let (taken, written) = (self.input.len(), self.output.len());
         let next = self.step_on();
-        let (work, steps) = (self.session.work_done() - work, steps::taken() - steps);
-        let octets = (taken + self.output.len().saturating_sub(written)) as u64;
-        assert!(
-            steps <= STEPS_OF_WORK * work + octets / OCTETS_OF_A_STEP + STEPS_OF_A_TURN,
-            "{steps} steps were taken for a work of {work}, with {octets} octets in and out"
-        );
+        let octets = taken + self.output.len().saturating_sub(written);
+        count_bounds_steps(self.session.work_done() - work, steps::taken() - steps, octets);
         (self.take_output(), next)
     }
 

@@ -1,5 +1,5 @@
-//! Random and mutated requests, in pieces: no panic, one final response of the right type for each request, and
-//! never a word of what the client may not see.
+//! Random and mutated requests, in pieces: no panic, one final response of the right type for each request, what is counted
+//! bounds what is done, and never a word of what the client may not see.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,11 +10,14 @@ use ldap3_proto::proto::{
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::client::{Client, bind, decode, encode, raw, result_of, search, tag_of, with_control};
+use super::client::{
+    Client, bind, count_bounds_steps, decode, encode, raw, result_of, search, tag_of, with_control,
+};
 use super::world::{ALICE_PASSWORD, BASE, NOW, SEEN_BY_APP, Wishes, World, stranger, wait};
 use crate::ldap::frame;
 use crate::ldap::message::{self, Answer, Operation, Request};
 use crate::ldap::session::{Moment, Next, Session};
+use crate::schema::steps;
 
 /// A world whose app sees itself only, and requests of all sorts. Whoever else is in it has a name with `hidden`
 /// or `user-` in it, or stands in no request with a secret.
@@ -235,9 +238,13 @@ fn play(world: &World, is_tls: bool, stream: &[u8], borders: &[Index]) -> (Vec<u
     for border in borders {
         loop {
             let before = taken;
+            let (work, steps) = (session.work_done(), steps::taken());
             taken += session.receive(&stream[taken..border], &mut output, moment);
             assert!(taken <= border);
+            let octets = taken - before + output.len();
+            count_bounds_steps(session.work_done() - work, steps::taken() - steps, octets);
             all.append(&mut output);
+            let (work, steps) = (session.work_done(), steps::taken());
             match session.next() {
                 Next::Read if taken > before && taken < border => {}
                 Next::Read => break,
@@ -259,6 +266,7 @@ fn play(world: &World, is_tls: bool, stream: &[u8], borders: &[Index]) -> (Vec<u
                     return (all, taken, end);
                 }
             }
+            count_bounds_steps(session.work_done() - work, steps::taken() - steps, output.len());
             all.append(&mut output);
         }
     }

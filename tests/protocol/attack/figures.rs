@@ -130,11 +130,20 @@ pub struct Memories {
 }
 
 impl Memories {
+    /// Whether it stayed within what one attacker may fill of the budgets.
+    pub fn is_within_budget(&self) -> bool {
+        self.peak <= self.start + BUDGET_KIB
+    }
+
     /// Whether it came back to within a fifth of what it was at the start.
     pub fn is_back(&self) -> bool {
         self.after <= self.start + self.start / 5
     }
 }
+
+/// Half of the largest budget (`connection_memory_max`), which is all that one account or source has of it, and a quarter of that
+/// for what hashes and the buffers of connections take beside.
+const BUDGET_KIB: u64 = 320 * 1024;
 
 /// Looks at the memory of a process until it is told to end.
 pub struct Memory {

@@ -93,6 +93,9 @@ impl Attacked {
         if binary_is_given() && !memory.is_back() {
             faults.push(format!("its memory is not given back after {} s", times.after.as_secs()));
         }
+        if binary_is_given() && !memory.is_within_budget() {
+            faults.push("it took more memory than its share of the budgets".to_owned());
+        }
         if told.answers == 0 && !attack.is_unanswered() {
             faults.push("it was not answered".to_owned());
         }
