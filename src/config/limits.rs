@@ -86,7 +86,7 @@ limits! {
     filter_work_max: u32 = 2_000_000, 1_000..=u32::MAX;
     /// The same before a successful bind.
     filter_work_before_bind_max: u32 = 8_192, 1_000..=u32::MAX;
-    /// What it may cost to make a request ready, its attribute list and all assertion values of its filter and its controls: one for each element and each name, some more for options, one for each octet of text beyond plain ASCII, ten for each part of a DN; a search that needs more ends with adminLimitExceeded.
+    /// What it may cost to make a request ready, its attribute list and all assertion values of its filter and its controls: one for each element and each name, some more for options, 500 for each name with options of an attribute list, one for each octet of text beyond plain ASCII, ten for each part of a DN; a search that needs more ends with adminLimitExceeded.
     filter_preparation_max: u32 = 100_000, 1_000..=u32::MAX;
     /// The same before a successful bind.
     filter_preparation_before_bind_max: u32 = 8_192, 1_000..=u32::MAX;
