@@ -17,6 +17,9 @@ use crate::net::{MemoryHolder, Share};
 pub struct Caller {
     actor: Actor,
     rights: CallerRights,
+    /// Whether its request is refused already, for what of it cannot be read: it is looked at for what else is wrong with it,
+    /// and not carried out.
+    is_refused: bool,
     /// What its request counts: it goes with what the caller asks for, also when nobody waits for that any more.
     _held: Option<Arc<Share<MemoryHolder>>>,
 }
@@ -80,7 +83,7 @@ impl fmt::Display for Lack {
 impl From<Actor> for Caller {
     /// The operator, under a name.
     fn from(actor: Actor) -> Self {
-        Self { actor, rights: CallerRights::All, _held: None }
+        Self { actor, rights: CallerRights::All, is_refused: false, _held: None }
     }
 }
 
@@ -88,7 +91,7 @@ impl Caller {
     /// An account that has proved itself; `actor` is what stands in the events.
     pub fn account(holder: Holder, actor: Actor) -> Self {
         let rights = CallerRights::Of(Asker { holder, source: actor.source, answer: Arc::default() });
-        Self { actor, rights, _held: None }
+        Self { actor, rights, is_refused: false, _held: None }
     }
 
     /// What stands in the events.
@@ -99,7 +102,7 @@ impl Caller {
     /// Somebody who has not proved anything.
     pub fn stranger(source: Option<IpAddr>) -> Self {
         let actor = Actor { source, ..Actor::named("") };
-        Self { actor, rights: CallerRights::Nothing, _held: None }
+        Self { actor, rights: CallerRights::Nothing, is_refused: false, _held: None }
     }
 
     /// The same, of which the request counts so much until what it asks for is done.
@@ -110,6 +113,19 @@ impl Caller {
     /// The same, when nothing is left of the request.
     pub fn letting_go(self) -> Self {
         Self { _held: None, ..self }
+    }
+
+    /// The same, whose request is refused already, for what of it cannot be read.
+    pub fn refused(self) -> Self {
+        Self { is_refused: true, ..self }
+    }
+
+    /// Asked before something is done for its request, a hash computed for one; the writer asks before anything is kept.
+    ///
+    /// # Errors
+    /// The request is refused already. Why is told by who has read it.
+    pub fn require_not_refused(&self) -> Result<(), ChangeError> {
+        if self.is_refused { Err(ChangeError::Fields(Vec::new())) } else { Ok(()) }
     }
 
     /// The account that asks; `None`: the operator, or a stranger.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::commands::testing::{
-    account, actor, apply, apply_with, binds, delete_account, group, provider, refused, registry,
+    account, actor, apply, apply_with, binds, delete_account, group, new_token, provider, refused, registry,
     registry_over, registry_with, set_active, verdict, wait,
 };
 use super::{Caller, ChangeError, Registry, RegistrySettings, Rules, SeedOptions, Transaction, Verdict};
@@ -134,6 +134,35 @@ fn callers_are_told_when_too_many_changes_wait() {
     assert!(matches!(second, Err(ChangeError::Busy)), "{second:?}");
     ours.unwrap();
     assert_eq!(registry.reached().count(Limit::commands_waiting_max), 1);
+}
+
+/// Nothing is kept of a request that is refused already, whatever it asks for and whatever becomes of it.
+#[test]
+fn what_is_refused_already_is_not_carried_out() {
+    let registry = registry();
+    apply(&registry, &seed()).unwrap();
+    let revision = || registry.snapshot().revision();
+    let (before, hashes) = (revision(), registry.hash_pool().counts().created);
+    let operator = || Caller::from(actor()).refused();
+    let number = registry.snapshot().accounts().account_named("alice").unwrap().number;
+    let changed = wait(registry.change(operator(), |transaction| {
+        let number = transaction.snapshot().accounts().account_named("bob").unwrap().number;
+        super::commands::delete_account(transaction, number)
+    }));
+    let password = super::commands::NewPassword::Secret(Secret::from("long enough".to_owned()));
+    let results = [
+        changed.err(),
+        wait(registry.set_account_password(operator(), number, password)).err(),
+        wait(registry.unlock_account(operator(), number)).err(),
+        wait(registry.create_token(operator(), new_token("new", "alice", Intent::Api))).err(),
+    ];
+    for refusal in results {
+        // Why is told by who has read it.
+        assert!(matches!(&refusal, Some(ChangeError::Fields(fields)) if fields.is_empty()), "{refusal:?}");
+    }
+    assert_eq!((revision(), registry.hash_pool().counts().created), (before, hashes));
+    wait(registry.change(actor(), |_| Ok(()))).unwrap();
+    assert!(registry.snapshot().accounts().account_named("bob").is_some());
 }
 
 fn set_name(

@@ -220,6 +220,8 @@ impl Registry {
         let rate = Arc::clone(&self.custom_rate);
         let added = self.change(caller, move |transaction| {
             transaction.require(Permission::AddEvent)?;
+            // What is not added counts for nobody.
+            transaction.caller().require_not_refused()?;
             // The operator is no account.
             if let Some(account) = transaction.caller().holder().map(|holder| holder.account) {
                 let admitted = rate.admit(&account.get());

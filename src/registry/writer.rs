@@ -118,6 +118,7 @@ impl WriterHandle {
                 transaction.caller().verify(transaction.snapshot().accounts(), transaction.now())?;
                 let value = command(transaction)?;
                 transaction.complete()?;
+                transaction.caller().require_not_refused()?;
                 Ok(value)
             });
             let is_kept = !matches!(purpose, Purpose::Rehearsal) && done.is_ok();

@@ -100,6 +100,11 @@ impl Call {
         Self { caller: self.caller.holding(body), ..self }
     }
 
+    /// The same, whose request is refused already, for what of it cannot be read: see [`Caller::refused`].
+    pub(super) fn refused(self) -> Self {
+        Self { caller: self.caller.refused(), ..self }
+    }
+
     /// The operator, as whom commands of this machine are carried out.
     pub(super) fn operator(id: RequestId, user: Option<&SystemUser>) -> Caller {
         Actor { request: Some(id.uuid()), ..actor(InternalAccount::CommandLine, user) }.into()

@@ -57,7 +57,7 @@ enum Form {
 }
 
 /// What is wrong with a request, by the field.
-type Problems = BTreeMap<String, Vec<String>>;
+pub(super) type Problems = BTreeMap<String, Vec<String>>;
 
 impl Fields {
     /// Those of a body.
@@ -112,18 +112,40 @@ impl Fields {
         Self { fields: fields.collect(), ..Self::default() }
     }
 
-    /// Reads a body: one JSON object, and nothing behind it. One that is empty says nothing.
+    /// Reads a body: one JSON object, and nothing behind it. One that is empty says nothing. What of it cannot be read stands
+    /// beside it: whoever looks at the rest finds all that is wrong. Fields that cannot be read are not there, required ones
+    /// empty; so it is nothing to be carried out.
     ///
     /// # Errors
-    /// All that is wrong.
-    pub(super) fn read<B: DeserializeOwned>(&self, body: &[u8]) -> Result<B, CallRefusal> {
+    /// Nothing of it can be read, or so much cannot that no more is told.
+    pub(super) fn read<B: DeserializeOwned>(&self, body: &[u8]) -> Result<(B, Problems), CallRefusal> {
         let (mut object, mut problems) = if body.is_empty() { Default::default() } else { object_of(body)? };
+        self.read_truths(&mut object);
         let _ = self.check(&object, "", &mut |field, message| note(&mut problems, field, message));
-        if !problems.is_empty() {
+        object.retain(|name, _| !self.passed_over.contains(name));
+        if problems.is_empty() {
+            return Ok((from_object(object)?, problems));
+        }
+        if problems.contains_key(WHOLE) {
             return Err(CallRefusal::fields(problems));
         }
-        object.retain(|name, _| !self.passed_over.contains(name));
-        from_object(object)
+        object.retain(|name, _| self.fields.contains_key(name) && !problems.contains_key(name));
+        for (name, field) in self.fields.iter().filter(|(_, field)| field.is_required) {
+            object.entry(name.clone()).or_insert_with(|| field.form.empty());
+        }
+        match from_object(object) {
+            Ok(said) => Ok((said, problems)),
+            Err(_) => Err(CallRefusal::fields(problems)),
+        }
+    }
+
+    /// Puts `true` and `false` in the place of those that are texts, as Python writes them.
+    fn read_truths(&self, object: &mut Map<String, Value>) {
+        for (name, field) in &self.fields {
+            if let Some(value) = object.get_mut(name) {
+                field.form.read_truths(value);
+            }
+        }
     }
 
     /// Reads a query. What is empty is as what is not there, as in authentik.
@@ -252,12 +274,57 @@ impl Form {
         }
     }
 
+    /// What stands in the place of one that is required and cannot be read.
+    fn empty(&self) -> Value {
+        match self {
+            Self::Text | Self::Ordering(_) => "".into(),
+            Self::Truth => false.into(),
+            Self::Whole(range) => Number::from_i128(0_i128.clamp(*range.start(), *range.end())).into(),
+            Self::Words(words) => words.first().map(String::as_str).into(),
+            Self::Uuid => Uuid::nil().to_string().into(),
+            Self::Time => Timestamp::from_unix_seconds(0).to_string().into(),
+            Self::Address => "::".into(),
+            Self::Network => "::/128".into(),
+            Self::List(_) => Value::Array(Vec::new()),
+            Self::Object(fields) => {
+                let required = fields.fields.iter().filter(|(_, field)| field.is_required);
+                Value::Object(required.map(|(name, field)| (name.clone(), field.form.empty())).collect())
+            }
+            Self::Map => Value::Object(Map::new()),
+            Self::Any => Value::Null,
+        }
+    }
+
+    /// See [`Fields::read_truths`].
+    fn read_truths(&self, value: &mut Value) {
+        match (self, value) {
+            (Self::Truth, value) => {
+                if let Some(truth) = value.as_str().and_then(truth) {
+                    *value = truth.into();
+                }
+            }
+            (Self::List(item), Value::Array(values)) if item.has_truths() => {
+                values.iter_mut().for_each(|value| item.read_truths(value));
+            }
+            (Self::Object(fields), Value::Object(object)) => fields.read_truths(object),
+            _ => {}
+        }
+    }
+
+    /// Whether there may be one in it.
+    fn has_truths(&self) -> bool {
+        match self {
+            Self::Truth => true,
+            Self::List(item) => item.has_truths(),
+            Self::Object(fields) => fields.fields.values().any(|field| field.form.has_truths()),
+            _ => false,
+        }
+    }
+
     /// A text of a query as the value that it writes; what writes none stays a text, which then is not what is expected.
     fn written(&self, text: String) -> Value {
         match self {
-            // Also as Python writes them.
-            Self::Truth if matches!(text.as_str(), "true" | "True") => Value::Bool(true),
-            Self::Truth if matches!(text.as_str(), "false" | "False") => Value::Bool(false),
+            Self::Truth => truth(&text).map_or(Value::String(text), Value::Bool),
             Self::Whole(_) => match text.parse::<i128>().ok().and_then(Number::from_i128) {
                 Some(number) => Value::Number(number),
                 None => Value::String(text),
@@ -562,6 +629,15 @@ fn has_wide_number(value: &Value) -> bool {
 /// A time, whichever end of a date is meant.
 fn time(text: &str) -> Result<Timestamp, BadTime> {
     Timestamp::read(text, DateMeans::End)
+}
+
+/// What a text says that is one of two, also as Python writes them.
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" => Some(true),
+        "false" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 /// What a sentence is about: a field as such, or what stands at a place in it.

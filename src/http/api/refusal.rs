@@ -60,6 +60,17 @@ impl CallRefusal {
         Self { status: StatusCode::BAD_REQUEST, code: "invalid", about, retry_after: None }
     }
 
+    /// Of a body of which something cannot be read: that, and what else is wrong with its fields. What is said of those that
+    /// cannot be read, or of the whole, may be so for want of them.
+    pub(super) fn unread(mut fields: BTreeMap<String, Vec<String>>, rest: Option<Self>) -> Self {
+        if let Some(Self { about: About::Fields(others), .. }) = rest {
+            for (name, messages) in others.into_iter().filter(|(name, _)| name != WHOLE) {
+                fields.entry(name).or_insert(messages);
+            }
+        }
+        Self::fields(fields)
+    }
+
     /// The request is wrong as a whole.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::field(WHOLE, message)

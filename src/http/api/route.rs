@@ -315,9 +315,15 @@ where
             // What was changed is not told as refused because of what is said of it.
             room.bound(false);
             let change = move |octets: Vec<u8>, held| async move {
-                let said = says.body.read::<B>(&octets)?;
+                let (said, unread) = says.body.read::<B>(&octets)?;
                 drop(octets);
-                handler(call.holding(held), said).await
+                let call = call.holding(held);
+                if unread.is_empty() {
+                    return handler(call, said).await;
+                }
+                // Asked for what else is wrong: nothing of it is carried out, whatever the handler does.
+                let rest = handler(call.refused(), said).await.err();
+                Err(CallRefusal::unread(unread, rest))
             };
             let answer = body.begin(&api, &caller, &waits, change).await?;
             respond(answer, room).await
@@ -488,9 +494,12 @@ impl Route {
                 let (registry, method) = (Arc::clone(&api.registry), request.method().clone());
                 let received = receive(api, (needs, has_body), parameters, says, request).await;
                 // Whatever stands in the body of a call that takes none is not done.
-                let received = received.and_then(|incoming| match has_body {
-                    true => Ok(incoming),
-                    false => incoming.says.body.read(&incoming.body.octets).map(|NoParameters {}| incoming),
+                let received = received.and_then(|incoming| {
+                    if has_body {
+                        return Ok(incoming);
+                    }
+                    let (NoParameters {}, unread) = incoming.says.body.read(&incoming.body.octets)?;
+                    if unread.is_empty() { Ok(incoming) } else { Err(CallRefusal::fields(unread)) }
                 });
                 let incoming = match received {
                     Ok(incoming) => incoming,

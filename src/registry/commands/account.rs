@@ -397,7 +397,7 @@ impl Registry {
             NewPassword::Secret(secret) => {
                 validate::password(&secret, self.rules())
                     .map_err(|problem| ChangeError::field("password", format!("the password {problem}")))?;
-                self.hash_secret(secret, caller.actor().source).await?
+                self.hash_secret(secret, &caller).await?
             }
             NewPassword::Hash(hash) => {
                 StoredHash::parse(hash.expose(), &self.bounds).map_err(|error| {
@@ -486,16 +486,16 @@ impl Registry {
         let token_uuid = Uuid::new_v4();
         // A free one is chosen by the writer: this name stands in messages alone.
         let identifier = first_identifier(&username);
-        let NewTokenSecret { secret, selector, hash, sealed } = self
-            .new_token_secret(
-                &identifier,
-                Intent::AppPassword,
-                false,
-                token_uuid,
-                FIRST_GENERATION,
-                caller.actor().source,
-            )
-            .await?;
+        let made = match caller.require_not_refused() {
+            Ok(()) => {
+                let intent = Intent::AppPassword;
+                let made =
+                    self.new_token_secret(&identifier, intent, false, token_uuid, FIRST_GENERATION, &caller);
+                Ok(made.await?)
+            }
+            // What else is wrong is known without a secret.
+            Err(refused) => Err(refused),
+        };
         let creator = caller.holder().map(|holder| holder.account);
         let command = move |transaction: &mut Transaction<'_>| {
             transaction.require(Permission::AddUser)?;
@@ -513,6 +513,7 @@ impl Registry {
                 }
                 false => None,
             };
+            let NewTokenSecret { secret, selector, hash, sealed } = made?;
             let identifier = token::free_first_identifier(transaction, &username);
             let token_number = TokenNumber::new(transaction.next_object()?);
             let made =

@@ -9,20 +9,18 @@ use tokio::sync::oneshot;
 
 use crate::auth::{Candidate, HashClass, HashError, HashJob, HashRefusal, StoredHash};
 use crate::model::HashText;
-use crate::registry::{ChangeError, Registry};
+use crate::registry::{Caller, ChangeError, Registry};
 use crate::secret::Secret;
 
 impl Registry {
-    /// Hashes a new credential. It waits with the secrets that have a selector: whoever makes one was
-    /// admitted before; `source` is where they are.
+    /// Hashes a new credential, for a request that will be carried out. It waits with the secrets that have a selector:
+    /// whoever makes one was admitted before.
     ///
     /// # Errors
-    /// The hash failed, the pool stayed full, or the server is going down.
-    pub(super) async fn hash_secret(
-        &self,
-        secret: Secret,
-        source: Option<IpAddr>,
-    ) -> Result<HashText, ChangeError> {
+    /// The request is refused already, the hash failed, the pool stayed full, or the server is going down.
+    pub(super) async fn hash_secret(&self, secret: Secret, caller: &Caller) -> Result<HashText, ChangeError> {
+        caller.require_not_refused()?;
+        let source = caller.actor().source;
         let waiting = self.queue_hash(HashClass::Selector, &secret, source).await?;
         hashed(waiting).await
     }

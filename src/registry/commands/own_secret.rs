@@ -173,7 +173,7 @@ impl Registry {
                 token.is_retrievable(),
                 uuid.0,
                 FIRST_GENERATION,
-                caller.actor().source,
+                &caller,
             )
             .await?;
         let (number, generation, secret) = (token.number, token.generation, made.secret.clone());
@@ -194,7 +194,7 @@ impl Registry {
         identity: Identity,
         new: Secret,
     ) -> Result<Credential, OwnSecretError> {
-        let hash = self.hash_secret(new, caller.actor().source).await?;
+        let hash = self.hash_secret(new, &caller).await?;
         let done = self
             .change(caller, move |transaction| {
                 let Some(account) = transaction.account(identity.holder.account)? else {

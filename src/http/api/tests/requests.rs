@@ -3,6 +3,7 @@
 use axum::Extension;
 use tokio_util::sync::CancellationToken;
 
+use super::rights::text;
 use super::*;
 use crate::config::{Limit, Limits};
 use crate::http::api::call::{RequestSource, TakesSecrets};
@@ -116,6 +117,139 @@ async fn all_that_is_wrong_is_told_at_once() {
         world.call(Method::POST, "/core/users/", json!({ "username": "new", "name": "", "email": "x" }));
     let (_, answer) = answer.await;
     assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["code", "email"]);
+}
+
+/// What cannot be read and what cannot be are told together; nothing is told of a field but that it cannot be read, where that
+/// is so, and nothing of it is done.
+#[tokio::test]
+async fn what_cannot_be_read_is_told_with_what_cannot_be() {
+    let world = World::new();
+    let none = "00000000-0000-4000-8000-000000000001";
+    let taken = world.account("taken").await;
+    world.post("/core/users/", json!({ "username": "person", "name": "x" })).await;
+    world.post("/core/tokens/", json!({ "identifier": "taken", "user": taken.get() })).await;
+    world.post("/core/groups/", json!({ "name": "taken" })).await;
+    let role = text(&world.post("/rbac/roles/", json!({ "name": "taken" })).await["pk"]);
+    world.post("/core/applications/", json!({ "slug": "taken", "name": "x" })).await;
+    let (user, person) = (format!("/core/users/{taken}/"), world.get("/core/users/?username=person").await);
+    let person = format!("/core/users/{}/", person["results"][0]["pk"]);
+    let assign = format!("/rbac/permissions/assigned_by_roles/{role}/assign/");
+    let hashes = || world.registry.hash_pool().counts().created;
+    let (revision, before) = (world.registry.snapshot().revision(), hashes());
+    let (post, patch, put) = (Method::POST, Method::PATCH, Method::PUT);
+    for (method, path, body, all) in [
+        (
+            &post,
+            "/core/users/",
+            json!({ "username": "taken", "name": "x", "email": "no address", "is_active": 3 }),
+            &["email", "is_active", "username"] as &[&str],
+        ),
+        (
+            &post,
+            "/core/users/",
+            json!({ "username": 3, "email": "no address" }),
+            &["email", "name", "username"],
+        ),
+        (
+            &patch,
+            &user,
+            json!({ "username": "person", "is_active": "no", "groups": [none] }),
+            &["groups", "is_active", "username"],
+        ),
+        (
+            &put,
+            &user,
+            json!({ "username": 3, "email": "x", "path": "/" }),
+            &["email", "name", "path", "username"],
+        ),
+        (
+            &post,
+            "/core/users/service_account/",
+            json!({ "name": "taken", "expires": "tomorrow" }),
+            &["expires", "name"],
+        ),
+        (
+            &post,
+            "/core/users/service_account/",
+            json!({ "name": 3, "expires": "2001-01-01" }),
+            &["expires", "name"],
+        ),
+        (
+            &post,
+            "/core/tokens/",
+            json!({ "identifier": "taken", "expires": "tomorrow", "user": 4_000_000 }),
+            &["expires", "identifier", "user"],
+        ),
+        (
+            &patch,
+            "/core/tokens/taken/",
+            json!({ "user": 4_000_000, "expiring": 3, "intent": "app_password" }),
+            &["expiring", "intent", "user"],
+        ),
+        (
+            &post,
+            "/core/groups/",
+            json!({ "users": [4_000_000], "is_superuser": "x" }),
+            &["is_superuser", "name", "users"],
+        ),
+        (&post, "/rbac/roles/", json!({ "name": "taken", "x": 1 }), &["name", "x"]),
+        (
+            &post,
+            "/core/applications/",
+            json!({ "slug": "taken", "name": 3, "provider": 99 }),
+            &["name", "provider", "slug"],
+        ),
+        (
+            &post,
+            "/providers/ldap/",
+            json!({ "name": "x", "base_dn": "no dn", "uid_start_number": "x", "tls_server_name": "x" }),
+            &["authorization_flow", "base_dn", "invalidation_flow", "tls_server_name", "uid_start_number"],
+        ),
+        (
+            &post,
+            "/policies/bindings/",
+            json!({ "target": none, "order": "x", "user": 4_000_000 }),
+            &["order", "target", "user"],
+        ),
+        // That it is for nothing may be so for want of what cannot be read.
+        (
+            &post,
+            "/policies/bindings/",
+            json!({ "target": none, "order": 0, "group": 3 }),
+            &["group", "target"],
+        ),
+        (
+            &post,
+            "/events/events/",
+            json!({ "action": "login", "app": 3, "brand": { "x": 1 } }),
+            &["action", "app", "brand"],
+        ),
+        (&post, &assign, json!({ "permissions": ["no_such"], "model": 3 }), &["model", "permissions"]),
+        (&post, &format!("{person}set_password/"), json!({ "password": "", "x": 1 }), &["password", "x"]),
+        // What is right but for one field that there is not costs no hash either.
+        (&post, &format!("{person}set_password/"), json!({ "password": "long enough", "x": 1 }), &["x"]),
+        (&post, &format!("{person}unlock/"), json!({ "x": 1 }), &["x"]),
+        (&post, "/core/tokens/taken/rotate/", json!({ "overlap": 0, "x": 1 }), &["x"]),
+        (&post, "/core/tokens/taken/set_key/", json!({ "key": "x".repeat(40), "x": 1 }), &["x"]),
+        (&post, "/core/tokens/", json!({ "identifier": "new", "user": taken.get(), "x": 1 }), &["x"]),
+        (&post, "/core/groups/", json!({ "name": "new", "x": 1 }), &["x"]),
+        (&patch, &user, json!({ "name": "new", "x": 1 }), &["x"]),
+        (&post, &assign, json!({ "permissions": ["view_user"], "x": 1 }), &["x"]),
+    ] {
+        let (_, answer) = world.call(method.clone(), path, body.clone()).await;
+        assert_eq!(world.refused(method.clone(), path, body.clone()).await, all, "{path} {body}");
+        for (field, messages) in answer.as_object().unwrap().iter().filter(|(field, _)| *field != "code") {
+            assert_eq!(messages.as_array().map(Vec::len), Some(1), "{path} {body} {field}: {answer}");
+        }
+    }
+    assert_eq!((world.registry.snapshot().revision(), hashes()), (revision, before));
+    // Truths are taken as Python writes them, in lists and queries as well as here.
+    let made = json!({ "username": "python", "name": "x", "is_active": "False" });
+    assert_eq!(world.post("/core/users/", made).await["is_active"], false);
+    let made = json!({ "name": "python", "is_superuser": "true" });
+    assert_eq!(world.post("/core/groups/", made).await["is_superuser"], true);
+    let named = json!({ "username": "other", "name": "True" });
+    assert_eq!(world.post("/core/users/", named).await["name"], "True");
 }
 
 #[tokio::test]

@@ -316,6 +316,13 @@ async fn rights_are_asked_before_what_a_request_says() {
         let (status, answer) = fixture.send(method.clone(), path, body).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{method} {path}: {answer}");
     }
+    // What it says that cannot be read is told, and nothing of what it means: neither that a name is taken, nor that it is not.
+    for name in ["target", "new"] {
+        let body = json!({ "username": name, "name": "x", "is_active": 3 });
+        let (status, answer) = fixture.send(Method::POST, "/core/users/", body).await;
+        let told: Vec<&str> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!((status, told), (StatusCode::BAD_REQUEST, vec!["code", "is_active"]), "{answer}");
+    }
     // Half of what makes a service account is not enough for the hash of its secret.
     fixture.grant(vec![global(Permission::AddUser)]).await;
     let (status, answer) =

@@ -207,7 +207,7 @@ impl Registry {
                 token.is_retrievable(),
                 token.uuid,
                 generation,
-                None,
+                &nobody().into(),
             )
             .await?;
         self.change(nobody(), move |transaction| {

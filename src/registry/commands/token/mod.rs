@@ -10,7 +10,6 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -100,9 +99,8 @@ impl Registry {
         let NewToken { identifier, account, intent, expiring, expires, description, networks, retrievable } =
             new;
         let uuid = Uuid::new_v4();
-        let NewTokenSecret { secret, selector, hash, sealed } = self
-            .new_token_secret(&identifier, intent, retrievable, uuid, FIRST_GENERATION, caller.actor().source)
-            .await?;
+        let NewTokenSecret { secret, selector, hash, sealed } =
+            self.new_token_secret(&identifier, intent, retrievable, uuid, FIRST_GENERATION, &caller).await?;
         let creator = caller.holder().map(|holder| holder.account);
         let (number, created) = self
             .change(caller, move |transaction| {
@@ -212,7 +210,7 @@ impl Registry {
                 token.is_retrievable(),
                 token.uuid,
                 generation,
-                caller.actor().source,
+                caller,
             )
             .await?;
         Ok(Some(Exchange { seen: (token.number, token.generation), made }))
@@ -246,7 +244,7 @@ impl Registry {
     /// Generates the secret of a token, hashes it, and encrypts it if it is to be kept.
     ///
     /// # Errors
-    /// It is to be kept and there is no key for that, or it cannot be hashed.
+    /// The request is refused already, it is to be kept and there is no key for that, or it cannot be hashed.
     pub(super) async fn new_token_secret(
         &self,
         identifier: &str,
@@ -254,14 +252,14 @@ impl Registry {
         retrievable: bool,
         uuid: Uuid,
         generation: u32,
-        source: Option<IpAddr>,
+        caller: &Caller,
     ) -> Result<NewTokenSecret, ChangeError> {
         let secret = TokenSecret::generate(intent).map_err(|error| ChangeError::Secret(error.to_string()))?;
         let selector = TokenSelector::Generated(secret.selector().to_string());
         let secret = secret.into_secret();
         // Sealed before it is hashed: that it cannot be costs nothing.
         let sealed = self.seal(identifier, retrievable, &secret, uuid, generation)?;
-        let hash = self.hash_secret(secret.clone(), source).await?;
+        let hash = self.hash_secret(secret.clone(), caller).await?;
         Ok(NewTokenSecret { secret, selector, hash, sealed })
     }
 

@@ -43,19 +43,13 @@ impl Registry {
             );
             return Err(ChangeError::field("overlap", message));
         }
+        caller.require_not_refused()?;
         if has_come_with(&caller, &old) {
             self.admit_own_secret(old.account)?;
         }
         let new = NewUuid::new();
         let made = self
-            .new_token_secret(
-                &identifier,
-                old.intent,
-                old.is_retrievable(),
-                new.0,
-                FIRST_GENERATION,
-                caller.actor().source,
-            )
+            .new_token_secret(&identifier, old.intent, old.is_retrievable(), new.0, FIRST_GENERATION, &caller)
             .await?;
         let secret = made.secret.clone();
         let overlap_usual = self.rotation_overlap();
@@ -94,7 +88,7 @@ impl Registry {
             })?;
         let generation = old.generation.saturating_add(1);
         let sealed = self.seal(&identifier, old.is_retrievable(), &secret, old.uuid, generation)?;
-        let hash = self.hash_secret(secret, caller.actor().source).await?;
+        let hash = self.hash_secret(secret, &caller).await?;
         self.change(caller, move |transaction| {
             let old = still(transaction, &identifier, (old.number, old.generation), find_to_set)?;
             let found = transaction.snapshot().accounts().token_found_by(&selector);
