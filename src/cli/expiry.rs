@@ -6,7 +6,8 @@ use crate::registry::DEFAULT_LIFETIME;
 /// Of commands that make a token.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct ExpiryArguments {
-    /// When it expires: "90d", a time, or a date, with whose end it does; 360d when neither this nor --no-expiry is given
+    /// When it expires: "90d", a time, or a date, with whose end it does; when neither this nor --no-expiry is given, 360d,
+    /// or not at all where the account is there and has goauthentik.io/user/token-expires: false
     #[arg(long, value_name = "WHEN", value_parser = expiry, conflicts_with = "no_expiry")]
     expires: Option<Expiry>,
     /// It does not expire

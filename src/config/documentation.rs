@@ -406,8 +406,14 @@ const TABLES: &[(&str, &[Key])] = &[
                 "`false`",
                 "Service accounts: whether a group of the same name is made, with the account in it.",
             ),
-            Key("expiring", "boolean", "`true`", "Service accounts: whether the first app password expires."),
-            Key("expires", "duration or time", "`360d`", "Service accounts: when it expires."),
+            Key(
+                "expiring",
+                "boolean",
+                "as the account",
+                "Service accounts: whether the first app password expires. It does unless `expires` is absent and the attribute \
+                 `goauthentik.io/user/token-expires` of the account is `false`.",
+            ),
+            Key("expires", "duration or time", "`360d`", "Service accounts: when it expires, if it does."),
         ],
     ),
     (
@@ -422,12 +428,18 @@ const TABLES: &[(&str, &[Key])] = &[
                 "What it is for: `app_password` binds over LDAP; `api` calls the HTTP API, with the rights of its owner. A secret \
                  of one's own for `api` has at least 32 characters.",
             ),
-            Key("expiring", "boolean", "`true`", "Whether it expires."),
+            Key(
+                "expiring",
+                "boolean",
+                "as the account",
+                "Whether it expires. Of a new one: it does unless `expires` is absent and the attribute \
+                 `goauthentik.io/user/token-expires` of its owner is `false`.",
+            ),
             Key(
                 "expires",
                 "duration or time",
                 "`360d`",
-                "When: a duration counts from when it is made or rotated; a date is its end.",
+                "When, if it does: a duration counts from when it is made or rotated; a date is its end.",
             ),
             Key("description", "text", "`\"\"`", "What it is used for."),
             Key(

@@ -168,7 +168,7 @@ pub struct SeedToken {
     pub secret: Option<SeedSecret>,
     /// Whether the secret is kept, encrypted, for whoever holds `view_token_key` on it; `None`: no.
     pub retrievable: Option<bool>,
-    /// Everything else. Where nothing is said it is an app password, and expires.
+    /// Everything else. Where nothing is said it is an app password, and expires unless its owner says otherwise.
     pub said: TokenChanges,
 }
 

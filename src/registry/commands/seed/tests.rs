@@ -544,6 +544,46 @@ fn the_first_app_password_follows_the_account() {
     assert_ne!(plan.needed[0].expires, Some(Timestamp::from_unix_seconds(4_000_000_000)));
 }
 
+/// Whether a token expires of which the config says nothing is said by its owner, as in the API and by commands.
+#[test]
+fn what_expires_by_default_is_said_by_the_account() {
+    const ATTRIBUTE: &str = "\"goauthentik.io/user/token-expires\"";
+    for (said, by_default) in
+        [("", true), ("[\"false\"]", false), ("[\"FALSE\"]", false), ("[\"true\"]", true)]
+    {
+        let attributes =
+            if said.is_empty() { String::new() } else { format!("attributes = {{ {ATTRIBUTE} = {said} }}") };
+        let token = |identifier: &str, more: &str| {
+            format!("[[token]]\nidentifier = \"{identifier}\"\naccount = \"robot\"\n{more}\n")
+        };
+        let config = format!(
+            "[[provider]]\nname = \"ldap\"\nbase_dn = \"dc=example,dc=com\"\n\
+             [[account]]\nusername = \"robot\"\ntype = \"service_account\"\n{attributes}\n{}{}{}{}",
+            token("silent", ""),
+            token("dated", "expires = \"30d\""),
+            token("expiring", "expiring = true"),
+            token("staying", "expiring = false"),
+        );
+        let registry = registry();
+        apply(&registry, &seed_of(&config)).unwrap();
+        let expires = |identifier: &str| {
+            registry.snapshot().accounts().token_named(identifier).unwrap().expires.is_some()
+        };
+        let all = ["robot-app-password", "silent", "dated", "expiring", "staying"].map(expires);
+        assert_eq!(all, [by_default, by_default, true, true, false], "{said}");
+        // What stands in the config and says nothing moves nothing.
+        assert!(wait(registry.plan_seed(seed_of(&config), SeedOptions::default())).unwrap().is_empty());
+    }
+}
+
+/// The seed of a config.
+fn seed_of(text: &str) -> Seed {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bindery.toml");
+    std::fs::write(&path, format!("[server]\ndata_dir = \"data\"\n{text}")).unwrap();
+    crate::config::load(&path, &|_: &str| None).unwrap().seed
+}
+
 fn registry_with_example() -> Arc<Registry> {
     let registry = registry();
     apply(&registry, &example()).unwrap();

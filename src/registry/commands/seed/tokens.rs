@@ -156,9 +156,9 @@ impl SeedRun<'_, '_> {
         let identifier = &seed.identifier;
         let now = self.transaction.now();
         let intent = seed.said.intent.unwrap_or(Intent::AppPassword);
-        let expires = (seed.said.expiring != Some(false)).then(|| {
-            seed.said.expires.map_or_else(|| now.after(DEFAULT_LIFETIME), |expires| expires.time(now))
-        });
+        let TokenChanges { expiring, expires, .. } = seed.said;
+        let expires = token::is_expiring(self.transaction, owner.number, expiring, expires)?
+            .then(|| expires.map_or_else(|| now.after(DEFAULT_LIFETIME), |expires| expires.time(now)));
         if seed.retrievable == Some(true) && !self.prepared.keys().can_seal() {
             let sentence = not_kept(identifier, SealError::NoKey).to_string();
             self.problem(ReferenceKind::Token, identifier, Some("retrievable"), sentence);

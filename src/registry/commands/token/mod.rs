@@ -107,10 +107,7 @@ impl Registry {
                 let now = transaction.now();
                 let accounts = transaction.snapshot().accounts();
                 let owner = may_create(transaction.caller(), accounts, &account)?;
-                let expiring = match expiring {
-                    Some(expiring) => expiring,
-                    None => expires.is_some() || expires_by_default(transaction, owner.number)?,
-                };
+                let expiring = is_expiring(transaction, owner.number, expiring, expires)?;
                 let expires = expiry(&identifier, expiring, expires, now)?;
                 let number = TokenNumber::new(transaction.next_object()?);
                 let made = made_now(transaction, number, identifier.clone(), owner.number, (selector, hash));
@@ -476,8 +473,17 @@ pub(super) fn free_first_identifier(transaction: &Transaction<'_>, username: &st
     free.next().unwrap_or_else(|| usual.clone())
 }
 
-/// Whether new tokens of an account expire where nothing is said of it: unless the account says otherwise.
-fn expires_by_default(transaction: &Transaction<'_>, owner: AccountNumber) -> Result<bool, ChangeError> {
+/// Whether a token that is made for an account expires: as is said; where nothing is, one with a time does, and any other
+/// unless the account says otherwise.
+pub(super) fn is_expiring(
+    transaction: &Transaction<'_>,
+    owner: AccountNumber,
+    expiring: Option<bool>,
+    expires: Option<Expiry>,
+) -> Result<bool, ChangeError> {
+    if let Some(expiring) = expiring.or(expires.map(|_| true)) {
+        return Ok(expiring);
+    }
     let Some(account) = transaction.account(owner)? else { return Ok(true) };
     let said =
         account.attributes.iter().find(|attribute| attribute.description.eq_ignore_ascii_case(TOKEN_EXPIRES));
