@@ -149,8 +149,10 @@ pub(super) fn variable(name: &str) -> Option<PathBuf> {
 
 /// What looks as if it overrode the config and does not, in sentences.
 pub(super) fn unknown_variables() -> Vec<String> {
-    let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
-    config::unknown_variables(names.iter().map(String::as_str))
+    let variables: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .collect();
+    config::unknown_variables(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 /// Of commands that only read the directory: they write nothing anywhere.

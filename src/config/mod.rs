@@ -184,8 +184,8 @@ pub fn load_settings(path: &Path, environment: &Lookup<'_>) -> Result<Settings, 
     Err(problems)
 }
 
-/// The variables among these that look as if they overrode something and do not, each in a sentence.
-pub fn unknown_variables<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+/// The variables among these, with their values, that look as if they overrode something and do not, each in a sentence.
+pub fn unknown_variables<'n>(variables: impl Iterator<Item = (&'n str, &'n str)>) -> Vec<String> {
     let known = RefCell::new(Vec::new());
     let note = |name: &str| {
         known.borrow_mut().push(name.to_owned());
@@ -196,5 +196,5 @@ pub fn unknown_variables<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String
     let nothing = DeTable::new();
     let mut root = TableReader::root(&source, &nothing);
     settings_reader::read_settings(&mut root, Path::new(""), true, &note, &mut Problems::default());
-    environment::strangers(names, &known.into_inner())
+    environment::strangers(variables, &known.into_inner())
 }

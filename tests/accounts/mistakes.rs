@@ -438,18 +438,22 @@ fn what_can_be_no_directory_for_backups_has_its_line() {
 #[test]
 fn variables_that_override_nothing_are_told() {
     let place = Place::new(SEED);
-    let told = |name: &str| {
-        let output = place.command(&["check"]).env(name, "x").output().unwrap();
+    let told = |name: &str, value: &str| {
+        let output = place.command(&["check"]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(0));
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let strange = told("BINDERY_SERVER_LDAPP");
+    let strange = told("BINDERY_SERVER_LDAPP", "x");
     assert!(
         strange.contains("BINDERY_SERVER_LDAPP") && strange.contains("BINDERY_SERVER_LDAP?"),
         "{strange}"
     );
-    assert_eq!(told("BINDERY_SERVER_SERVICE_PORT_LDAP"), "");
-    assert_eq!(told("BINDERY_SERVER_PORT_389_TCP_ADDR"), "");
+    // Of Kubernetes are those that say what it says there.
+    let strange = told("BINDERY_SERVER_LDAP_PORT", "3389");
+    assert!(strange.contains("BINDERY_SERVER_LDAP_PORT overrides nothing"), "{strange}");
+    assert_eq!(told("BINDERY_SERVER_LDAP_PORT", "tcp://10.0.0.1:3389"), "");
+    assert_eq!(told("BINDERY_SERVER_SERVICE_PORT_LDAP", "389"), "");
+    assert_eq!(told("BINDERY_SERVER_PORT_389_TCP_ADDR", "10.0.0.1"), "");
 }
 
 /// What a command names goes before what variables name, and is not made up for by them.
