@@ -23,8 +23,8 @@ use super::value::{Required, RequiredFields, given, one_of, or_null};
 use crate::model::{
     self, AccessMode, AsGivenChanges, Container, ObjectReference, Permission, ProviderNumber,
 };
-use crate::registry::ChangeError;
 use crate::registry::commands::{ProviderChanges, create_provider, update_provider};
+use crate::registry::{ChangeError, Lack};
 
 /// A directory that is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -146,7 +146,7 @@ pub(super) fn list(
     reading: &Reading,
     query: LDAPProviderQuery,
 ) -> Result<WrittenPage<LdapProvider>, CallRefusal> {
-    let certificate = certificate_of(reading.tls.is_some());
+    let certificate = certificate_of(reading, reading.tls.is_some());
     let name = certificate.map(|_| super::certificate::NAME);
     let is_same = |wanted: &Option<String>, value: Option<&str>| {
         wanted
@@ -192,11 +192,15 @@ pub(super) async fn create(
     request: Required<PatchedLDAPProviderRequest>,
 ) -> Result<LdapProvider, CallRefusal> {
     let Required(mut request) = request;
-    let certificate = certificate_of(call.tls.is_some());
+    let has_tls = call.tls.is_some();
     let name = request.name.take().unwrap_or_default();
     call.require(Permission::AddProvider)?;
     call.change(move |transaction| {
+        let certificate = certificate_of(transaction, has_tls);
+        // Nothing of a new one was hidden.
+        let names_certificate = request.certificate.map(|named| named.is_some());
         let mut changes = changes(transaction, request, certificate)?;
+        changes.as_given.names_certificate = names_certificate;
         changes.base_dn.get_or_insert_with(|| BASE_DN.to_owned());
         let number = create_provider(transaction, name, changes)?;
         by_number(transaction, number, certificate)
@@ -206,7 +210,7 @@ pub(super) async fn create(
 
 pub(super) fn retrieve(reading: &Reading, _: NoParameters) -> Result<LdapProvider, CallRefusal> {
     let provider = viewed(reading)?;
-    Ok(shown(reading, &provider, certificate_of(reading.tls.is_some())))
+    Ok(shown(reading, &provider, certificate_of(reading, reading.tls.is_some())))
 }
 
 pub(super) async fn update(
@@ -214,9 +218,10 @@ pub(super) async fn update(
     request: PatchedLDAPProviderRequest,
 ) -> Result<LdapProvider, CallRefusal> {
     let number = ProviderNumber::new(call.parameter("id")?);
-    let certificate = certificate_of(call.tls.is_some());
+    let has_tls = call.tls.is_some();
     call.require_on(Permission::ChangeProvider, ObjectReference::Provider(number))?;
     call.change(move |transaction| {
+        let certificate = certificate_of(transaction, has_tls);
         let changes = changes(transaction, request, certificate)?;
         update_provider(transaction, number, changes)?;
         by_number(transaction, number, certificate)
@@ -286,6 +291,9 @@ fn changes(
         wrong("property_mappings", "bindery has no property mappings: leave them out")?;
     }
     if request.certificate.flatten().is_some_and(|named| certificate != Some(named)) {
+        if certificate.is_none() {
+            source.caller().lacks(Lack::Permission(Permission::ViewCertificate));
+        }
         wrong(
             "certificate",
             "there is no such certificate: the server has the one of [server.tls] for all its providers, so leave it \
@@ -314,7 +322,11 @@ fn changes(
             authentication_flow: request.authentication_flow,
             authorization_flow: request.authorization_flow,
             invalidation_flow: request.invalidation_flow,
-            names_certificate: request.certificate.map(|named| named.is_some()),
+            // Who was not shown it takes it away by giving back what it read as little as by saying nothing.
+            names_certificate: request
+                .certificate
+                .filter(|named| named.is_some() || certificate.is_some())
+                .map(|named| named.is_some()),
             search_mode: request.search_mode,
             bind_mode: request.bind_mode,
             mfa_support: request.mfa_support,
@@ -347,9 +359,10 @@ pub(super) fn certificate_named(provider: &model::LdapProvider, certificate: Opt
     certificate.filter(|_| provider.as_given.names_certificate)
 }
 
-/// The certificate that all providers have, where there is one.
-pub(super) fn certificate_of(has_tls: bool) -> Option<Uuid> {
-    has_tls.then_some(CERTIFICATE)
+/// The certificate that all providers have, where there is one that the caller may view.
+pub(super) fn certificate_of(source: &impl RepresentationSource, has_tls: bool) -> Option<Uuid> {
+    let may_view = || source.caller().may(source.accounts(), Permission::ViewCertificate, None);
+    (has_tls && may_view()).then_some(CERTIFICATE)
 }
 
 fn common_name() -> String {

@@ -82,7 +82,7 @@ pub(super) fn list(
     query: OutpostQuery,
 ) -> Result<WrittenPage<LdapOutpostConfig>, CallRefusal> {
     let accounts = reading.accounts();
-    let certificate = certificate_of(reading.tls.is_some());
+    let certificate = certificate_of(reading, reading.tls.is_some());
     let mut found: Vec<(Arc<LdapProvider>, Arc<Application>)> = reading
         .walk(accounts.providers())
         .filter(|provider| {

@@ -1,9 +1,13 @@
 //! What authentik's own tests ask of its API, restated where bindery once answered otherwise.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
+use super::super::fixed::CERTIFICATE;
 use super::rights::{Fixture, global, text};
 use super::*;
+use crate::http::api::PREFIX;
 use crate::model::Intent;
 use crate::registry::commands::testing::new_token;
 
@@ -109,6 +113,7 @@ async fn what_may_not_be_viewed_is_not_there_in_any_body() {
             Permission::ViewToken,
         ),
         ("ldapprovider", json!(fixture_provider(&fixture)), json!(4_711), Permission::ViewProvider),
+        ("certificate", json!(CERTIFICATE), json!(Uuid::from_u128(4_711)), Permission::ViewCertificate),
     ];
     let assign = |kind: &str| {
         let label = if kind == "role" {
@@ -171,7 +176,20 @@ async fn what_may_not_be_viewed_is_not_there_in_any_body() {
         json!("PK"),
     );
     bodies.extend(rows.map(|row| ("ldapprovider", row)));
-    for (kind, ..) in &pks {
+    let provider =
+        json!({ "name": "new", "authorization_flow": Uuid::nil(), "invalidation_flow": Uuid::nil() });
+    let rows = both("/providers/ldap/", "/providers/ldap/<provider>/", "certificate", provider, json!("PK"));
+    bodies.extend(rows.map(|row| ("certificate", row)));
+    // A field that names an object and is not tried here is found by what the document says of it.
+    let resource = |path: &str| path.split('/').take(3).collect::<Vec<&str>>().join("/");
+    let tried: BTreeSet<(String, &str)> =
+        bodies.iter().map(|(_, (_, path, field, _))| (resource(path), *field)).collect();
+    let mut others = references();
+    others.retain(|(path, field)| !tried.contains(&(resource(path), field.as_str())));
+    let others: Vec<String> = others.iter().map(|(path, field)| format!("{path} {field}")).collect();
+    assert_eq!(others, NO_REFERENCES);
+    // What there is no grant on is no object of one.
+    for (kind, ..) in pks.iter().filter(|(kind, ..)| *kind != "certificate") {
         bodies.extend(assign(kind).map(|row| (*kind, row)));
     }
     let mut asked = 0;
@@ -203,7 +221,79 @@ async fn what_may_not_be_viewed_is_not_there_in_any_body() {
         assert_eq!(told[0], told[1], "{method} {path} {body}");
         asked += 1;
     }
-    assert_eq!(asked, 4 + 6 + 2 + 6 + 2 + 36);
+    assert_eq!(asked, 4 + 6 + 2 + 6 + 2 + 2 + 36);
+}
+
+/// The fields of bodies that have the form of what an object is named by, a UUID or a number of one, by the path.
+fn references() -> BTreeSet<(String, String)> {
+    let document = crate::http::api::openapi::written(&crate::http::api::table::routes());
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    let mut found = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for operation in methods.as_object().unwrap().values() {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) else {
+                continue;
+            };
+            let fields = document["components"]["schemas"][name]["properties"].as_object();
+            for (field, schema) in fields.into_iter().flatten() {
+                let choices = schema["anyOf"].as_array().cloned().unwrap_or_default();
+                let is_reference = [schema, &schema["items"]]
+                    .into_iter()
+                    .chain(&choices)
+                    .any(|schema| [json!("uuid"), json!("uint32")].contains(&schema["format"]));
+                if is_reference {
+                    found.insert((path.trim_start_matches(PREFIX).to_owned(), field.clone()));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Those that are refused whatever they name, that name nothing and are kept as they are given, that are seconds, and that stand
+/// in a body as in a path: 404.
+const NO_REFERENCES: [&str; 18] = [
+    "/core/applications/ backchannel_providers",
+    "/core/applications/{slug}/ backchannel_providers",
+    "/core/groups/{group_uuid}/add_user/ pk",
+    "/core/groups/{group_uuid}/remove_user/ pk",
+    "/policies/bindings/ policy",
+    "/policies/bindings/ timeout",
+    "/policies/bindings/{policy_binding_uuid}/ policy",
+    "/policies/bindings/{policy_binding_uuid}/ timeout",
+    "/providers/ldap/ authentication_flow",
+    "/providers/ldap/ authorization_flow",
+    "/providers/ldap/ invalidation_flow",
+    "/providers/ldap/ property_mappings",
+    "/providers/ldap/{id}/ authentication_flow",
+    "/providers/ldap/{id}/ authorization_flow",
+    "/providers/ldap/{id}/ invalidation_flow",
+    "/providers/ldap/{id}/ property_mappings",
+    "/rbac/roles/{uuid}/add_user/ pk",
+    "/rbac/roles/{uuid}/remove_user/ pk",
+];
+
+/// Who may not view the certificate is not shown that a provider has it, and takes it away by giving back what was read as
+/// little as by saying nothing.
+#[tokio::test]
+async fn a_certificate_that_is_hidden_stays_where_it_was() {
+    let fixture = Fixture::new().await;
+    let (all, path) = (Permission::ALL, "/providers/ldap/<provider>/");
+    let shown = async || fixture.send(Method::GET, path, Value::Null).await.1;
+    fixture.grant(all.iter().copied().map(global).collect()).await;
+    assert_eq!(shown().await["certificate"], json!(CERTIFICATE));
+    let without = all.iter().copied().filter(|permission| *permission != Permission::ViewCertificate);
+    fixture.grant(without.map(global).collect()).await;
+    let read = shown().await;
+    assert_eq!(read["certificate"], Value::Null);
+    let (status, answer) = fixture.send(Method::PUT, path, read).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    fixture.grant(all.iter().copied().map(global).collect()).await;
+    assert_eq!(shown().await["certificate"], json!(CERTIFICATE));
+    // Whoever sees it may take it away.
+    fixture.send(Method::PATCH, path, json!({ "certificate": null })).await;
+    assert_eq!(shown().await["certificate"], Value::Null);
 }
 
 /// The provider that is there already, which nobody sees without a permission.
