@@ -296,6 +296,81 @@ async fn a_certificate_that_is_hidden_stays_where_it_was() {
     assert_eq!(shown().await["certificate"], Value::Null);
 }
 
+/// What authentik's published client has for what bindery serves and bindery has not, as `docs/from-authentik.md` says in its
+/// rows.
+#[tokio::test]
+async fn what_there_is_not_of_the_published_client_is_refused_as_the_page_says() {
+    let fixture = Fixture::new().await;
+    fixture.grant(Permission::ALL.iter().copied().map(global).collect()).await;
+    let page = include_str!("../../../../docs/from-authentik.md");
+    let key = "/crypto/certificatekeypairs/<certificate>/";
+    for (row, status, calls) in [
+        (
+            "`crypto/certificatekeypairs/`",
+            405,
+            &[
+                (Method::POST, "/crypto/certificatekeypairs/"),
+                (Method::POST, "/crypto/certificatekeypairs/generate/"),
+                (Method::PUT, key),
+                (Method::PATCH, key),
+                (Method::DELETE, key),
+            ] as &[_],
+        ),
+        (
+            "`core/users/export/`, `account_lockdown/`, `switch/`",
+            405,
+            &[
+                (Method::POST, "/core/users/export/"),
+                (Method::POST, "/core/users/account_lockdown/"),
+                (Method::POST, "/core/users/switch/"),
+            ],
+        ),
+        ("`POST` of `admin/system/`", 405, &[(Method::POST, "/admin/system/")]),
+        ("`core/applications/requestable/`", 404, &[(Method::GET, "/core/applications/requestable/")]),
+        (
+            "`core/object_attributes/`, `core/user_consent/`",
+            404,
+            &[
+                (Method::GET, "/core/object_attributes/"),
+                (Method::POST, "/core/object_attributes/"),
+                (Method::GET, "/core/user_consent/"),
+                (Method::DELETE, "/core/user_consent/1/"),
+            ],
+        ),
+        (
+            "`admin/settings/`, `admin/models/`, `admin/apps/`, `admin/file/`, `admin/version/history/{id}/`",
+            404,
+            &[
+                (Method::GET, "/admin/settings/"),
+                (Method::PATCH, "/admin/settings/"),
+                (Method::GET, "/admin/models/"),
+                (Method::GET, "/admin/apps/"),
+                (Method::GET, "/admin/file/"),
+                (Method::POST, "/admin/file/"),
+                (Method::DELETE, "/admin/file/"),
+                (Method::GET, "/admin/version/history/1/"),
+            ],
+        ),
+    ] {
+        let line = page.lines().find(|line| line.starts_with(&format!("| {row} "))).unwrap_or_default();
+        assert!(line.contains(&format!("| {status}")), "{row}: {line}");
+        for (method, path) in calls {
+            let body = if *method == Method::GET { Value::Null } else { json!({}) };
+            let (answered, answer) = fixture.send(method.clone(), path, body).await;
+            assert_eq!(answered.as_u16(), status, "{method} {path}: {answer}");
+            assert!(answer["detail"].is_string(), "{method} {path}: {answer}");
+        }
+    }
+    // A group is sent back as it was read; one that is made has no children yet.
+    let group = "/core/groups/<group>/";
+    assert!(page.contains("| `children` in a request are ignored | 400 where a group is made; "));
+    let (status, _) =
+        fixture.send(Method::POST, "/core/groups/", json!({ "name": "new", "children": [] })).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let (status, answer) = fixture.send(Method::PATCH, group, json!({ "children": [Uuid::nil()] })).await;
+    assert_eq!((status, &answer["children"]), (StatusCode::OK, &json!([])));
+}
+
 /// The provider that is there already, which nobody sees without a permission.
 fn fixture_provider(fixture: &Fixture) -> u32 {
     fixture.registry.snapshot().accounts().providers().next().unwrap().number.get()
