@@ -93,7 +93,7 @@ pub mod path {
     pub const EVENT_LIST: &str = "/local/event/list";
     /// [`ShowRequest`](super::ShowRequest) → [`ShownEvent`](super::ShownEvent)
     pub const EVENT_SHOW: &str = "/local/event/show";
-    /// [`VerifyRequest`](super::VerifyRequest) → [`TrailReport`](crate::audit::TrailReport)
+    /// [`VerifyRequest`](super::VerifyRequest) → [`AuditReport`](crate::audit::AuditReport)
     pub const EVENT_VERIFY: &str = "/local/event/verify";
     /// `null` → [`Compacted`](super::Compacted)
     pub const COMPACT: &str = "/local/compact";

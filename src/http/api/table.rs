@@ -42,7 +42,7 @@ fn users() -> Vec<Route> {
         get("/core/users/me/", user::me).needs_credential().about("Who calls."),
         get("/core/users/paths/", user::paths)
             .needs_credential()
-            .about("The paths under which authentik would file accounts."),
+            .about("The paths of the accounts that the caller may view, and those that new ones get."),
         get("/core/users/{id}/", user::retrieve).needs(&[P::ViewUser]).about("One account."),
         update("/core/users/{id}/", user::update)
             .tells()
@@ -131,7 +131,7 @@ fn tokens() -> Vec<Route> {
             .about("Put a new secret in the place of the old one, which goes on working for the overlap."),
         get("/core/tokens/{identifier}/used_by/", token::used_by)
             .needs(&[P::ViewToken])
-            .about("What uses a token: nothing but itself."),
+            .about("What goes with a token when it is revoked: the secrets that it has replaced."),
     ]
 }
 

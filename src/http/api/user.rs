@@ -65,7 +65,7 @@ pub struct User {
     pub attributes: Map<String, Value>,
     /// A name that never changes.
     pub uid: String,
-    /// Where authentik would file it.
+    /// Where it is filed: what was given, else what authentik gives accounts of its kind. bindery has no paths of its own.
     pub path: String,
     /// What it is for.
     #[serde(rename = "type")]
@@ -191,7 +191,7 @@ pub(super) struct UserPasswordHashSetRequest {
     password: String,
 }
 
-/// The paths under which authentik files accounts.
+/// The paths of accounts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct UserPath {
     paths: Vec<String>,
