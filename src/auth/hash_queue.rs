@@ -351,6 +351,7 @@ const PARTS: u64 = 1 << 10;
 /// No limit of the config: it is far above what the limits on hashes let one cost.
 const COST_MAX: u64 = 1 << 32;
 /// Sources and networks that can be forgotten are looked for when there are so many more than twice what there were.
+/// No limit of the config: it says when work is done that has no end of its own, and whatever is in use is kept.
 const NETWORKS_KEPT: usize = 64;
 
 #[cfg(test)]

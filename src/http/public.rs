@@ -36,7 +36,7 @@ use crate::config::{Limit, Limits, SecretsInClear, Settings};
 use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
 use crate::net::{
-    Answering, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME, Entrance,
+    Answering, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME_MAX, Entrance,
     HeaderError, LimitsOf, Listener, Peer, Permit, Presence, Proxies, Requests, Secured, Stream, Tls,
     TurnedAway, Turns, Watched, WriteDeadline, linger,
 };
@@ -293,7 +293,7 @@ where
         if !requests.is_answering() {
             // Its descriptor is waited for.
             let mut stream = connection.into_parts().io.into_inner();
-            let _ = timeout(CLOSE_TIME, stream.shutdown()).await;
+            let _ = timeout(CLOSE_TIME_MAX, stream.shutdown()).await;
             return;
         }
     }
@@ -320,7 +320,7 @@ where
     if stream.is_over() {
         return door.note(Limit::write_time);
     }
-    linger(&mut stream, CLOSE_TIME).await;
+    linger(&mut stream, CLOSE_TIME_MAX).await;
 }
 
 /// Why a request is not looked at, if its header says too little or two things (RFC 9110 5.3; of `Host` RFC 9112 3.2): what
@@ -355,17 +355,19 @@ async fn patience(door: &PublicDoor, turn: &Turn, answering: &Mutex<()>) {
             () = door.shutdown.cancelled() => {}
         }
     }
-    let _ = timeout(ANSWER_TIME, answering.lock()).await;
-    sleep(CLOSE_TIME).await;
+    let _ = timeout(ANSWER_TIME_MAX, answering.lock()).await;
+    sleep(CLOSE_TIME_MAX).await;
 }
 
 /// How long a call that is being answered when the server goes down may still take: what is waited for all connections,
 /// less the time to close them.
-const ANSWER_TIME: Duration = DRAIN_TIME.saturating_sub(Duration::from_secs(2));
+/// No limit of the config: it follows from what is waited for all connections.
+const ANSWER_TIME_MAX: Duration = DRAIN_TIME_MAX.saturating_sub(Duration::from_secs(2));
 /// The paths that tell whether the server is well.
 const HEALTH: &str = "/-/health/";
 /// What a connection may still take when it is closed, or when the server goes down.
-const CLOSE_TIME: Duration = Duration::from_secs(1);
+/// No limit of the config: it is for a peer to answer a close, and who has not by then does not.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 /// The largest header of a request, its first line included.
 /// No limit of the config: no client has a larger one, and `http_connections_max` bounds how often.
 const HEADER_OCTETS_MAX: usize = 32 * 1024;

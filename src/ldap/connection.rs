@@ -491,7 +491,7 @@ impl Connection<'_> {
         self.session.note(limit_of(limit));
         self.session.disconnect_with(&mut self.output, ResultCode::Unavailable, MADE_ROOM);
         // Its descriptor is waited for.
-        let _ = timeout(CLOSE_TIME, async {
+        let _ = timeout(CLOSE_TIME_MAX, async {
             write_out(self.limits, self.shutdown, stream, &mut self.output).await?;
             Ok::<_, Ended>(stream.shutdown().await?)
         })
@@ -503,9 +503,9 @@ impl Connection<'_> {
     async fn close<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) {
         if self.input.is_empty() || self.input.has_ended() {
             // A client that is gone already needs no good-bye.
-            let _ = timeout(CLOSE_TIME, stream.shutdown()).await;
+            let _ = timeout(CLOSE_TIME_MAX, stream.shutdown()).await;
         } else {
-            linger(stream, CLOSE_TIME).await;
+            linger(stream, CLOSE_TIME_MAX).await;
         }
     }
 
@@ -601,7 +601,7 @@ async fn in_time<T>(
 ) -> Result<T, Ended> {
     let going_down = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(CLOSE_TIME).await;
+        tokio::time::sleep(CLOSE_TIME_MAX).await;
     };
     tokio::select! {
         biased;
@@ -627,7 +627,8 @@ const OCTETS_OF_ONE_WORK: u64 = 64;
 /// No limit of the config: nothing ends by it.
 const UNRESTED_MAX: u64 = 3_000;
 /// A close is not waited for longer than this.
-const CLOSE_TIME: Duration = Duration::from_secs(1);
+/// No limit of the config: it is for a peer to answer a close, and who has not by then does not.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

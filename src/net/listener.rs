@@ -279,7 +279,7 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     sockopt::set_tcp_keepcnt(&socket, KEEPALIVE_PROBES)?;
     socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_OCTETS_MAX)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    socket.listen(BACKLOG_MAX)
 }
 
 fn listen_unix(path: &Path, mode: u32) -> io::Result<Socket> {
@@ -289,7 +289,7 @@ fn listen_unix(path: &Path, mode: u32) -> io::Result<Socket> {
         // Between bind and listen nobody can connect, so the mode is in force from the beginning.
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         let file = FileIdentity::of(&fs::symlink_metadata(path)?);
-        Ok(Socket::Unix { listener: socket.listen(BACKLOG)?, file })
+        Ok(Socket::Unix { listener: socket.listen(BACKLOG_MAX)?, file })
     };
     listen().inspect_err(|_| {
         // It is ours since bind; what stays is stale and removed by the next start.
@@ -341,7 +341,8 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 }
 
 /// Connections that wait to be accepted; the kernel's `somaxconn` (usually 4096) may lower it.
-const BACKLOG: u32 = 4_096;
+/// No limit of the config: the kernel has it, as `somaxconn`, and `connections_max` bounds what is accepted.
+const BACKLOG_MAX: u32 = 4_096;
 /// Octets that the kernel holds for a client that does not take them. Its send buffer grows to megabytes, and it
 /// tells of progress only when a third of that is free: a client that reads slowly, but reads, would look dead.
 /// No limit of the config: the kernel holds it, and `connections_max` bounds how often.

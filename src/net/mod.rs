@@ -54,4 +54,5 @@ pub use watched::{Answering, Requests, Watched};
 pub use write_deadline::WriteDeadline;
 
 /// How long connections may take to end what they are at, when the server goes down.
-pub const DRAIN_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+/// No limit of the config: it is what a service is given at least to stop, whatever stops it.
+pub const DRAIN_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(10);

@@ -213,7 +213,7 @@ impl Places {
     fn sources_with_the_most(&self) -> Vec<(u32, Holder)> {
         let mut found: Vec<(u32, Holder)> = Vec::new();
         for all in [Holder::Networks48, Holder::Networks56, Holder::Sources] {
-            let most = self.below(all).take(HOLDERS_TRIED);
+            let most = self.below(all).take(HOLDERS_TRIED_MAX);
             found.extend(most.map(|(holder, count)| (count.saturating_mul(holder.weight()), holder)));
         }
         found.sort_unstable_by(|one, other| other.cmp(one));
@@ -304,6 +304,7 @@ fn lines(holder: Holder) -> [Option<(Holder, [Option<Holder>; 2])>; 3] {
 /// No limit of the config: it bounds the work under a lock, and nobody is refused by it: the next one looks on.
 const LOOKED_AT_MAX: usize = 128;
 /// So many sources and networks of each size are asked for a place.
-const HOLDERS_TRIED: usize = 4;
+/// No limit of the config: it bounds the work under a lock, and those that have the most come first.
+const HOLDERS_TRIED_MAX: usize = 4;
 /// Who has so many places more than another has clearly more: to take one then makes it no less.
 pub(super) const CLEARLY_MORE: u32 = 2;

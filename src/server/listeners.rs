@@ -18,7 +18,7 @@ use crate::config::{Limit, LimitCounts, ListenAddress, OnStoreFailure, Settings}
 use crate::http;
 use crate::ldap::connection::Door;
 use crate::ldap::pages::Pages;
-use crate::net::{ConnectionLimits, DRAIN_TIME, Entrance, Listener, LocalAddress, Tls};
+use crate::net::{ConnectionLimits, DRAIN_TIME_MAX, Entrance, Listener, LocalAddress, Tls};
 use crate::registry::{ChangeError, Registry, TokenCare};
 use crate::seldom::{self, Seldom};
 use crate::store::Hindrance;
@@ -412,10 +412,10 @@ async fn go_down(tasks: &Tasks, signals: &mut Signals) {
     tasks.tracker.close();
     tokio::select! {
         () = tasks.tracker.wait() => {}
-        () = tokio::time::sleep(DRAIN_TIME) => {
+        () = tokio::time::sleep(DRAIN_TIME_MAX) => {
             tracing::warn!(
                 connections = tasks.tracker.len(),
-                seconds = DRAIN_TIME.as_secs(),
+                seconds = DRAIN_TIME_MAX.as_secs(),
                 "connections did not end in time and are cut off"
             );
         }

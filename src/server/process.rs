@@ -82,7 +82,7 @@ fn fit(limits: &mut Limits, is_http: bool, allowed: u64) -> Option<u64> {
     let http = if is_http { http } else { 0 };
     let http_reserved = if is_http { limits.http_connections_reserved } else { 0 };
     let reserved = u64::from(limits.connections_reserved) + u64::from(http_reserved);
-    let beside = FILES_BESIDE_CONNECTIONS + 2 * u64::from(limits.connections_leaving_max) + reserved;
+    let beside = FILES_BESIDE_CONNECTIONS_MAX + 2 * u64::from(limits.connections_leaving_max) + reserved;
     let needed = ldap + http + beside;
     if needed <= allowed {
         return None;
@@ -143,7 +143,8 @@ const ALLOCATOR: &[(&str, &str)] = &[];
 const BEGUN_AGAIN: &str = "MEMORY_GOES_BACK_IN_BINDERY";
 
 /// The store, the log, the listeners, the runtime's own, and the local socket.
-const FILES_BESIDE_CONNECTIONS: u64 = 96;
+/// No limit of the config: the code says how many it opens.
+const FILES_BESIDE_CONNECTIONS_MAX: u64 = 96;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -469,7 +469,7 @@ async fn a_shutdown_does_not_wait_for_who_takes_no_answers() {
     let began = TestInstant::now();
     shutdown.cancel();
     assert!(task.await.unwrap().is_err());
-    assert!(began.elapsed() <= CLOSE_TIME * 2, "{:?}", began.elapsed());
+    assert!(began.elapsed() <= CLOSE_TIME_MAX * 2, "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
