@@ -968,7 +968,6 @@ fn an_import_without_an_end_is_answered() {
     }
 }
 
-/// The second entry of a name says what of it was lost, and nobody is counted twice, by whatever names a group has them.
 #[test]
 fn an_import_that_is_still_written_keeps_nobody_from_the_store() {
     let place = Place::new(SEED);
@@ -996,6 +995,7 @@ fn an_import_that_is_still_written_keeps_nobody_from_the_store() {
     );
 }
 
+/// The second entry of a name says what of it was lost, and nobody is counted twice, by whatever names a group has them.
 #[test]
 fn an_import_counts_nothing_twice() {
     let place = Place::new(SEED);
@@ -1032,6 +1032,15 @@ fn an_import_counts_nothing_twice() {
     // What the provider has now, for the config: with it, applying changes nothing.
     let line = "users = [{ container = \"ou=users\", naming = \"cn\" }, { container = \"ou=people\", naming = \"uid\" }]";
     assert_eq!(report["config"], serde_json::json!([line]));
+    // Its event says it in words.
+    let changed = place.run(&["event", "list", "--action", "model_updated", "--json"]).exits(0).json();
+    let said = serde_json::json!([{
+        "field": "users",
+        "before": "ou=users by cn",
+        "after": "ou=users by cn, ou=people by uid",
+    }]);
+    let is_told = |event: &serde_json::Value| event["object_kind"] == "provider" && event["changes"] == said;
+    assert!(changed.as_array().unwrap().iter().any(is_told), "{changed:#}");
     let again = place.run_with_input(&["import", "-"], &ldif).exits(0);
     assert!(!again.stdout.contains("users = ["), "{}", again.stdout);
     place.edit(

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +18,7 @@ use crate::registry::commands::testing::*;
 use crate::registry::commands::{Export, ExportFormat, ExportOptions};
 use crate::registry::{ChangeError, Registry};
 use crate::schema::AttributeId;
-use crate::store::MemoryStore;
+use crate::store::{Call, Fate, FaultyStore, MemoryStore, Store, StoreError};
 
 const BASE: &str = "dc=example,dc=com";
 
@@ -39,12 +41,17 @@ fn options() -> ImportOptions {
 
 fn prepared() -> (Arc<Registry>, Arc<MemoryStore>, ImportLayout) {
     let store = Arc::new(MemoryStore::new());
-    let registry = registry_over(store.clone());
+    let (registry, layout) = prepared_over(store.clone());
+    (registry, store, layout)
+}
+
+fn prepared_over(store: Arc<dyn Store>) -> (Arc<Registry>, ImportLayout) {
+    let registry = registry_over(store);
     let role = SeedRole { name: "reader".to_owned(), ..SeedRole::default() };
     let seed = Seed { providers: vec![provider("ldap", BASE)], roles: vec![role], ..Seed::default() };
     apply(&registry, &seed).unwrap();
     let layout = wait(registry.prepare_import(actor(), options())).unwrap();
-    (registry, store, layout)
+    (registry, layout)
 }
 
 fn records(ldif: &str) -> Vec<Record> {
@@ -381,6 +388,45 @@ fn a_second_run_goes_on_where_the_first_ended() {
     assert_eq!((again.users, again.groups, again.memberships, again.nested_groups), (0, 0, 0, 0));
     assert_eq!(again.already_there, 2 + 3 + 2 + 5);
     assert_eq!(registry.snapshot().revision(), revision, "nothing was committed");
+}
+
+/// One that ends in the middle says how far it has come, and counts what is committed and nothing else.
+#[test]
+fn what_is_committed_of_an_import_that_ends_is_told() {
+    const ENTRIES: usize = 2_000;
+    let left = Arc::new(AtomicUsize::new(usize::MAX));
+    let commits = Arc::clone(&left);
+    let store = FaultyStore::over(Arc::new(MemoryStore::new()), move |call| {
+        let is_left = || commits.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        if call != Call::Commit || is_left() {
+            return Fate::CarriedOut;
+        }
+        Fate::Fails(StoreError::Full { path: "data".into(), free: None, needed: None })
+    });
+    let (registry, layout) = prepared_over(Arc::new(store));
+    let person = |number: usize| {
+        format!(
+            "dn: uid=p{number},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: p{number}\ncn: p\nsn: p\n\n"
+        )
+    };
+    let ldif: String = (0..ENTRIES).map(person).collect();
+    left.store(2, Relaxed);
+    let report = import(&registry, &layout, &ldif);
+    let count = usize::try_from(report.users).unwrap();
+    assert!((1..ENTRIES).contains(&count), "{count}");
+    let is_there =
+        |number: usize| registry.snapshot().accounts().account_named(&format!("p{number}")).is_some();
+    assert!((0..ENTRIES).all(|number| is_there(number) == (number < count)), "{count}");
+    let dn = |number: usize| Some(format!("uid=p{number},ou=people,{BASE}"));
+    assert_eq!(report.committed_up_to, dn(count - 1));
+    let stop = report.stopped.unwrap();
+    assert!(stop.reason.contains("full"), "{stop:?}");
+    assert_eq!(Some(stop.at), dn(count));
+    // It is done again as a whole, and goes on from there.
+    left.store(usize::MAX, Relaxed);
+    let again = import(&registry, &layout, &ldif);
+    assert_eq!((again.users, again.already_there), ((ENTRIES - count) as u64, count as u64));
+    assert!(again.stopped.is_none());
 }
 
 #[test]
