@@ -399,7 +399,10 @@ fn subject(
         return Ok(Some(BindingSubject::Group(group.number)));
     }
     if let Some(number) = user.map(AccountNumber::new) {
-        if !source.names(ObjectReference::Account(number)) {
+        let on = ObjectReference::Account(number);
+        // As it was read: one that is gone may still be named by a binding.
+        let is_as_before = before == Some(&BindingSubject::Account(number));
+        if !source.names(on) || !(is_as_before || source.accounts().has(on)) {
             return Err(ChangeError::field("user", format!("there is no account {number}")));
         }
         return Ok(Some(BindingSubject::Account(number)));

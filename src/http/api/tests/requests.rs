@@ -203,7 +203,7 @@ async fn what_cannot_be_read_is_told_with_what_cannot_be() {
             &post,
             "/providers/ldap/",
             json!({ "name": "x", "base_dn": "no dn", "uid_start_number": "x", "tls_server_name": "x" }),
-            &["authorization_flow", "base_dn", "invalidation_flow", "tls_server_name", "uid_start_number"],
+            &["base_dn", "tls_server_name", "uid_start_number"],
         ),
         (
             &post,
