@@ -5,11 +5,12 @@
 //! one:
 //!
 //! ```text
-//! key    kind (1) | name | part (2, big-endian)
+//! key    kind (1) | rest of the name | part (2, big-endian)
 //! value  version (1) | checksum (16) | part 0 only: number of parts (2, little-endian) | piece of bincode
 //! ```
 //!
-//! The checksum covers version, key and content: an item that stands under another key is noticed.
+//! The checksum covers the version (1), the octets of the key (8), the key and what is behind the checksum: an item that stands
+//! under another key is noticed. `docs/format.md` has all of it, and is what a test reads a backup by.
 
 mod v1;
 mod v2;

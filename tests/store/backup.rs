@@ -202,7 +202,7 @@ fn a_damaged_backup_is_refused_wherever_it_is_damaged() {
 /// The same backup with the next format in its first block.
 fn newer(whole: &[u8]) -> Vec<u8> {
     let mut octets = whole.to_vec();
-    // "bndr", kind, number, length, checksum, content: see docs/reliability.md.
+    // "bndr", kind, number, length, checksum, content: see docs/format.md.
     let length = u32::from_le_bytes(octets[13..17].try_into().unwrap()) as usize;
     octets[33] = 2;
     let mut hasher = blake3::Hasher::new();

@@ -17,6 +17,7 @@ mod beside;
 mod durability;
 mod export;
 mod faults;
+mod format;
 mod parts;
 mod pressure;
 mod small_disk;
