@@ -140,6 +140,7 @@ impl From<OpenError> for Failure {
             OpenError::TokenKeys(_) => Self::of(Exit::Wrong, &error),
             OpenError::TokenKeyNotMade { .. }
             | OpenError::TokensStay
+            | OpenError::Listen(_)
             | OpenError::HashPool(_)
             | OpenError::RandomSource(_)
             | OpenError::Thread(_)

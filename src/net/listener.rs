@@ -92,11 +92,29 @@ impl Listener {
     /// [`ListenError`]
     pub async fn bind_unix(path: &Path, mode: u32) -> Result<Self, ListenError> {
         let local = LocalAddress::Unix(path.into());
-        remove_stale(path, &local).await?;
+        if is_stale(path, &local)? {
+            fs::remove_file(path).map_err(|error| ListenError::new(local.clone(), error))?;
+        }
         match listen_unix(path, mode) {
             Ok(socket) => Ok(Self::new(socket, local)),
             Err(error) => Err(ListenError::new(local, error)),
         }
+    }
+
+    /// Whether a TCP address could be listened on. Nobody sees that it was asked: until somebody listens, connections are refused.
+    ///
+    /// # Errors
+    /// [`ListenError`]
+    pub fn try_tcp(address: SocketAddr) -> Result<(), ListenError> {
+        bind_tcp(address).map(drop).map_err(|error| ListenError::new(LocalAddress::Ip(address), error))
+    }
+
+    /// Whether nobody listens on a Unix socket, and nothing else has its name.
+    ///
+    /// # Errors
+    /// [`ListenError`]
+    pub fn try_unix(path: &Path) -> Result<(), ListenError> {
+        is_stale(path, &LocalAddress::Unix(path.into())).map(drop)
     }
 
     /// The address that it listens on.
@@ -262,6 +280,10 @@ enum Socket {
 }
 
 fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    bind_tcp(address)?.listen(BACKLOG_MAX)
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => {
@@ -279,7 +301,7 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     sockopt::set_tcp_keepcnt(&socket, KEEPALIVE_PROBES)?;
     socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_OCTETS_MAX)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG_MAX)
+    Ok(socket)
 }
 
 fn listen_unix(path: &Path, mode: u32) -> io::Result<Socket> {
@@ -297,28 +319,33 @@ fn listen_unix(path: &Path, mode: u32) -> io::Result<Socket> {
     })
 }
 
-/// Removes a socket file that nobody answers on.
-async fn remove_stale(path: &Path, local: &LocalAddress) -> Result<(), ListenError> {
+/// Whether there is a socket file that nobody answers on.
+fn is_stale(path: &Path, local: &LocalAddress) -> Result<bool, ListenError> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(ListenError::new(local.clone(), error)),
     };
     if !found.file_type().is_socket() {
         return Err(ListenError::NotASocket { address: local.clone() });
     }
-    match UnixStream::connect(path).await {
+    match connect_at_once(path) {
         // The queue of a busy server may be full: it is alive.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(ListenError::InUse { address: local.clone() })
         }
         Ok(_) => Err(ListenError::InUse { address: local.clone() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(|error| ListenError::new(local.clone(), error))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(true),
         Err(error) => Err(ListenError::new(local.clone(), error)),
     }
+}
+
+/// A Unix socket is connected to at once, or not at all.
+fn connect_at_once(path: &Path) -> io::Result<()> {
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&socket2::SockAddr::unix(path)?)
 }
 
 /// Errors of a connection that was gone before it could be accepted: `accept(2)` passes them on.

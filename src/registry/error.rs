@@ -8,6 +8,7 @@ use crate::access::Invalid;
 use crate::auth::token_secret::RandomSourceError;
 use crate::auth::{HashPoolError, TokenKeyError};
 use crate::model::Permission;
+use crate::net::ListenError;
 use crate::quoted::called;
 use crate::store::StoreError;
 
@@ -52,6 +53,9 @@ pub enum OpenError {
         "the API tokens that needed the lost token key could not be ended; try again with --new-token-key"
     )]
     TokensStay,
+    /// Nobody could be served; no file of the store was changed.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The hash pool did not start.
     #[error(transparent)]
     HashPool(#[from] HashPoolError),

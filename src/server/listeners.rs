@@ -18,7 +18,7 @@ use crate::config::{Limit, LimitCounts, ListenAddress, OnStoreFailure, Settings}
 use crate::http;
 use crate::ldap::connection::Door;
 use crate::ldap::pages::Pages;
-use crate::net::{ConnectionLimits, DRAIN_TIME_MAX, Entrance, Listener, LocalAddress, Tls};
+use crate::net::{ConnectionLimits, DRAIN_TIME_MAX, Entrance, ListenError, Listener, LocalAddress, Tls};
 use crate::registry::{ChangeError, Registry, TokenCare};
 use crate::seldom::{self, Seldom};
 use crate::store::Hindrance;
@@ -75,6 +75,19 @@ impl Bound {
         }
         Ok(Self { ldap, http })
     }
+}
+
+/// Whether all addresses of the config could be listened on. The local socket is not among them: who holds the store tells a
+/// second server of it.
+///
+/// # Errors
+/// What keeps the first of them from it.
+pub(super) fn try_addresses(settings: &Settings) -> Result<(), ListenError> {
+    let Settings { ldap, ldaps, http, https, .. } = settings;
+    ldap.iter().chain(ldaps).chain(http).chain(https).try_for_each(|address| match address {
+        ListenAddress::Tcp(address) => Listener::try_tcp(*address),
+        ListenAddress::Unix(path) => Listener::try_unix(path),
+    })
 }
 
 /// The local socket that is held, or else opens it.

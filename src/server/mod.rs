@@ -2,8 +2,10 @@
 //!
 //! The order is log → certificates → store → directory ([`Server::open`]) → listeners ([`Server::bind`]) → seed, by the
 //! caller, if there never was one → serving until a signal ([`Listening::run`]). Where there is no store yet the addresses
-//! come before all else, so that a start that cannot be leaves none. It is taken down in reverse: listeners, connections, directory, store. A signal to go down before the directory is loaded ends
-//! the process without more ado: nothing was promised to anybody, and a store is made to lose nothing by it.
+//! come before all else, so that a start that cannot be leaves none; where there is one, whether they are free is asked before
+//! it is touched. It is taken down in reverse: listeners, connections, directory, store. A signal to go down before the
+//! directory is loaded ends the process without more ado: nothing was promised to anybody, and a store is made to lose nothing
+//! by it.
 
 mod accept;
 mod backups;
@@ -25,7 +27,7 @@ use tokio::sync::oneshot;
 
 pub use certificates::check_certificates;
 pub use listeners::Listening;
-use listeners::{Bound, local};
+use listeners::{Bound, local, try_addresses};
 pub use log::Log;
 use open::open_in_turn;
 pub use open::{Opening, Patience, check_token_key, open_forgotten, open_reading, open_registry, spools};
@@ -72,7 +74,9 @@ impl Server {
         check_data_directory(&settings.data_dir)?;
         check_backups_are_apart(&settings)?;
         check_owner(&settings.data_dir)?;
-        // One that is there may be held by a server that goes down, on the same addresses.
+        // One that is there may be held by a server that goes down, on the same addresses: these are tried when the store is ours
+        // and nothing of it was touched, and taken when it is loaded, as clients would wait meanwhile instead of asking another
+        // server.
         let bound = match has_store(&settings.data_dir) {
             true => None,
             false => Some(Bound::of(&settings, None).await?),
@@ -116,7 +120,8 @@ impl Server {
             clock.vouch();
         }
         let tls = certificates::load(settings.tls.as_ref(), &clock)?.map(Arc::new);
-        let registry = open_in_turn(&settings, &clock, opening)?;
+        let may_listen = || if bound.is_some() { Ok(()) } else { try_addresses(&settings) };
+        let registry = open_in_turn(&settings, &clock, opening, &may_listen)?;
         if let Some(tls) = &tls {
             certificates::tell(tls, registry.now());
         }

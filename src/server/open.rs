@@ -11,6 +11,7 @@ use crate::auth::{
 };
 use crate::clock::Clock;
 use crate::config::{HashingSettings, Limits, Settings};
+use crate::net::ListenError;
 use crate::registry::{
     CustomEventBounds, OpenError, Registry, RegistrySettings, Rules, Spools, TokenCareSettings,
     check_key_of_store, remove_spools,
@@ -27,7 +28,7 @@ pub struct Opening {
 }
 
 /// Opens the store in the data directory and loads the directory from it; waits for a process that holds the store, but not
-/// for long.
+/// for long. `may_begin` is asked when nobody else holds it, before any file of it is changed.
 ///
 /// # Errors
 /// [`OpenError`]: the store is held, damaged or too new, or threads cannot be started.
@@ -35,10 +36,11 @@ pub fn open_in_turn(
     settings: &Settings,
     clock: &Arc<Clock>,
     opening: Opening,
+    may_begin: &MayBegin<'_>,
 ) -> Result<Arc<Registry>, OpenError> {
     let mut patience = Patience::new(&settings.limits);
     loop {
-        match open_registry(settings, clock.clone(), opening) {
+        match open_if(settings, clock.clone(), opening, may_begin) {
             Err(OpenError::Store(error))
                 if patience.lasts(&error, |sentence| tracing::warn!("{sentence}")) =>
             {
@@ -59,6 +61,18 @@ pub fn open_registry(
     clock: Arc<Clock>,
     opening: Opening,
 ) -> Result<Arc<Registry>, OpenError> {
+    open_if(settings, clock, opening, &|| Ok(()))
+}
+
+/// What may still refuse a store that nobody else holds.
+pub type MayBegin<'a> = dyn Fn() -> Result<(), ListenError> + 'a;
+
+fn open_if(
+    settings: &Settings,
+    clock: Arc<Clock>,
+    opening: Opening,
+    may_begin: &MayBegin<'_>,
+) -> Result<Arc<Registry>, OpenError> {
     let hashing = settings
         .hashing
         .threads
@@ -68,7 +82,9 @@ pub fn open_registry(
     check_owner(&settings.data_dir)?;
     // No store is made that cannot be opened, and none is opened, which changes its files, without keys that can be read.
     let token_keys = TokenKeys::open(&settings.data_dir, settings.token_key_file.as_deref())?;
-    let open = |is_doubted| open_with_keys(settings, clock.clone(), opening, token_keys.clone(), is_doubted);
+    let open = |is_doubted| {
+        open_with_keys(settings, clock.clone(), opening, token_keys.clone(), (may_begin, is_doubted))
+    };
     match open(false) {
         // Each file of the journal is whole, and they are not of one store: the database may be.
         Err(OpenError::Store(StoreError::Damaged { .. })) => open(true),
@@ -82,17 +98,18 @@ fn open_with_keys(
     clock: Arc<Clock>,
     opening: Opening,
     token_keys: TokenKeys,
-    is_doubted: bool,
+    (may_begin, is_doubted): (&MayBegin<'_>, bool),
 ) -> Result<Arc<Registry>, OpenError> {
     let makes_new_token_key = opening.makes_new_token_key;
-    let (store, token_keys) = DiskStore::open_checked(&settings.data_dir, is_doubted, |unopened| {
-        // From here on no other process makes one there, and that of a restore which was decided on is in its place.
-        let token_keys = token_keys.read_again()?;
-        if !makes_new_token_key {
-            check_key_of_store(&token_keys, unopened)?;
-        }
-        Ok::<_, OpenError>(token_keys)
-    })?;
+    let (store, token_keys) =
+        DiskStore::open_checked(&settings.data_dir, is_doubted, may_begin, |unopened| {
+            // From here on no other process makes one there, and that of a restore which was decided on is in its place.
+            let token_keys = token_keys.read_again()?;
+            if !makes_new_token_key {
+                check_key_of_store(&token_keys, unopened)?;
+            }
+            Ok::<_, OpenError>(token_keys)
+        })?;
     remove_spools(&settings.data_dir);
     let settings = RegistrySettings { token_keys, makes_new_token_key, clock, ..registry_settings(settings) };
     Registry::open(Arc::new(store), settings)

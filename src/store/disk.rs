@@ -204,31 +204,35 @@ impl DiskStore {
     }
 
     /// The same, once `check` has looked at what was found there, before the database is opened, which changes its files. Answers with
-    /// what `check` says, too. `is_doubted`: what the ledger holds did not fit together when it was loaded, so it is summed before
+    /// what `check` says, too. `may_begin` is asked first, when nobody else holds the store and nothing of it was touched. `is_doubted`: what the ledger holds did not fit together when it was loaded, so it is summed before
     /// anything is believed of it, and the database is asked where it does not.
     ///
     /// # Errors
     /// The same, or what `check` says.
-    pub fn open_checked<T, E: From<StoreError>>(
+    pub fn open_checked<T, E: From<StoreError> + From<B>, B>(
         directory: &Path,
         is_doubted: bool,
+        may_begin: impl FnOnce() -> Result<(), B>,
         check: impl FnOnce(&Unopened<'_>) -> Result<T, E>,
     ) -> Result<(Self, T), E> {
-        Self::open_checked_with(directory, Settings { is_doubted, ..Settings::default() }, check)
+        let settings = Settings { is_doubted, ..Settings::default() };
+        Self::open_checked_with(directory, settings, || Ok(may_begin()?), check)
     }
 
     /// The same as [`DiskStore::open`] with other bounds.
     pub(super) fn open_with(directory: &Path, settings: Settings) -> Result<Self, StoreError> {
-        Self::open_checked_with(directory, settings, |_| Ok(())).map(|(store, ())| store)
+        Self::open_checked_with(directory, settings, || Ok(()), |_| Ok(())).map(|(store, ())| store)
     }
 
     fn open_checked_with<T, E: From<StoreError>>(
         directory: &Path,
         settings: Settings,
+        may_begin: impl FnOnce() -> Result<(), E>,
         check: impl FnOnce(&Unopened<'_>) -> Result<T, E>,
     ) -> Result<(Self, T), E> {
         make_directory(directory)?;
         let lock = Lock::take(directory)?;
+        may_begin()?;
         let ledger = opening::ledger(directory, &settings)?;
         let checked = check(&Unopened(&ledger))?;
         Ok((Self::go_on(directory, settings, lock, ledger)?, checked))

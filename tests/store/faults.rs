@@ -230,6 +230,42 @@ fn a_start_that_is_refused_changes_nothing() {
     assert_eq!(state_of(&data, &[]), before);
 }
 
+/// Told before the store is touched, also of one that a start would repair, and not before a server that goes down has left them.
+#[test]
+fn a_start_whose_addresses_are_taken_changes_nothing() {
+    let place = Place::new(SEED);
+    with_tokens(&place);
+    let data = place.path("data");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let _unix = std::os::unix::net::UnixListener::bind(place.path("taken.sock")).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let unix = format!("unix:{}", place.path("taken.sock").display());
+    for damaged in ["", "store/db", "journal/checkpoint"] {
+        let whole = files_of(&data);
+        if !damaged.is_empty() {
+            std::fs::write(data.join(damaged), "nonsense").unwrap();
+        }
+        let before = state_of(&data, &[]);
+        for (flag, address) in [("--ldap", &address), ("--http", &address), ("--ldap", &unix)] {
+            place.run(&["serve", flag, address]).exits(1).says(&["is in use"]);
+            assert!(state_of(&data, &[]) == before, "{flag} {address} {damaged}");
+        }
+        place.serve(&[]).stop();
+        put_back(&data, &whole);
+    }
+    drop(taken);
+    // A restart on the same address, which waits for the one before.
+    let place = Place::new(SEED);
+    let before = place.serve(&["--ldap", &address]);
+    let after = std::thread::scope(|scope| {
+        let started = scope.spawn(|| place.serve(&["--ldap", &address]));
+        std::thread::sleep(Duration::from_millis(200));
+        before.stop();
+        started.join().unwrap()
+    });
+    after.stop();
+}
+
 /// As a disk that does not give it: told before anything is opened.
 #[test]
 fn a_token_key_that_cannot_be_read_refuses_what_would_open_the_store() {
