@@ -232,12 +232,17 @@ fn damaged_end() -> Option<SmallDisk> {
     drop(store);
     // What its threads still write takes none of the space that is measured from here on.
     std::fs::File::open(disk.data().join("store/db")).unwrap().lock().unwrap();
-    let journal = disk.data().join(newest_batches(&disk.data()));
+    damage_end(&disk.data());
+    Some(disk)
+}
+
+/// Flips a bit of the last batch.
+fn damage_end(data: &Path) {
+    let journal = data.join(newest_batches(data));
     let mut octets = std::fs::read(&journal).unwrap();
     let end = octets.iter().rposition(|octet| *octet != 0).unwrap();
     octets[end] ^= 1;
     std::fs::write(&journal, octets).unwrap();
-    Some(disk)
 }
 
 #[test]
@@ -252,6 +257,41 @@ fn without_room_for_a_copy_the_database_itself_is_asked_for_the_end() {
         let store = DiskStore::open(&disk.data()).unwrap();
         assert_eq!(Content::of(&store).unwrap(), Content::after(20));
     }
+}
+
+/// A database that cannot tell what the end was is opened for it all the same, where there is no room for a copy: all that is in it
+/// stays, and all other files.
+#[test]
+fn a_start_that_is_refused_for_a_torn_end_without_room_for_a_copy_keeps_what_there_is() {
+    let Some(disk) = SmallDisk::mount(48) else { return };
+    let (earlier, store) = (tempfile::tempdir().unwrap(), disk.data().join("store"));
+    for (revisions, is_last) in [(1..=15, false), (16..=20, true)] {
+        let opened = DiskStore::open(&disk.data()).unwrap();
+        for revision in revisions {
+            opened.commit(&batch(revision)).unwrap();
+        }
+        drop(opened);
+        std::fs::File::open(store.join("db")).unwrap().lock().unwrap();
+        if !is_last {
+            copy(&store, earlier.path());
+        }
+    }
+    std::fs::remove_dir_all(&store).unwrap();
+    copy(earlier.path(), &store);
+    damage_end(&disk.data());
+    std::fs::remove_file(disk.data().join("acknowledged")).unwrap();
+    disk.fill(8 * 1024 * 1024 + 256 * 1024);
+    let before = files_but_for_snapshots(&disk.data());
+    for _ in 0..2 {
+        let error = DiskStore::open(&disk.data()).unwrap_err();
+        assert!(error.is_unusable() && error.to_string().contains("revision 15"), "{error}");
+        assert!(files_but_for_snapshots(&disk.data()) == before, "{error}");
+    }
+    disk.empty();
+    // With room for one nothing is changed at all.
+    let before = files_of(&disk.data());
+    assert!(DiskStore::open(&disk.data()).unwrap_err().is_unusable());
+    assert!(files_of(&disk.data()) == before);
 }
 
 /// Nothing else tells that a batch is missing, and what was revoked by it would be served.
