@@ -107,7 +107,7 @@ fn changes_go_on_once_a_full_disk_has_space_again() {
 
 /// Whether a command through the server was acknowledged. It must not fall back to the store: a command that
 /// finds the server gone is to fail, which it does as long as the socket of the dead one is named.
-fn ask(place: &Place, arguments: &[&str]) -> bool {
+pub(crate) fn ask(place: &Place, arguments: &[&str]) -> bool {
     let socket = place.path("data/bindery.sock");
     let mut all = arguments.to_vec();
     all.extend(["--socket", socket.to_str().unwrap()]);

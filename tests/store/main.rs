@@ -18,6 +18,7 @@ mod durability;
 mod export;
 mod faults;
 mod format;
+mod full_disk;
 mod parts;
 mod pressure;
 mod small_disk;
