@@ -1,17 +1,19 @@
 //! A start that is cut short, or gets less than it asks for.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 
-use crate::support::{Place, SEED, pid, send};
+use crate::support::rounds::rounds;
+use crate::support::{BASE, Place, SEED, pid, send};
 
-/// The key of sealed secrets is a pipe here: the start has opened the store and waits, for as long as the test likes.
+/// The key of sealed secrets is a pipe here: the start waits for it, before it touches the store, for as long as the test likes.
 #[test]
-fn a_signal_ends_a_start_at_once_and_leaves_the_store_as_it_was() {
+fn a_signal_ends_a_start_that_waits_for_its_key() {
     for signal in [Signal::TERM, Signal::INT] {
         let place = Place::new(SEED);
         let (server, _) = place.serve_first();
@@ -36,6 +38,49 @@ fn a_signal_ends_a_start_at_once_and_leaves_the_store_as_it_was() {
         assert_eq!(place.run(&["export", "--format", "json"]).exits(0).stdout, before);
         place.serve(&[]).stop();
     }
+}
+
+/// At any moment of a start that has something to load; every second one has lost its database, and makes it anew.
+#[test]
+fn a_signal_ends_a_start_at_any_moment_and_nothing_is_lost() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    let description = "d".repeat(5_000);
+    let person = |number| {
+        format!(
+            "dn: cn=user{number},ou=users,{BASE}\nobjectClass: inetOrgPerson\ncn: user{number}\nsn: x\n\
+             description: {description}\n\n"
+        )
+    };
+    place.run_with_input(&["import", "-"], &(0..2_500).map(person).collect::<String>()).exits(0);
+    let export = ["export", "--format", "json"];
+    let before = place.run(&export).exits(0).stdout;
+    let begun = Instant::now();
+    place.serve(&[]).stop();
+    let whole = begun.elapsed();
+    let (mut before_ready, rounds) = (0, rounds(8));
+    for round in 0..rounds {
+        if round % 2 == 1 {
+            std::fs::remove_dir_all(place.path("data/store")).unwrap();
+        }
+        let signal = if round % 4 < 2 { Signal::TERM } else { Signal::INT };
+        let mut command = place.command(&["serve"]);
+        let log = std::fs::File::create(place.path("start.log")).unwrap();
+        let mut starting = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        std::thread::sleep(whole * (round * 7 % rounds) / rounds);
+        send(starting.id(), signal);
+        let status = ended(&mut starting);
+        // Before it has asked for signals it ends by them.
+        let is_early = status.signal() == Some(signal.as_raw());
+        let log = place.read("start.log");
+        assert!(status.code() == Some(0) || is_early, "round {round}: {status}: {log}");
+        before_ready += u32::from(!is_early && log.contains("before the directory was loaded"));
+    }
+    assert!(before_ready > 0, "no signal came while the store was loaded");
+    assert!(place.run(&export).exits(0).stdout == before);
+    place.serve(&[]).stop();
+    assert!(place.run(&export).exits(0).stdout == before);
+    place.run(&["event", "verify"]).exits(0);
 }
 
 /// The limit on processes counts threads; it does not bind root.
