@@ -57,11 +57,23 @@ fn kept(place: &Place) -> (Vec<(String, String)>, usize) {
 }
 
 fn readiness(server: &Server) -> String {
+    get(server, "/-/health/ready/")
+}
+
+/// What the metrics say: whether the clock is believed, and by how many seconds it is ahead.
+fn metrics(server: &Server) -> (i64, i64) {
+    let text = get(server, "/metrics");
+    let gauge = |name: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
+    };
+    (gauge("bindery_clock_believed"), gauge("bindery_clock_ahead_seconds"))
+}
+
+fn get(server: &Server, path: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(server.address("http")).unwrap();
-    stream
-        .write_all(b"GET /-/health/ready/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -89,10 +101,10 @@ fn nobody_loses_anything_by_a_start_with_a_wrong_clock() {
     assert_eq!(server.stop().0.code(), Some(0));
     let before = kept(&place);
 
-    for (time, portal, piece) in [
-        ("+400d", 49, "the clock says"),
-        ("-20000d", 0, "by which things go on expiring"),
-        ("+3650d", 49, "it is believed in"),
+    for (time, days, portal, piece) in [
+        ("+400d", 400, 49, "the clock says"),
+        ("-20000d", -20_000, 0, "by which things go on expiring"),
+        ("+3650d", 3_650, 49, "it is believed in"),
     ] {
         let server = place.serve_after(&faked(time), &[]);
         server.await_log(piece);
@@ -105,10 +117,16 @@ fn nobody_loses_anything_by_a_start_with_a_wrong_clock() {
         assert!(status.contains("the clock says") && status.contains("--trust-clock"), "{status}");
         let answer = readiness(&server);
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(piece), "{answer}");
+        // To the day: how long a busy machine takes is not asked.
+        let (is_believed, ahead) = metrics(&server);
+        assert_eq!(is_believed, 0, "{time}");
+        assert!((ahead - days * 86_400).abs() < 86_400, "{time}: {ahead}");
         assert_eq!(server.stop().0.code(), Some(0));
 
         // Right again.
         let server = place.serve(&[]);
+        let (is_believed, ahead) = metrics(&server);
+        assert!(is_believed == 1 && ahead.abs() < 86_400, "after {time}: {is_believed}, {ahead}");
         assert_eq!(binds(&server, "portal", &secret), 0, "after {time}");
         assert_eq!(binds(&server, "ldapservice", &brief), 49, "after {time}");
         assert!(readiness(&server).starts_with("HTTP/1.1 204 "));

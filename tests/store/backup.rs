@@ -670,7 +670,7 @@ fn harm(path: &Path, at: u64) {
     std::fs::write(path, octets).unwrap();
 }
 
-fn fetch_metrics(server: &Server) -> String {
+pub(crate) fn fetch_metrics(server: &Server) -> String {
     use std::io::{Read, Write};
     let mut stream = TcpStream::connect(server.address("http")).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();

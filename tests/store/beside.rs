@@ -233,6 +233,7 @@ fn a_backup_is_read_in_the_place_of_a_store() {
 #[test]
 fn a_store_is_compacted_beside_its_server_and_alone() {
     let place = Place::new(SEED);
+    place.edit("data_dir = \"data\"", "data_dir = \"data\"\nhttp = [\"127.0.0.1:0\"]");
     let server = place.serve(&["--secrets-file", place.path("secrets.json").to_str().unwrap()]);
     for number in 0..20 {
         let name = format!("token-{number}");
@@ -240,6 +241,17 @@ fn a_store_is_compacted_beside_its_server_and_alone() {
         place.run(&["token", "revoke", &name]).exits(0);
     }
     let compacted = place.run(&["compact", "--json"]).exits(0).json();
+    let metric = || {
+        let metrics = crate::backup::fetch_metrics(&server);
+        let line = metrics.lines().find_map(|line| line.strip_prefix("bindery_store_octets ")).unwrap();
+        line.parse::<u64>().unwrap()
+    };
+    let files = |directory: &str| -> u64 {
+        let files =
+            std::fs::read_dir(place.path(directory)).unwrap().map(|file| file.unwrap().metadata().unwrap());
+        files.filter(std::fs::Metadata::is_file).map(|file| file.len()).sum()
+    };
+    assert_eq!(metric(), files("data/store") + files("data/journal"));
     // Of a store as small as this one there is nothing to save.
     let takes = |when: &str| compacted[when]["database"].as_u64().unwrap();
     assert!(takes("after") > 0 && takes("after") <= takes("before"), "{compacted}");
