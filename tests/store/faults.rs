@@ -1,7 +1,7 @@
 //! What happens to a disk and to files around a start: nothing that was acknowledged is lost, and a start that is refused
 //! has changed nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -198,12 +198,70 @@ fn a_harmed_file_of_each_copy_is_made_up_for_or_refused() {
             assert!(matches!(salvaged.status.code(), Some(0 | 4)), "{said}{}", salvaged.stderr);
             if salvaged.status.code() == Some(0) {
                 place.run(&["backup", "verify", "left.backup"]).exits(0);
+                let found =
+                    place.run(&["token", "list", "--backup", "left.backup", "--json"]).exits(0).json();
+                // What comes out is as it was.
+                let whole = expected.as_array().unwrap();
+                let mut found = found.as_array().unwrap().iter();
+                assert!(found.all(|token| whole.contains(token)), "{said}{found:?}");
             }
             assert!(state_of(&data, &[]) == before, "{said}");
         }
         put_back(&data, &whole);
     }
     eprintln!("{refused} of {harms} were refused");
+}
+
+/// What is sound comes out of a checkpoint of several blocks, one of which is damaged, with no database beside it; what is in that
+/// block is missing, and told by name.
+#[test]
+fn salvage_gets_out_what_is_sound_and_names_the_rest() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    let description = "d".repeat(20_000);
+    let person = |number| {
+        format!(
+            "dn: cn=user{number},ou=users,{BASE}\nobjectClass: inetOrgPerson\ncn: user{number}\nsn: x\n\
+             description: {description}\n\n"
+        )
+    };
+    place.run_with_input(&["import", "-"], &(0..60).map(person).collect::<String>()).exits(0);
+    place.run(&["backup", "whole.backup"]).exits(0);
+    // Its checkpoint has all of it then, and it has no database yet.
+    place.run(&["restore", "whole.backup", "--replace"]).exits(0);
+    let names = |arguments: &[&str]| -> BTreeSet<String> {
+        let listed = place.run(&[&["account", "list", "--json"], arguments].concat()).exits(0).json();
+        let names = listed.as_array().unwrap().iter().map(|account| account["username"].as_str().unwrap());
+        names.map(str::to_owned).collect()
+    };
+    let all = names(&["--backup", "whole.backup"]);
+    let checkpoint = place.path("data/journal/checkpoint");
+    let mut octets = std::fs::read(&checkpoint).unwrap();
+    let middle = octets.len() / 2;
+    octets[middle] ^= 1;
+    std::fs::write(&checkpoint, octets).unwrap();
+    place.run(&["serve"]).exits(4).says(&["`bindery salvage`"]);
+
+    let salvaged = place.run(&["salvage", "--output", "left.backup", "--json"]).exits(0).json();
+    let missing = salvaged["missing"].as_array().unwrap();
+    let missing = missing.iter().filter(|object| object["kind"] == "accounts" || object["kind"] == "account");
+    let missing: BTreeSet<String> =
+        missing.map(|object| object["name"].as_str().unwrap().to_owned()).collect();
+    let left = names(&["--backup", "left.backup"]);
+    assert!(!missing.is_empty() && left.len() > 30, "{salvaged:#}");
+    assert!(left.is_disjoint(&missing));
+    assert_eq!(left.union(&missing).cloned().collect::<BTreeSet<_>>(), all, "{salvaged:#}");
+    let told = place.run(&["salvage", "--output", "left.backup", "--force"]).exits(0).stdout;
+    for name in missing {
+        assert!(
+            told.lines()
+                .any(|line| line.starts_with("missing: account") && line.ends_with(&format!("({name})"))),
+            "{told}"
+        );
+    }
+    place.run(&["restore", "left.backup", "--replace"]).exits(0);
+    place.serve(&[]).stop();
+    assert_eq!(names(&[]), left);
 }
 
 /// A store with some tokens, closed; they are listed.
