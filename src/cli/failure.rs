@@ -29,7 +29,7 @@ pub(super) enum Exit {
     Usage,
     /// The config or the input is wrong.
     Wrong,
-    /// The store is held, damaged or too new.
+    /// The store is held, damaged or too new, or has stopped.
     Store,
     /// No permission.
     Refused,
@@ -92,13 +92,12 @@ impl From<Problem> for Failure {
         let exit = match problem.kind {
             ProblemKind::Invalid => Exit::Wrong,
             ProblemKind::Refused => Exit::Refused,
-            ProblemKind::StoreUnusable => Exit::Store,
+            ProblemKind::StoreUnusable | ProblemKind::StoreStopped => Exit::Store,
             ProblemKind::NotFound
             | ProblemKind::Exists
             | ProblemKind::Busy
             | ProblemKind::Conflict
             | ProblemKind::Store
-            | ProblemKind::StoreStopped
             | ProblemKind::Secret
             | ProblemKind::ShuttingDown
             | ProblemKind::Panicked
@@ -113,6 +112,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let exit = match error {
             StoreError::Foreign { .. } => Exit::Refused,
+            StoreError::Stopped { .. } => Exit::Store,
             _ if error.is_unusable() => Exit::Store,
             _ => Exit::Failed,
         };

@@ -79,7 +79,7 @@ fn has(place: &Place, token: &str) -> bool {
 #[test]
 fn a_server_whose_store_stopped_goes_down() {
     let (place, journal, mut server) = start("");
-    place.run(&["token", "create", "lost", "--account", "portal"]).exits(1).says(&["check the disk"]);
+    place.run(&["token", "create", "lost", "--account", "portal"]).exits(4).says(&["check the disk"]);
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("a write to the store failed"), "{log}");
@@ -98,7 +98,7 @@ fn a_server_whose_store_stopped_stays_where_it_is_told_to() {
     let (place, journal, server) = start("on_store_failure = \"serve\"");
     assert_eq!(ready(&server).0, 204);
     for _ in 0..2 {
-        place.run(&["token", "create", "lost", "--account", "portal"]).exits(1).says(&["check the disk"]);
+        place.run(&["token", "create", "lost", "--account", "portal"]).exits(4).says(&["check the disk"]);
     }
     server.await_log("on_store_failure");
     let (status, body) = ready(&server);
