@@ -111,7 +111,7 @@ impl Sources {
             let mut place = above.to_vec();
             match name.as_str() {
                 "tests" | "testing" | "climb" | "simulation" | "documentation" | "inside" | "imports"
-                | "main" => continue,
+                | "named_tests" | "main" => continue,
                 "mod" | "lib" => {}
                 _ => place.push(name),
             }

@@ -41,6 +41,8 @@ mod users;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod named_tests;
+#[cfg(test)]
 #[path = "../tests/support/plain.rs"]
 mod plain;
 #[cfg(test)]

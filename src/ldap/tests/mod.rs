@@ -19,7 +19,6 @@ mod mutation;
 mod operations;
 mod orders;
 mod overlap;
-mod page;
 mod paging;
 mod passwords;
 mod published;
