@@ -230,7 +230,7 @@ async fn what_cannot_be_read_is_told_with_what_cannot_be() {
         (&post, &format!("{person}set_password/"), json!({ "password": "long enough", "x": 1 }), &["x"]),
         (&post, &format!("{person}unlock/"), json!({ "x": 1 }), &["x"]),
         (&post, "/core/tokens/taken/rotate/", json!({ "overlap": 0, "x": 1 }), &["x"]),
-        (&post, "/core/tokens/taken/set_key/", json!({ "key": "x".repeat(40), "x": 1 }), &["x"]),
+        (&post, "/core/tokens/taken/set_key/", json!({ "key": "short", "x": 1 }), &["key", "x"]),
         (&post, "/core/tokens/", json!({ "identifier": "new", "user": taken.get(), "x": 1 }), &["x"]),
         (&post, "/core/groups/", json!({ "name": "new", "x": 1 }), &["x"]),
         (&patch, &user, json!({ "name": "new", "x": 1 }), &["x"]),
