@@ -55,6 +55,18 @@ impl<T: Clone> AccountTable<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.numbered.iter().chain(self.internal.iter()).map(|(_, item)| item)
     }
+
+    /// Those of this number and above, in the order of their numbers.
+    pub(super) fn iter_from(&self, number: u32) -> impl Iterator<Item = &T> {
+        let numbered = (number <= NUMBER_MAX).then_some(number);
+        let numbered = numbered.into_iter().flat_map(|number| from(&self.numbered, number));
+        numbered.chain(from(&self.internal, internal(number).unwrap_or(0)))
+    }
+}
+
+fn from<T: Clone>(items: &Sparse<T>, index: u32) -> impl Iterator<Item = &T> {
+    let next = |(index, _): &(u32, &T)| items.next(index.checked_add(1)?);
+    std::iter::successors(items.next(index), next).map(|(_, item)| item)
 }
 
 /// The place of a number in the second part.
@@ -76,6 +88,10 @@ mod tests {
         }
         assert_eq!(table.iter().copied().collect::<Vec<_>>(), numbers);
         assert_eq!(table.numbered(), 3);
+        for (place, number) in numbers.into_iter().enumerate() {
+            assert_eq!(table.iter_from(number).copied().collect::<Vec<_>>(), numbers[place..]);
+            assert_eq!(table.iter_from(number + 1).copied().collect::<Vec<_>>(), numbers[place + 1..]);
+        }
         for number in numbers {
             *table.get_mut(number).unwrap_or(&mut 0) += 0;
             assert_eq!(table.get(number), Some(&number));

@@ -279,6 +279,11 @@ impl Accounts {
         self.accounts.iter()
     }
 
+    /// Those of this number and above, in the order of their numbers.
+    pub fn accounts_from(&self, number: AccountNumber) -> impl Iterator<Item = &Arc<AccountState>> {
+        self.accounts.iter_from(number.get())
+    }
+
     /// How many accounts there are, those of bindery's own parts not counted.
     pub fn account_count(&self) -> usize {
         self.accounts.numbered()

@@ -160,19 +160,29 @@ impl Call {
         Ok(rehearsed.await?)
     }
 
-    /// Carries a change out part by part, each as [`Call::change`] does, until one says that nothing is left to do: also when
-    /// nobody waits for it any more, as nobody has asked for half of it.
+    /// Carries a change out part by part, each as [`Call::change`] does: a part says how many accounts it has taken out, as long as
+    /// something is left to do. Also when nobody waits for it any more, as nobody has asked for half of it.
     ///
     /// # Errors
-    /// What `part` says, or the store: what was done by then stays.
+    /// What `part` says, or the store: what was done by then stays, and is told with it.
     pub(super) async fn change_in_parts(
         self,
-        part: impl FnMut(&mut Transaction<'_>) -> Result<bool, ChangeError> + Clone + Send + 'static,
+        part: impl FnMut(&mut Transaction<'_>) -> Result<Option<usize>, ChangeError> + Clone + Send + 'static,
     ) -> Result<(), CallRefusal> {
         let all = tokio::spawn(async move {
-            // Of what is rehearsed the first part stays to be done.
-            while self.change(part.clone()).await? && self.rehearsal.is_none() {}
-            Ok(())
+            let mut done = 0;
+            loop {
+                match self.change(part.clone()).await {
+                    // Of what is rehearsed the first part stays to be done.
+                    Ok(Some(count)) if self.rehearsal.is_none() => done += count,
+                    Ok(_) => return Ok(()),
+                    Err(refusal) if done == 0 => return Err(refusal),
+                    Err(refusal) => {
+                        let sentence = format!("{done} accounts were taken out of it before, and stay so");
+                        return Err(refusal.with(&sentence));
+                    }
+                }
+            }
         });
         joined(all.await)?
     }

@@ -206,6 +206,23 @@ impl CallRefusal {
         Self { about: About::Fields(fields), ..self }
     }
 
+    /// The same with another sentence.
+    pub(super) fn with(self, sentence: &str) -> Self {
+        let about = match self.about {
+            About::Detail(detail) => About::Detail(format!("{detail}; {sentence}")),
+            About::NotThere => About::Detail(format!("Not found; {sentence}")),
+            About::Fields(mut fields) => {
+                fields.entry(WHOLE.to_owned()).or_default().push(sentence.to_owned());
+                About::Fields(fields)
+            }
+            About::Seed(mut messages, seed) => {
+                messages.push(sentence.to_owned());
+                About::Seed(messages, seed)
+            }
+        };
+        Self { about, ..self }
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.status

@@ -18,7 +18,9 @@ use super::used_by::{UsedBy, UsedByAction};
 use super::value::{Required, RequiredFields};
 use crate::directory::name_key;
 use crate::model::{self, AccountNumber, ObjectReference, Permission, RoleNumber};
-use crate::registry::commands::{RoleChanges, create_role, delete_role, set_role_of_account, update_role};
+use crate::registry::commands::{
+    Place, RoleChanges, create_role, delete_role, set_role_of_account, update_role,
+};
 use crate::registry::{ChangeError, Transaction};
 
 /// A role.
@@ -147,7 +149,8 @@ pub(super) async fn destroy(call: Call) -> Result<NoContent, CallRefusal> {
     let found =
         by_uuid::role(call.registry.snapshot().accounts(), call.parameter("uuid")?).map(|it| it.number);
     let number = found.ok_or_else(CallRefusal::not_found)?;
-    call.change_in_parts(move |transaction| delete_role(transaction, number)).await?;
+    let place = Place::default();
+    call.change_in_parts(move |transaction| delete_role(transaction, number, &place)).await?;
     Ok(NoContent)
 }
 

@@ -350,7 +350,9 @@ impl Call {
             }
             Self::DeleteRole { role } => {
                 let number = names.role(&role)?;
-                answer.told = change.run(move |t| commands::delete_role(t, number).map(drop)).await?;
+                answer.told = change
+                    .run(move |t| commands::delete_role(t, number, &commands::Place::default()).map(drop))
+                    .await?;
             }
             Self::SetRole { role, account, holds } => {
                 let (role, account) = (names.role(&role)?, names.account(&account)?);

@@ -61,12 +61,15 @@ pub fn update_group(
 }
 
 /// Deletes a group with its memberships; its children lose the parent. Of many members a part leaves it, as
-/// [`delete_role`](super::role::delete_role) takes a role from a part, and it is said that there is more to be done.
+/// [`delete_role`](super::role::delete_role) takes a role from a part, and it is said of how many, as there is more to be done.
 ///
 /// # Errors
 /// There is no such group that the caller may view, it gives rights that the caller lacks, or
 /// [`Permission::DeleteGroup`] on it is missing. That no binding names it is asked at the end of the change (`whole.rs`).
-pub fn delete_group(transaction: &mut Transaction<'_>, number: GroupNumber) -> Result<bool, ChangeError> {
+pub fn delete_group(
+    transaction: &mut Transaction<'_>,
+    number: GroupNumber,
+) -> Result<Option<usize>, ChangeError> {
     group_for(transaction, number, Permission::DeleteGroup)?;
     require_rights_of(transaction, number)?;
     // Before anybody has left it.
@@ -75,11 +78,11 @@ pub fn delete_group(transaction: &mut Transaction<'_>, number: GroupNumber) -> R
     let members = snapshot.accounts().group(number).into_iter().flat_map(|group| group.members());
     let members = members.filter_map(|member| member.number()).map(AccountNumber::new);
     let members = members.filter(|member| snapshot.accounts().account(*member).is_some());
-    let Some(part) = part_of(transaction, members) else {
-        return transaction.delete_group(number).map(|()| false);
+    let Some(part) = part_of(transaction, members, MEMBERS_MAX) else {
+        return transaction.delete_group(number).map(|()| None);
     };
-    part.into_iter().try_for_each(|member| transaction.delete(Key::Membership(number, member)))?;
-    Ok(true)
+    part.iter().try_for_each(|member| transaction.delete(Key::Membership(number, *member)))?;
+    Ok(Some(part.len()))
 }
 
 /// What is taken is asked for like what is given: whoever could strip somebody of it could then take the rest, and get the
@@ -358,3 +361,7 @@ fn set_members(
     }
     Ok(())
 }
+
+/// So many members leave a group in one change.
+/// No limit of the config: the writer is not held up for longer than these take.
+const MEMBERS_MAX: usize = 500;

@@ -47,7 +47,7 @@ pub use lost::LostAccesses;
 pub use own_secret::{Exchanged, OwnSecret, OwnSecretError};
 pub use provider::{create_provider, delete_provider, update_provider};
 pub use role::{
-    Grantee, create_role, delete_role, require_grantee, set_grants, set_role_of_account, update_role,
+    Grantee, Place, create_role, delete_role, require_grantee, set_grants, set_role_of_account, update_role,
 };
 pub use seed::{DiffEntry, NeededSecret, NewSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
 pub use token::{NewToken, Replaced, TokenCare, TokenCareSettings, TokenCounts, replaced_by, successor_of};

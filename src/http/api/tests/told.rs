@@ -309,3 +309,30 @@ async fn a_deletion_with_a_query_is_rehearsed_too() {
     assert_eq!(delete(false).await.unwrap().status(), StatusCode::NO_CONTENT);
     assert!(!is_there());
 }
+
+/// Parts of which the third one is refused.
+async fn take_out_in_parts(call: Call, _: How) -> Result<NoContent, CallRefusal> {
+    let parts = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    call.change_in_parts(move |_| match parts.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        0 | 1 => Ok(Some(500)),
+        _ => Err(ChangeError::Refused("delete the binding first".to_owned())),
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_refused_in_the_middle_tells_what_it_has_done() {
+    let world = World::new();
+    let row = delete_with("/parts/{id}/", take_out_in_parts).tells();
+    let rows = Router::new().route(row.path, row.service()).with_state(world.api.clone());
+    let request = Request::delete("/parts/1/?is_at_once=true").body(Body::empty()).unwrap();
+    let answer = rows.oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let octets = to_bytes(answer.into_body(), 1024 * 1024).await.unwrap();
+    let body: Value = serde_json::from_slice(&octets).unwrap();
+    assert_eq!(
+        body["detail"],
+        "delete the binding first; 1000 accounts were taken out of it before, and stay so"
+    );
+}
