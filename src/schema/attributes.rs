@@ -230,8 +230,11 @@ impl AttributeType {
     /// A custom attribute type, with the matching rules that belong to its syntax; `name`: as answers spell it.
     pub(super) fn custom(id: AttributeId, oid: String, name: String, custom: &CustomType) -> Self {
         let shape = Shape::by_syntax(custom.syntax);
+        // Whose one is has to be found, whoever gives it: clients look people up by it.
+        let is_known_by = custom.name.eq_ignore_ascii_case("email");
         Self {
             oid: Cow::Owned(oid),
+            indexes: Indexes { equality: is_known_by, ..shape.indexes },
             given_name: (name != custom.name).then(|| custom.name.clone().into()),
             name: Cow::Owned(name),
             single_valued: custom.single_valued,
