@@ -206,6 +206,7 @@ async fn check_objects(
             findings.obstacles = seeding::obstacles_where_they_stand(config, &plan);
             // `apply` would be refused for it.
             let refused = seeding::refuse_credentials(&plan);
+            findings.warnings.extend(seeding::told_of_objects(&plan));
             findings.warnings.extend(plan.warnings);
             refused?;
         }

@@ -190,6 +190,11 @@ pub(super) fn told(plan: &SeedPlan) -> Vec<String> {
         let accept = format!("--accept-credentials {}", it.identifier);
         foreign_credential(&it.account, &it.identifier, &it.made_by, &accept)
     });
+    credentials.chain(told_of_objects(plan)).collect()
+}
+
+/// The same without what it would be refused for.
+pub(super) fn told_of_objects(plan: &SeedPlan) -> Vec<String> {
     let lost = plan
         .losing_access
         .accounts
@@ -200,7 +205,7 @@ pub(super) fn told(plan: &SeedPlan) -> Vec<String> {
         shared_value(between, &it.value)
     });
     let lost = lost.chain(more(plan.losing_access.more, "accounts"));
-    credentials.chain(lost).chain(shared).chain(more(plan.shared_values.more, "of the kind")).collect()
+    lost.chain(shared).chain(more(plan.shared_values.more, "of the kind")).collect()
 }
 
 /// What stands in the config's way has to be put right: it is applied whole, or not at all.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::{Registry, nobody};
+use crate::directory::Accounts;
 use crate::model::{Action, Actor, Event, InternalAccount, Key, Origin, Record, TokenNumber, Trail};
 use crate::registry::caller::origin_of;
 use crate::registry::commands::is_replaced_name;
@@ -134,6 +135,13 @@ pub(super) fn origin(record: &Record) -> Option<Origin> {
         | Record::Usage(_)
         | Record::Event(_) => None,
     }
+}
+
+/// Whether a caller of the API, and not a superuser, has made or named what has this origin, as these accounts are: what
+/// somebody else says by that name, or by what it is known by, was not said of it.
+pub(super) fn is_strangers(origin: Origin, accounts: &Accounts) -> bool {
+    let Some(maker) = origin.account().map(|maker| accounts.account(maker)) else { return false };
+    !maker.is_some_and(|maker| maker.is_active && accounts.is_superuser(maker))
 }
 
 /// Says whose a record is.

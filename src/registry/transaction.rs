@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::commands::foreign::{self, ForeignCredential};
-use super::commands::known_by::{self, SharedValues};
+use super::commands::known_by::{self, Claim, SharedValues};
 use super::commands::lost::{self, LostAccesses};
 use super::commands::whole;
 use super::error::ChangeError;
@@ -192,6 +192,11 @@ impl<'a> Transaction<'a> {
     /// The directory as it is after all that was put so far.
     pub fn snapshot(&self) -> &Snapshot {
         &self.draft.snapshot
+    }
+
+    /// The same before the command has done anything.
+    pub(super) fn before(&self) -> &Snapshot {
+        &self.start.0
     }
 
     /// Who asks for the change.
@@ -734,9 +739,24 @@ impl<'a> Transaction<'a> {
         lost::access(&self.start.0, &self.draft.snapshot, changed, names)
     }
 
-    /// What the command makes known by what something else is known by, as far as the objects may be named.
+    /// What the command makes known by what something else is known by.
+    pub(super) fn claims(&self) -> Vec<Claim> {
+        known_by::claims(&self.start.0, &self.draft.snapshot, self.newest.keys())
+    }
+
+    /// What of it whoever makes the change is told, as far as the objects may be named.
     pub fn shared_values(&self, names: impl Fn(ObjectReference) -> bool) -> SharedValues {
-        known_by::told(&self.start.0, &self.draft.snapshot, self.newest.keys(), names)
+        self.shared_by(self.claims(), names)
+    }
+
+    /// The same of claims that were asked for already.
+    pub(super) fn shared_by(
+        &self,
+        claims: Vec<Claim>,
+        names: impl Fn(ObjectReference) -> bool,
+    ) -> SharedValues {
+        let is_import = self.origin() == Origin::Import;
+        known_by::told(self.snapshot().accounts(), claims, is_import, names)
     }
 
     /// The names of accounts that had a password, and have none after the command.

@@ -1,7 +1,8 @@
 //! Values by which two accounts, two groups or one of each are known: clients look people up by them and take who comes
 //! first, and hosts go by numbers. Whoever makes such a value has to be allowed to change both, and who may is told.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +10,11 @@ use super::validate::holders;
 use super::whole::Problem;
 use crate::access::Rights;
 use crate::directory::{Accounts, EntryId, Snapshot, Tree, name_key};
-use crate::model::{Account, AccountNumber, Key, ObjectReference, Permission, Record};
+use crate::model::{
+    Account, AccountNumber, GroupNumber, Key, ObjectReference, Permission, ProviderNumber, Record,
+};
 use crate::registry::{Caller, Viewer};
+use crate::schema::Schema;
 
 /// Two objects that a change makes known by one value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,32 +100,83 @@ fn field_of(on: ObjectReference, value: &[u8], journal: &[(Option<Record>, Optio
     given.unwrap_or("attributes")
 }
 
-/// What a change of these makes known by what something else is known by, as far as the objects may be named.
-pub(in crate::registry) fn told<'a>(
+/// That one object becomes known by a value which leads to another, or is taken by hosts for another, or for a member of it.
+#[derive(Clone, Debug)]
+pub(in crate::registry) struct Claim {
+    /// What was changed: the first of the two, or a provider in whose directory it is so now.
+    pub(super) by: ObjectReference,
+    /// Accounts and groups.
+    pub(super) between: [ObjectReference; 2],
+    /// In the form in which it is compared.
+    pub(super) value: Vec<u8>,
+    /// Whether it is a gidNumber that makes an account a member of a group.
+    is_membership: bool,
+    /// Whether who makes the change has said so: of the account, whatever of the group.
+    is_said: bool,
+}
+
+/// All that a change of these brings about.
+pub(in crate::registry) fn claims<'a>(
     before: &Snapshot,
     after: &Snapshot,
     changed: impl Iterator<Item = &'a Key>,
-    names: impl Fn(ObjectReference) -> bool,
-) -> SharedValues {
-    let accounts = after.accounts();
+) -> Vec<Claim> {
     let mut changed: Vec<ObjectReference> = changed.filter_map(reference_of).collect();
     changed.sort_unstable_by_key(|on| (on.kind(), on.number()));
+    let is_changed: HashSet<ObjectReference> = changed.iter().copied().collect();
+    let mut found = Vec::new();
+    let mut known = KnownNumbers::default();
+    for by in changed {
+        let claim = |between: [ObjectReference; 2], value, is_membership| {
+            let of_account = |on: &ObjectReference| matches!(on, ObjectReference::Account(_));
+            let is_said = between.iter().any(|on| of_account(on) && is_changed.contains(on));
+            Claim { by, between, value, is_membership, is_said }
+        };
+        let is_membership = |one: ObjectReference, other: ObjectReference| one.kind() != other.kind();
+        if let ObjectReference::Provider(number) = by {
+            let named = names_of_domain(before, after, number).into_iter();
+            found.extend(named.map(|(between, value)| claim(between, value, false)));
+            let numbered = derived_numbers(before, after, number).into_iter();
+            found.extend(
+                numbered.map(|([one, other], value)| claim([one, other], value, is_membership(one, other))),
+            );
+            continue;
+        }
+        let named = shared(before, after, by).into_iter();
+        found.extend(named.map(|(other, value)| claim([by, other], value, false)));
+        let numbered = shared_numbers(before, after, by, &mut known).into_iter();
+        let numbered = numbered.filter(|(other, _)| !is_member(after.accounts(), by, *other));
+        found.extend(numbered.map(|(other, value)| claim([by, other], value, is_membership(by, other))));
+    }
+    found
+}
+
+/// What of these somebody is told, as far as the objects may be named. That hosts take an account for a member of a group
+/// by its number is told where the group gets that, of accounts that are not said to; of no account of a file, which says
+/// by numbers who is in which group.
+pub(in crate::registry) fn told(
+    accounts: &Accounts,
+    claims: Vec<Claim>,
+    is_import: bool,
+    names: impl Fn(ObjectReference) -> bool,
+) -> SharedValues {
     let mut pairs = HashSet::new();
     let mut found = SharedValues::default();
-    for on in changed.into_iter().filter(|on| names(*on)) {
-        for (other, value) in shared(before, after, on).into_iter().filter(|(other, _)| names(*other)) {
-            // Two that were changed lead to each other.
-            if pairs.contains(&(other, on)) || !pairs.insert((on, other)) {
-                continue;
-            }
-            let named = |on| (on, name_of(accounts, on).unwrap_or_default().to_owned());
-            match found.values.len() < TOLD_MAX {
-                true => found.values.push(SharedValue {
-                    between: [on, other].map(named),
-                    value: String::from_utf8_lossy(&value).into_owned(),
-                }),
-                false => found.more += 1,
-            }
+    for Claim { between: [on, other], value, is_membership, is_said, .. } in claims {
+        if is_membership && (is_said || is_import) || !names(on) || !names(other) {
+            continue;
+        }
+        // Two that were changed lead to each other, and one may lead to another by its name and by its number.
+        if pairs.contains(&(other, on)) || !pairs.insert((on, other)) {
+            continue;
+        }
+        let named = |on| (on, name_of(accounts, on).unwrap_or_default().to_owned());
+        match found.values.len() < TOLD_MAX {
+            true => found.values.push(SharedValue {
+                between: [on, other].map(named),
+                value: String::from_utf8_lossy(&value).into_owned(),
+            }),
+            false => found.more += 1,
         }
     }
     found
@@ -137,9 +192,8 @@ fn shared(before: &Snapshot, after: &Snapshot, on: ObjectReference) -> BTreeMap<
     };
     let mut found = BTreeMap::new();
     for tree in after.trees() {
-        let was = before.tree(tree.provider().number);
         for question in questions {
-            let known = was.map(|was| (question.values)(before, was, on)).unwrap_or_default();
+            let known = known_before(before, tree, |was| (question.values)(before, was, on));
             for value in &(question.values)(after, tree, on) - &known {
                 for other in question.led_to(after, tree, &value).into_iter().filter(|other| *other != on) {
                     found.entry(other).or_insert_with(|| value.clone());
@@ -148,6 +202,18 @@ fn shared(before: &Snapshot, after: &Snapshot, on: ObjectReference) -> BTreeMap<
         }
     }
     found
+}
+
+/// What was known before in the directory of this provider; where it is new, in any.
+fn known_before(
+    before: &Snapshot,
+    tree: &Tree,
+    values: impl Fn(&Tree) -> BTreeSet<Vec<u8>>,
+) -> BTreeSet<Vec<u8>> {
+    match before.tree(tree.provider().number) {
+        Some(was) => values(was),
+        None => before.trees().iter().flat_map(|was| values(was)).collect(),
+    }
 }
 
 /// One way to be taken for another.
@@ -194,9 +260,9 @@ impl Question {
 const OF_ACCOUNT: &[Question] = &[
     // Clients look people up by any of these, and take who comes first.
     Question { values: found_by, others: Kind::Account, by_name: true, by: &PEOPLE_KNOWN_BY },
-    Question { values: found_by, others: Kind::Group, by_name: false, by: &GROUP_KNOWN_BY },
+    Question { values: found_by, others: Kind::Group, by_name: false, by: &PEOPLE_KNOWN_BY },
     Question { values: names, others: Kind::Account, by_name: true, by: &KNOWN_BY },
-    Question { values: names, others: Kind::Group, by_name: false, by: &GROUP_KNOWN_BY },
+    Question { values: names, others: Kind::Group, by_name: false, by: &PEOPLE_KNOWN_BY },
     // An account may well have the username of a group; a `cn` of another's name is a choice.
     Question { values: chosen_common_names, others: Kind::Group, by_name: false, by: &["cn"] },
     Question { values: bound_by, others: Kind::Account, by_name: true, by: &[] },
@@ -211,9 +277,142 @@ const OF_GROUP: &[Question] = &[
     Question { values: named_by_dn, others: Kind::Account, by_name: true, by: &[] },
 ];
 
-/// Whether the caller may give an account or a group the gidNumber of another. Hosts go by the number alone: an account
-/// with that of a group is a member of it, a group with that of another is in it, and what belongs to a number that was
-/// derived for one account is open to whoever has it too. One that accounts were given may be shared.
+/// Whose gidNumber an account or a group has that it did not have before, as far as that makes one worth what the other is.
+/// Hosts go by the number alone: an account with that of a group is a member of it, a group with that of another is in it, and
+/// what belongs to a number that was derived for one account is open to whoever has it too. One that accounts were given may
+/// be shared.
+fn shared_numbers(
+    before: &Snapshot,
+    after: &Snapshot,
+    on: ObjectReference,
+    known: &mut KnownNumbers,
+) -> BTreeSet<(ObjectReference, Vec<u8>)> {
+    let accounts = after.accounts();
+    let mut found = BTreeSet::new();
+    for tree in after.trees() {
+        let numbers = |snapshot: &Snapshot, tree: &Tree| values(snapshot, tree, on, &["gidNumber"]);
+        let before = known_before(before, tree, |was| numbers(before, was));
+        for value in &numbers(after, tree) - &before {
+            let others = match on {
+                ObjectReference::Account(_) => known.worth_something(after, tree, &value).to_vec(),
+                _ => holders(after, tree, "gidNumber", &value)
+                    .into_iter()
+                    .filter_map(|id| object_of(accounts, id))
+                    .collect(),
+            };
+            let others = others.into_iter().filter(|other| *other != on);
+            let others = others.filter(|other| match (on, *other) {
+                (ObjectReference::Account(account), ObjectReference::Group(group)) => {
+                    accounts.group(group).is_some_and(|group| !group.has_member(account))
+                }
+                _ => true,
+            });
+            found.extend(others.map(|other| (other, value.clone())));
+        }
+    }
+    found
+}
+
+/// Which groups, and which account for which it is derived, have a number: looked up once, as thousands may be given one.
+#[derive(Default)]
+struct KnownNumbers(HashMap<(ProviderNumber, Vec<u8>), Vec<ObjectReference>>);
+
+impl KnownNumbers {
+    fn worth_something(&mut self, snapshot: &Snapshot, tree: &Tree, value: &[u8]) -> &[ObjectReference] {
+        let look_up = || {
+            let found = holders(snapshot, tree, "gidNumber", value).into_iter();
+            let found = found.filter_map(|id| object_of(snapshot.accounts(), id));
+            let is_worth = |on: &ObjectReference| match on {
+                ObjectReference::Account(account) => derived_for(tree, value) == Some(account.get()),
+                _ => true,
+            };
+            found.filter(is_worth).collect()
+        };
+        self.0.entry((tree.provider().number, value.to_vec())).or_insert_with(look_up)
+    }
+}
+
+/// The account or group for which a gidNumber would be derived.
+fn derived_for(tree: &Tree, value: &[u8]) -> Option<u32> {
+    let value: u32 = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+    value.checked_sub(tree.provider().gid_start_number)
+}
+
+fn object_of(accounts: &Accounts, id: EntryId) -> Option<ObjectReference> {
+    let account = accounts.account_of_entry(id).map(|account| ObjectReference::Account(account.number));
+    account.or_else(|| accounts.group_of_entry(id).map(|group| ObjectReference::Group(group.number)))
+}
+
+/// Whether one of the two is a member of the other.
+fn is_member(accounts: &Accounts, one: ObjectReference, other: ObjectReference) -> bool {
+    match (one, other) {
+        (ObjectReference::Account(account), ObjectReference::Group(group))
+        | (ObjectReference::Group(group), ObjectReference::Account(account)) => {
+            accounts.group(group).is_some_and(|group| group.has_member(account))
+        }
+        _ => false,
+    }
+}
+
+/// What a provider with another domain makes of the names of accounts: one that is `alice` and the domain leads to `alice`
+/// now, whoever has it.
+fn names_of_domain(
+    before: &Snapshot,
+    after: &Snapshot,
+    number: ProviderNumber,
+) -> Vec<([ObjectReference; 2], Vec<u8>)> {
+    let accounts = after.accounts();
+    let has_domain = |tree: &Tree, domain: &str| tree.domain().eq_ignore_ascii_case(domain);
+    let is_new = |tree: &&Arc<Tree>| !before.trees().iter().any(|was| has_domain(was, tree.domain()));
+    let Some(tree) = after.tree(number).filter(is_new) else { return Vec::new() };
+    let mut found = Vec::new();
+    for account in accounts.accounts() {
+        let on = ObjectReference::Account(account.number);
+        let known = &names(after, tree, on) | &found_by(after, tree, on);
+        for value in known {
+            let other = tree.before_domain(&value).and_then(|name| accounts.account_keyed(name));
+            if let Some(other) = other.filter(|other| other.number != account.number) {
+                found.push(([on, ObjectReference::Account(other.number)], value));
+            }
+        }
+    }
+    found
+}
+
+/// Those to whom a provider that begins elsewhere derives the gidNumber that another was given, the latter first.
+fn derived_numbers(
+    before: &Snapshot,
+    after: &Snapshot,
+    number: ProviderNumber,
+) -> Vec<([ObjectReference; 2], Vec<u8>)> {
+    let accounts = after.accounts();
+    let start = |tree: &Tree| tree.provider().gid_start_number;
+    let is_new = |tree: &&Arc<Tree>| !before.trees().iter().any(|was| start(was) == start(tree));
+    let Some(tree) = after.tree(number).filter(is_new) else { return Vec::new() };
+    let of_accounts = accounts.accounts().map(|account| ObjectReference::Account(account.number));
+    let of_groups = accounts.groups().map(|group| ObjectReference::Group(group.number));
+    let mut found = Vec::new();
+    for on in of_accounts.chain(of_groups) {
+        for value in values(after, tree, on, &["gidNumber"]) {
+            let Some(derived) = derived_for(tree, &value).filter(|derived| *derived != on.number()) else {
+                continue;
+            };
+            let other = [
+                ObjectReference::Account(AccountNumber::new(derived)),
+                ObjectReference::Group(GroupNumber::new(derived)),
+            ];
+            let other = other.into_iter().find(|other| accounts.has(*other));
+            let has_it =
+                |other: &ObjectReference| values(after, tree, *other, &["gidNumber"]).contains(&value);
+            if let Some(other) = other.filter(has_it).filter(|other| !is_member(accounts, on, *other)) {
+                found.push(([on, other], value));
+            }
+        }
+    }
+    found
+}
+
+/// Whether the caller may give an account or a group the gidNumber of another.
 fn gid_numbers(
     before: &Snapshot,
     after: &Snapshot,
@@ -223,37 +422,20 @@ fn gid_numbers(
     problems: &mut Vec<Problem>,
 ) {
     let accounts = after.accounts();
-    let (Some(id), Some(name)) = (entry_of(on), name_of(accounts, on)) else { return };
-    let is_derived = |tree: &Tree, number: AccountNumber, value: &[u8]| {
-        let derived = u64::from(tree.provider().gid_start_number) + u64::from(number.get());
-        std::str::from_utf8(value).is_ok_and(|value| value.trim().parse() == Ok(derived))
-    };
+    let Some(name) = name_of(accounts, on) else { return };
     // What is to be held, and on what.
     let mut needed: Vec<(Permission, ObjectReference)> = Vec::new();
-    for tree in after.trees() {
-        let numbers = |snapshot: &Snapshot, tree: &Tree| values(snapshot, tree, on, &["gidNumber"]);
-        let known = before.tree(tree.provider().number).map(|was| numbers(before, was)).unwrap_or_default();
-        for value in &numbers(after, tree) - &known {
-            for other in holders(after, tree, "gidNumber", &value).into_iter().filter(|other| *other != id) {
-                match (on, accounts.account_of_entry(other), accounts.group_of_entry(other)) {
-                    (ObjectReference::Account(account), _, Some(group)) if !group.has_member(account) => {
-                        needed.push((Permission::AddUserToGroup, ObjectReference::Group(group.number)));
-                    }
-                    (ObjectReference::Group(_), _, Some(group)) => {
-                        needed.push((Permission::ChangeGroup, ObjectReference::Group(group.number)));
-                    }
-                    (ObjectReference::Group(group), Some(account), _) => {
-                        needed.push((Permission::AddUserToGroup, ObjectReference::Group(group)));
-                        needed.push((Permission::ChangeUser, ObjectReference::Account(account.number)));
-                    }
-                    (ObjectReference::Account(_), Some(account), _)
-                        if is_derived(tree, account.number, &value) =>
-                    {
-                        needed.push((Permission::ChangeUser, ObjectReference::Account(account.number)));
-                    }
-                    _ => {}
-                }
+    for (other, _) in shared_numbers(before, after, on, &mut KnownNumbers::default()) {
+        match (on, other) {
+            (ObjectReference::Account(_), ObjectReference::Group(_)) => {
+                needed.push((Permission::AddUserToGroup, other));
             }
+            (_, ObjectReference::Group(_)) => needed.push((Permission::ChangeGroup, other)),
+            (ObjectReference::Group(_), _) => {
+                needed.push((Permission::AddUserToGroup, on));
+                needed.push((Permission::ChangeUser, other));
+            }
+            _ => needed.push((Permission::ChangeUser, other)),
         }
     }
     let mut told = HashSet::new();
@@ -334,7 +516,7 @@ fn found_by(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<V
 
 /// What a group can be found by where people are looked for.
 fn found_like_people(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
-    values(snapshot, tree, on, &GROUP_KNOWN_BY)
+    values(snapshot, tree, on, &PEOPLE_KNOWN_BY)
 }
 
 fn common_names(snapshot: &Snapshot, tree: &Tree, on: ObjectReference) -> BTreeSet<Vec<u8>> {
@@ -365,7 +547,14 @@ fn values(snapshot: &Snapshot, tree: &Tree, on: ObjectReference, attributes: &[&
     .collect()
 }
 
-fn folded(value: &[u8]) -> Vec<u8> {
+/// Whether clients or hosts go by an attribute of this description.
+pub(super) fn is_known_by(description: &str, schema: &Schema) -> bool {
+    let id = schema.find(description.split(';').next().unwrap_or_default());
+    id.is_some() && KNOWN_BY.iter().chain(&["gidNumber"]).any(|name| schema.find(name) == id)
+}
+
+/// A value in the form in which it is compared.
+pub(super) fn folded(value: &[u8]) -> Vec<u8> {
     std::str::from_utf8(value).map_or_else(|_| value.to_vec(), name_key)
 }
 
@@ -373,6 +562,7 @@ fn reference_of(key: &Key) -> Option<ObjectReference> {
     match key {
         Key::Account(number) => Some(ObjectReference::Account(*number)),
         Key::Group(number) => Some(ObjectReference::Group(*number)),
+        Key::Provider(number) => Some(ObjectReference::Provider(*number)),
         _ => None,
     }
 }
@@ -397,11 +587,9 @@ fn name_of(accounts: &Accounts, on: ObjectReference) -> Option<&str> {
 /// The attributes that clients look people up by.
 const KNOWN_BY: [&str; 6] = ["uid", "cn", "mail", "email", "sAMAccountName", "userPrincipalName"];
 
-/// Those of them that are one person's alone: full names may be shared.
-const PEOPLE_KNOWN_BY: [&str; 3] = ["uid", "mail", "userPrincipalName"];
-
-/// Those of them that find people, whatever has them; a group may well have the name of an account.
-const GROUP_KNOWN_BY: [&str; 3] = ["uid", "mail", "email"];
+/// Those of them that are one person's alone, and find people whatever has them: full names may be shared, and a group may
+/// well have the name of an account.
+const PEOPLE_KNOWN_BY: [&str; 4] = ["uid", "mail", "email", "userPrincipalName"];
 
 /// So many are told of at a time.
 /// No limit of the config: all are counted, and nobody reads more.
@@ -410,13 +598,9 @@ const TOLD_MAX: usize = 100;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::access::{Credential, Holder};
-    use crate::model::{
-        AccountChanges, AccountKind, Actor, Change, Grant, GroupChanges, GroupNumber, Password,
-    };
+    use crate::model::{AccountChanges, AccountKind, Actor, Change, Grant, GroupChanges, Password};
     use crate::plain;
     use crate::registry::commands::testing::{registry_over, wait};
     use crate::registry::commands::{update_account, update_group};

@@ -16,6 +16,7 @@ pub(super) mod known_by;
 pub(super) mod lost;
 mod names;
 mod own_secret;
+mod planted;
 mod provider;
 mod role;
 mod seed;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::account::grant_to_creator;
 use super::{application, names, set, validate};
 use crate::config::canonical_dn;
-use crate::directory::{Snapshot, name_key};
+use crate::directory::{Snapshot, Tree, name_key};
 use crate::model::{
     Application, AsGiven, AsGivenChanges, Container, Key, LdapProvider, ObjectReference, Permission,
     ProviderChanges, ProviderNumber, Record, is_domain,
@@ -200,9 +200,7 @@ fn check_losses(
     });
     for other in now.trees().iter().filter(|tree| tree.provider().number != number) {
         let provider = other.provider();
-        let nested =
-            |suffix: &[u8]| is_at_or_below(suffix, other.suffix()) || is_at_or_below(other.suffix(), suffix);
-        let is_nested = nested(own.suffix()) && was.is_none_or(|was| was.suffix() != own.suffix());
+        let is_nested = is_nested(own, other) && was.is_none_or(|was| was.suffix() != own.suffix());
         let loses_default =
             was_default == Some(provider.number) && (is_default != was_default || takes_names);
         let has_domain = |snapshot: &Snapshot| {
@@ -218,6 +216,12 @@ fn check_losses(
         }
     }
     Ok(())
+}
+
+/// Whether the suffix of one lies below that of the other: whose is the longer answers for what stands in both.
+pub(super) fn is_nested(one: &Tree, other: &Tree) -> bool {
+    one.provider().number != other.provider().number
+        && (is_at_or_below(one.suffix(), other.suffix()) || is_at_or_below(other.suffix(), one.suffix()))
 }
 
 /// The refusal names the other provider only to who may view it.

@@ -1,20 +1,22 @@
 //! Puts entries of another directory into the store, batch by batch.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::{
     ImportEntry, ImportLayout, ImportOptions, ImportReport, ImportStop, ImportedAccount, ImportedAttribute,
-    ImportedGroup, ImportedMembers, MemberName,
+    ImportedGroup, ImportedMembers, MemberName, Octets,
 };
-use crate::directory::{EntryId, GroupState, PlaceError, Snapshot, Tree, name_key};
+use crate::directory::{AccountState, EntryId, GroupState, PlaceError, Snapshot, Tree, name_key};
 use crate::model::{
     Account, AccountChanges, AccountKind, AccountNumber, Actor, Attribute, Container, Group, GroupChanges,
-    GroupNumber, HashText, LdapProvider, Placement, ProviderChanges, ProviderNumber, Record, RoleNumber,
-    Token, TokenNumber, TokenSelector,
+    GroupNumber, HashText, LdapProvider, ObjectReference, Placement, ProviderChanges, ProviderNumber, Record,
+    RoleNumber, Token, TokenNumber, TokenSelector,
 };
+use crate::registry::commands::known_by::{folded, is_known_by};
+use crate::registry::commands::planted::{self, Planted, what_to_do};
 use crate::registry::commands::worth::Worth;
 use crate::registry::commands::{account, find_provider, group, provider, token, validate};
 use crate::registry::{ChangeError, Registry, SharedValue, SharedValues, Transaction};
@@ -183,6 +185,14 @@ struct Position {
     member: usize,
 }
 
+/// What an entry is not to have, because a stranger's object is known by it.
+#[derive(Default)]
+struct Barred {
+    values: Vec<Planted>,
+    /// Whether it has one of them without these attributes too: by its name.
+    is_named: bool,
+}
+
 /// One commit of it.
 struct Batch<'t, 's> {
     transaction: &'t mut Transaction<'s>,
@@ -190,20 +200,59 @@ struct Batch<'t, 's> {
     at: Position,
     /// Groups whose records change with their members at the end of the commit.
     groups: BTreeSet<GroupNumber>,
+    /// Which entry was made which object.
+    made: HashMap<ObjectReference, usize>,
+    /// What entries would share with strangers' objects, found when it was tried.
+    planted: HashMap<usize, Barred>,
     report: ImportReport,
 }
 
 impl<'t, 's> Batch<'t, 's> {
     fn new(transaction: &'t mut Transaction<'s>, work: &'t Work, at: Position) -> Self {
-        let report = ImportReport::default();
-        Self { transaction, work, at, groups: BTreeSet::new(), report }
+        let (made, planted, report) = (HashMap::new(), HashMap::new(), ImportReport::default());
+        Self { transaction, work, at, groups: BTreeSet::new(), made, planted, report }
     }
 
+    /// What an entry would share with a stranger's object is known when it is there: then all is done anew without that. Each
+    /// time an attribute or an entry less is made, so it has an end.
     fn run(mut self) -> Result<(Position, ImportReport), ChangeError> {
-        let work = self.work;
-        if work.options.allow_shared_numbers {
+        if self.work.options.allow_shared_numbers {
             self.transaction.share_uid_numbers();
         }
+        let from = self.at;
+        let claims = loop {
+            self.attempt()?;
+            let claims = self.transaction.claims();
+            let found = planted::values(self.transaction, &claims)?;
+            let entries = found.into_iter().filter_map(|found| Some((*self.made.get(&found.by)?, found)));
+            let entries: Vec<(usize, Planted)> = entries.collect();
+            if entries.is_empty() {
+                break claims;
+            }
+            for (entry, found) in entries {
+                let barred = self.planted.entry(entry).or_default();
+                let is_known = |it: &Planted| it.of == found.of && it.value == found.value;
+                barred.is_named |= barred.values.iter().any(is_known);
+                barred.values.push(found);
+            }
+            self.transaction.rewind();
+            self.at = from;
+            self.groups.clear();
+            self.made.clear();
+            self.report = ImportReport::default();
+        };
+        let SharedValues { values, more } = self.transaction.shared_by(claims, |_| true);
+        if !values.is_empty() {
+            let examples = values.iter().map(|SharedValue { between: [(on, name), (of, other)], value }| {
+                format!("{} {name} and {} {other}: {value}", on.kind(), of.kind())
+            });
+            self.report.tell(SHARED, (values.len() + more) as u64, examples);
+        }
+        Ok((self.at, self.report))
+    }
+
+    fn attempt(&mut self) -> Result<(), ChangeError> {
+        let work = self.work;
         while let Some(entry) = work.entries.get(self.at.entry)
             && self.has_room(self.undeclared(entry))
         {
@@ -222,14 +271,7 @@ impl<'t, 's> Batch<'t, 's> {
             self.report.committed_up_to = Some(entry.dn().to_owned());
             self.at = Position { entry: self.at.entry + 1, member: 0 };
         }
-        let SharedValues { values, more } = self.transaction.shared_values(|_| true);
-        if !values.is_empty() {
-            let examples = values.iter().map(|SharedValue { between: [(on, name), (of, other)], value }| {
-                format!("{} {name} and {} {other}: {value}", on.kind(), of.kind())
-            });
-            self.report.tell(SHARED, (values.len() + more) as u64, examples);
-        }
-        Ok((self.at, self.report))
+        Ok(())
     }
 
     /// Whether the largest step still fits: an account, its token and their tombstones, and `more`. What is larger
@@ -264,11 +306,18 @@ impl<'t, 's> Batch<'t, 's> {
         let Some(tree) = self.tree() else { return Err(ChangeError::Conflict) };
         let snapshot = self.transaction.snapshot();
         if let Some(present) = snapshot.accounts().account_named(&given.username) {
-            let id = EntryId::of_account(present.number);
-            self.report_present(&tree, id, &given.dn, "its name belongs to another account");
+            let present = present.clone();
+            let on = ObjectReference::Account(present.number);
+            if self.report_present(&tree, on, &given.dn, "its name belongs to another account")? {
+                self.report_rest_of(&tree, &present, given);
+            }
             return Ok(());
         }
         let mut attributes = attributes(&given.attributes);
+        let mut email = given.email.clone();
+        if !self.without_planted(&mut attributes, &mut email, &given.rdn, &given.dn) {
+            return Ok(());
+        }
         if !self.without_system_numbers(&tree, &mut attributes, &given.rdn, &given.dn)
             || !self.without_claims(false, &mut attributes, &given.rdn, &given.dn)
         {
@@ -298,7 +347,7 @@ impl<'t, 's> Batch<'t, 's> {
         let password = password.map(|hash| account::next_password(self.transaction, &account, hash, None));
         let changes = AccountChanges {
             name: Some(given.name.clone()),
-            email: Some(given.email.clone()),
+            email: Some(email),
             is_active: Some(given.is_active),
             attributes: Some(attributes),
             roles: given.is_service_account.then(|| self.work.role.into_iter().collect()),
@@ -323,6 +372,7 @@ impl<'t, 's> Batch<'t, 's> {
         if !self.is_taken_over(done, &title, &given.dn)? {
             return Ok(());
         }
+        self.made.insert(ObjectReference::Account(number), self.at.entry);
         let password = password.map(|password| password.hash);
         if kind.is_person() {
             self.report.users += 1;
@@ -378,6 +428,45 @@ impl<'t, 's> Batch<'t, 's> {
         let named = "it is named as a group that gives rights here is known, which no import does";
         let given = "a group that gives rights here is known by it, which no import gives to another";
         without(&mut self.report, attributes, rdn, dn, claimed, [named, given])
+    }
+
+    /// Takes what a stranger's object is known by out of what is given to an entry, as far as that was found, or leaves out one
+    /// that is named by it: then it says `false`.
+    fn without_planted(
+        &mut self,
+        attributes: &mut Vec<Attribute>,
+        email: &mut String,
+        rdn: &str,
+        dn: &str,
+    ) -> bool {
+        let Some(Barred { values, is_named }) = self.planted.get(&self.at.entry) else { return true };
+        let schema = self.transaction.snapshot().schema();
+        let (rdn, address) = (named_values(rdn), folded(email.as_bytes()));
+        for Planted { value, whose, of, .. } in values {
+            let what_to_do = what_to_do(*of, THEN);
+            let has_it = |attribute: &Attribute| {
+                is_known_by(&attribute.description, schema)
+                    && attribute.values.iter().any(|other| folded(other) == *value)
+            };
+            if *is_named || rdn.iter().any(has_it) {
+                let reason =
+                    format!("it would be known by what something else is known by: {whose}; {what_to_do}");
+                self.report.leave_out(reason, dn);
+                return false;
+            }
+            if address == *value && !email.is_empty() {
+                email.clear();
+                let reason =
+                    format!("the mail address: something else is known by it: {whose}; {what_to_do}");
+                self.report.leave_out(reason, dn);
+            }
+            for name in attributes.extract_if(.., |attribute| has_it(attribute)).map(|it| it.description) {
+                let reason =
+                    format!("the attribute {name}: something else is known by it: {whose}; {what_to_do}");
+                self.report.leave_out(reason, dn);
+            }
+        }
+        true
     }
 
     /// Takes a uidNumber that another account has out of what is given to an account, or leaves out one that is named by
@@ -455,11 +544,16 @@ impl<'t, 's> Batch<'t, 's> {
         let Some(tree) = self.tree() else { return Err(ChangeError::Conflict) };
         let snapshot = self.transaction.snapshot();
         if let Some(present) = snapshot.accounts().group_named(&given.name) {
-            let id = EntryId::of_group(present.number);
-            self.report_present(&tree, id, &given.dn, "its name belongs to another group");
+            let on = ObjectReference::Group(present.number);
+            if self.report_present(&tree, on, &given.dn, "its name belongs to another group")? {
+                self.report_missing(&tree, on, &given.attributes, &given.dn);
+            }
             return Ok(());
         }
         let mut attributes = attributes(&given.attributes);
+        if !self.without_planted(&mut attributes, &mut String::new(), &given.rdn, &given.dn) {
+            return Ok(());
+        }
         if !self.without_system_numbers(&tree, &mut attributes, &given.rdn, &given.dn)
             || !self.without_claims(true, &mut attributes, &given.rdn, &given.dn)
         {
@@ -495,12 +589,13 @@ impl<'t, 's> Batch<'t, 's> {
         if self.is_too_large(&Record::Group(whole), &given.dn)? {
             return Ok(());
         }
-        let title = format!("the group `{}`", group.name);
+        let (title, number) = (format!("the group `{}`", group.name), group.number);
         let changes = GroupChanges { attributes: Some(attributes), ..GroupChanges::default() };
         let done = group::write(self.transaction, None, group, changes);
         if !self.is_taken_over(done, &title, &given.dn)? {
             return Ok(());
         }
+        self.made.insert(ObjectReference::Group(number), self.at.entry);
         self.report.groups += 1;
         Ok(())
     }
@@ -511,6 +606,17 @@ impl<'t, 's> Batch<'t, 's> {
         let accounts = snapshot.accounts();
         let state = find_entry(snapshot, &given.group).and_then(|id| accounts.group_of_entry(id));
         let group = state.map(|group| group.number);
+        if let Some(number) = group
+            && let Some(whose) = planted::strangers(self.transaction, ObjectReference::Group(number))?
+        {
+            let what_to_do = what_to_do(ObjectReference::Group(number), THEN);
+            for _ in &given.members {
+                let reason =
+                    format!("a membership: its group is not that of the file: {whose}; {what_to_do}");
+                self.report.leave_out(reason, &given.group);
+            }
+            return Ok(true);
+        }
         let gives_rights = state.is_some_and(|group| Worth::of(accounts).has(group));
         // What is read is how the group was at that time. Where it was changed here since, it changes now.
         let is_as_there = state.is_some_and(|group| Some(group.members_modified) == given.modified);
@@ -561,6 +667,15 @@ impl<'t, 's> Batch<'t, 's> {
             }
             (None, None) => false,
         };
+        let on = account.map(ObjectReference::Account).or(child.map(ObjectReference::Group));
+        if let Some(on) = on.filter(|_| !is_member)
+            && let Some(whose) = planted::strangers(self.transaction, on)?
+        {
+            let what_to_do = what_to_do(on, THEN);
+            let reason = format!("a membership: its member is not of the file: {whose}; {what_to_do}");
+            self.report.leave_out(reason, name);
+            return Ok(());
+        }
         if gives_rights && !is_member && (account.is_some() || child.is_some()) {
             self.report.leave_out(
                 "a membership: its group gives rights here, which no import does; put the member into the config",
@@ -648,17 +763,70 @@ impl<'t, 's> Batch<'t, 's> {
         self.transaction.snapshot().tree(self.work.provider).cloned()
     }
 
-    /// An object of this name is there: this entry, from an earlier run, or another one.
-    fn report_present(&mut self, tree: &Tree, id: EntryId, dn: &str, reason: &str) {
+    /// An object of this name is there: this entry, from an earlier run or by the operator, for which it says `true`, or
+    /// another one.
+    fn report_present(
+        &mut self,
+        tree: &Tree,
+        on: ObjectReference,
+        dn: &str,
+        reason: &str,
+    ) -> Result<bool, ChangeError> {
         let schema = self.transaction.snapshot().schema();
         let mut normal = Vec::new();
         let is_same = normalize_dn(dn.as_bytes(), schema, &mut normal).is_ok()
-            && tree.find_normal(&normal, schema) == Some(id);
-        if is_same {
-            self.report.already_there += 1;
-        } else {
-            self.report.leave_out(reason, dn);
+            && tree.find_normal(&normal, schema).is_some_and(|found| entry_of(on) == Some(found));
+        match planted::strangers(self.transaction, on)? {
+            _ if !is_same => self.report.leave_out(reason, dn),
+            Some(whose) => {
+                let what_to_do = what_to_do(on, THEN);
+                let reason = format!("its name is taken: {whose}, and not by an earlier run; {what_to_do}");
+                self.report.leave_out(reason, dn);
+            }
+            None => {
+                self.report.already_there += 1;
+                return Ok(true);
+            }
         }
+        Ok(false)
+    }
+
+    /// What an account that is there already does not have of what the file gives to it.
+    fn report_rest_of(&mut self, tree: &Tree, present: &AccountState, given: &ImportedAccount) {
+        let on = ObjectReference::Account(present.number);
+        self.report_missing(tree, on, &given.attributes, &given.dn);
+        let whole = |value: &str| vec![Octets(value.as_bytes().to_vec())];
+        if !given.email.is_empty() && !self.has_values(tree, on, "mail", &whole(&given.email)) {
+            self.report.leave_out(NOT_TAKEN.replace("{}", "mail address"), &given.dn);
+        }
+        let has_name = |name| self.has_values(tree, on, name, &whole(&given.name));
+        if !given.name.is_empty() && !["displayName", "cn"].into_iter().any(has_name) {
+            self.report.leave_out(NOT_TAKEN.replace("{}", "full name"), &given.dn);
+        }
+        if !given.passwords.is_empty() && present.password.is_none() && present.tokens.is_empty() {
+            self.report.leave_out(NOT_TAKEN.replace("{}", "password"), &given.dn);
+        }
+    }
+
+    /// The same of attributes.
+    fn report_missing(&mut self, tree: &Tree, on: ObjectReference, given: &[ImportedAttribute], dn: &str) {
+        for ImportedAttribute { description, values } in given {
+            let base = description.split(';').next().unwrap_or_default();
+            if !self.has_values(tree, on, base, values) {
+                self.report.leave_out(NOT_TAKEN.replace("{}", &format!("attribute {base}")), dn);
+            }
+        }
+    }
+
+    fn has_values(&self, tree: &Tree, on: ObjectReference, name: &str, values: &[Octets]) -> bool {
+        let schema = self.transaction.snapshot().schema();
+        let Some((id, entry)) = schema.find(name).zip(entry_of(on).and_then(|id| tree.entry(id))) else {
+            return false;
+        };
+        let stored =
+            entry.attributes_of(id).flat_map(|stored| stored.values().map(folded).collect::<Vec<_>>());
+        let stored: HashSet<Vec<u8>> = stored.collect();
+        values.iter().all(|value| stored.contains(&folded(&value.0)))
     }
 
     /// The `entryUUID` of the other directory, unless an entry has it.
@@ -696,6 +864,14 @@ fn without(
         None => true,
     });
     true
+}
+
+fn entry_of(on: ObjectReference) -> Option<EntryId> {
+    match on {
+        ObjectReference::Account(number) => Some(EntryId::of_account(number)),
+        ObjectReference::Group(number) => Some(EntryId::of_group(number)),
+        _ => None,
+    }
 }
 
 /// The number that both the uidNumber and the gidNumber would be derived from.
@@ -872,6 +1048,10 @@ fn stop(entry: &ImportEntry, error: &ChangeError) -> ImportStop {
 const PURPOSE: &str = "import into";
 /// What is told of two that have a name or a mail address together.
 const SHARED: &str = "known by one value, so that clients could take one for the other";
+/// What is told of an entry that is there and lacks what the file has.
+const NOT_TAKEN: &str = "the {}: the entry is there already, without a value of it that the file has";
+/// What comes after whose an object is has been settled.
+const THEN: &str = "; then import again";
 /// How what was left out comes in nevertheless.
 const ALLOW: &str = "--allow-system-numbers takes them over";
 const SHARE: &str = "--allow-shared-numbers takes it over";

@@ -429,6 +429,32 @@ fn what_is_committed_of_an_import_that_ends_is_told() {
     assert!(again.stopped.is_none());
 }
 
+/// An entry that is there stays as it is; what the file has beside is told, whichever of two entries of one name came first.
+#[test]
+fn what_an_entry_that_is_there_does_not_have_is_told() {
+    let (registry, _, layout) = prepared();
+    import(&registry, &layout, &example());
+    let before = registry.snapshot().revision();
+    let again = import(&registry, &layout, &example());
+    let missing = |report: &ImportReport| {
+        let reasons = report.left_out.keys().filter(|reason| reason.contains("the entry is there already"));
+        reasons.cloned().collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(missing(&again).matches("mail").count(), 0, "{again:#?}");
+    let changed = format!(
+        "dn: uid=Alice,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: Alice\ncn: Alice Adams\nsn: Adams\n\
+         mail: new@example.com\ntelephoneNumber: +1 777\nshoeSize: 41\n\n\
+         dn: cn=Builders,ou=teams,{BASE}\nobjectClass: posixGroup\ngidNumber: 5001\ncn: Builders\n\n"
+    );
+    let report = import(&registry, &layout, &changed);
+    let told = missing(&report);
+    for name in ["mail address", "attribute telephoneNumber", "attribute gidNumber"] {
+        assert!(told.contains(name), "{name}: {report:#?}");
+    }
+    assert!(!told.contains("shoeSize") && report.already_there == 2, "{report:#?}");
+    assert_eq!(registry.snapshot().revision(), before, "nothing was committed");
+}
+
 #[test]
 fn names_and_numbers_that_are_taken_are_errors_of_their_entries() {
     let (registry, _, layout) = prepared();

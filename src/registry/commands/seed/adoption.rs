@@ -14,6 +14,7 @@ use crate::model::{
     Record, RoleNumber, Timestamp, Token, first_identifier,
 };
 use crate::registry::ChangeError;
+use crate::registry::commands::planted::key_of;
 use crate::registry::commands::whole::Problem;
 use crate::registry::commands::worth::Worth;
 use crate::registry::commands::{account, token};
@@ -444,9 +445,7 @@ impl SeedRun<'_, '_> {
     /// Whether a caller of the API, and not a superuser, has made or named what has this origin: what the config says by that
     /// name was not said of it.
     pub(super) fn is_strangers_origin(&self, origin: Origin) -> bool {
-        let before = self.before.accounts();
-        let Some(maker) = origin.account().map(|maker| before.account(maker)) else { return false };
-        !maker.is_some_and(|maker| maker.is_active && before.is_superuser(maker))
+        crate::registry::origins::is_strangers(origin, self.before.accounts())
     }
 
     /// Why a token that is there is not changed as the seed says: somebody else knows its secret.
@@ -529,17 +528,6 @@ pub(super) fn said_by_nobody(on: ObjectReference, name: &str) -> String {
         "the {} `{name}` has it, of which the config says nothing: let it say what that one is to have",
         on.kind()
     )
-}
-
-fn key_of(on: ObjectReference) -> Key {
-    match on {
-        ObjectReference::Provider(number) => Key::Provider(number),
-        ObjectReference::Account(number) => Key::Account(number),
-        ObjectReference::Application(number) => Key::Application(number),
-        ObjectReference::Group(number) => Key::Group(number),
-        ObjectReference::Role(number) => Key::Role(number),
-        ObjectReference::Token(number) => Key::Token(number),
-    }
 }
 
 pub(super) fn origin(record: &Record) -> Origin {

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::adoption;
 use super::diff::{self, Lookup};
 use super::names::Names;
+use super::planted;
 use super::secrets::Prepared;
 use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
 use crate::config::{ReferenceKind, Seed, SeedAccount};
@@ -96,6 +97,7 @@ impl<'t, 's> SeedRun<'t, 's> {
             self.attempt()?;
             let mut obstacles = adoption::strangers(&self)?;
             obstacles.append(&mut self.obstructed);
+            obstacles.append(&mut planted::obstacles(&self)?);
             problems = self.transaction.problems();
             problems.retain(|problem| match adoption::obstacle(&self, problem) {
                 Some(obstructed) => {

@@ -12,6 +12,7 @@ mod attributes;
 mod diff;
 mod names;
 mod objects;
+mod planted;
 mod prune;
 mod secrets;
 mod shut_out;

@@ -6,22 +6,24 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::access::{Credential, Holder};
 use crate::auth::TokenSecret;
 use crate::config::{
     SeedAccount, SeedApplication, SeedAttribute, SeedBinding, SeedGrant, SeedProvider, SeedReference,
     SeedRole, SeedSecret, SeedSubject,
 };
 use crate::model::{
-    AccountKind, ApplicationText, Attribute, AttributeSyntax, Binding, BindingSubject, Expiry, GroupNumber,
-    HashText, Permission, Record, TimeWindow, Trail, Weekday,
+    Account, AccountKind, ApplicationText, Attribute, AttributeSyntax, Binding, BindingSubject, Change,
+    Expiry, Grant, GroupNumber, HashText, Password, Permission, Record, TimeWindow, Trail, Weekday,
 };
+use crate::plain;
 use crate::registry::commands::testing::*;
 use crate::registry::commands::{
-    ApplicationChanges, ProviderChanges, RoleChanges, delete_group, delete_provider, update_application,
-    update_provider,
+    ApplicationChanges, ProviderChanges, RoleChanges, create_provider, delete_group, delete_provider,
+    update_application, update_provider,
 };
-use crate::registry::{NewToken, Replaced, TokenChanges};
-use crate::store::MemoryStore;
+use crate::registry::{Caller, NewToken, Replaced, TokenChanges};
+use crate::store::{Batch, Counters, MemoryStore, Store as _};
 
 fn person(username: &str) -> SeedAccount {
     account(username, AccountKind::Internal)
@@ -1666,5 +1668,46 @@ fn pruning_an_account_frees_the_identifiers_of_its_tokens() {
         wait(registry.revoke_token(actor(), "job".to_owned(), Replaced::End)).unwrap();
         let (plan, _) = apply_with(&registry, &seed("new", None), &prune).unwrap();
         assert!(plan.diff.iter().any(|entry| entry.sign == Sign::Skipped), "{:#?}", plan.diff);
+    }
+}
+
+/// The only provider answers bare names without a mark. Where a stranger has made it, one of the config does not leave them there.
+#[test]
+fn a_provider_of_a_stranger_that_was_alone_does_not_keep_the_bare_names() {
+    let helper = Account {
+        grants: vec![Grant { permission: Permission::AddProvider, on: None }],
+        kind: AccountKind::Internal,
+        password: Some(Password { generation: 1, ..plain::password("none") }),
+        ..plain::account(1, "helper")
+    };
+    for (is_default, is_in_the_way) in [(None, true), (Some(false), true), (Some(true), false)] {
+        let store = Arc::new(MemoryStore::new());
+        let counters = Counters { next_number: 1_000, next_object: 1_000, ..Counters::default() };
+        let changes = vec![Change::Put(Record::Account(helper.clone()))];
+        store.commit(&Batch { changes, counters, seeded: true, ..Batch::default() }).unwrap();
+        let registry = registry_over(store);
+        let holder = Holder { account: helper.number, credential: Credential::Password { generation: 1 } };
+        let base_dn = Some("dc=mine".to_owned());
+        let given = ProviderChanges { base_dn, ..ProviderChanges::default() };
+        let made = registry.change(Caller::account(holder, Actor::named("helper")), |transaction| {
+            create_provider(transaction, "mine".to_owned(), given)
+        });
+        wait(made).unwrap();
+        let seed = Seed {
+            providers: vec![not_default("main", "dc=example,dc=org", is_default)],
+            accounts: vec![person("alice")],
+            ..Seed::default()
+        };
+        let (plan, _) = apply(&registry, &seed).unwrap();
+        assert_eq!(obstacles(&plan).len(), usize::from(is_in_the_way), "{:?}", plan.diff);
+        assert_eq!(registry.snapshot().accounts().account_named("alice").is_none(), is_in_the_way);
+        if let [(name, reason)] = obstacles(&plan)[..] {
+            assert_eq!(name, "main");
+            assert!(
+                reason.contains("the provider `mine` was made, or given its name, by `helper`"),
+                "{reason}"
+            );
+            assert!(reason.contains("`default = true`"), "{reason}");
+        }
     }
 }

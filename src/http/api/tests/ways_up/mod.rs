@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | 1 what is taken away is asked for like what is given | `taking_away.rs`; who made a credential `made_by.rs` |
 //! | 2 a name of the config taken by a stranger | `taken_names.rs` |
-//! | 3 what stands in the config's way | `obstacles.rs`, `not_whole.rs` |
+//! | 3 what stands in the config's way | `obstacles.rs`, `not_whole.rs`; what is put where something is yet to come `planted.rs` |
 //! | 4 a provider in front of another | `providers.rs` |
 //! | 5 a change of kind | `kinds.rs` |
 //! | 6 attributes that others trust | `attributes.rs` |
@@ -24,6 +24,7 @@ mod made_by;
 mod not_whole;
 mod obstacles;
 mod parallel;
+mod planted;
 mod providers;
 mod taken_names;
 mod taking_away;
