@@ -24,13 +24,13 @@ pub enum TombstoneOf {
     Role(String),
 }
 
-/// The trace of something that was deleted, so that a seed does not bring it back, and nobody takes its name to get what
-/// it stood for.
+/// The trace of something that was deleted, or given another name, so that a seed does not bring it back, and nobody takes
+/// its name to get what it stood for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tombstone {
     /// What it was.
     pub of: TombstoneOf,
-    /// Who had made it.
+    /// Who had made it, or has renamed it where that was somebody else.
     pub origin: Origin,
     /// Whether it held, or gave, any right.
     pub held_rights: bool,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::known_by::SharedValues;
+use super::names::Former;
 use super::role::{check_grants, check_roles, each_once};
 use super::token::{self, CreatedToken, FIRST_GENERATION, NewTokenSecret};
 use super::{names, set, validate};
@@ -132,8 +133,9 @@ pub(super) fn write(
             let name = account.username.clone();
             transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "account", name }))?;
         }
-        names::take(transaction, TombstoneOf::Account(name_form(&account.username)))?;
-        account.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
+        let of = TombstoneOf::Account(name_form(&account.username));
+        let former = before.as_ref().map(|before| former_name(transaction, before));
+        account.origin = names::give(transaction, of, former)?;
     }
     if let Some(kind) = kind.filter(|kind| *kind != account.kind) {
         account.kind = kind;
@@ -183,6 +185,16 @@ pub(super) fn write(
     match groups {
         None => Ok(()),
         Some(groups) => set_groups(transaction, number, &groups),
+    }
+}
+
+fn former_name(transaction: &Transaction<'_>, before: &Account) -> Former {
+    let accounts = transaction.snapshot().accounts();
+    let state = accounts.account(before.number);
+    Former {
+        of: TombstoneOf::Account(name_form(&before.username)),
+        origin: before.origin,
+        holds_rights: state.is_some_and(|state| !Rights::of_account(accounts, state).is_empty()),
     }
 }
 

@@ -34,7 +34,7 @@ pub fn create_application(
 ///
 /// # Errors
 /// There is no such application that the caller may view, the change is one that [`create_application`] would refuse,
-/// or [`Permission::ChangeApplication`] on it is missing.
+/// or [`Permission::ChangeApplication`] on it is missing. Another slug of what the config has made is for superusers.
 pub fn update_application(
     transaction: &mut Transaction<'_>,
     number: ApplicationNumber,
@@ -101,6 +101,9 @@ pub(super) fn write(
         if named.is_some_and(|other| other.number != application.number) {
             let name = application.slug.clone();
             transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "application", name }))?;
+        }
+        if let Some(before) = &before {
+            names::refuse_rename(transaction, before.origin, "application", &before.slug)?;
         }
         application.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::account::grant_to_creator;
+use super::names::Former;
 use super::role::{check_grants, check_roles, each_once, part_of};
 use super::{names, set, validate, whole};
 use crate::access::Rights;
@@ -210,8 +211,12 @@ pub(super) fn write(
             let name = group.name.clone();
             transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "group", name }))?;
         }
-        names::take(transaction, TombstoneOf::Group(name_form(&group.name)))?;
-        group.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
+        let former = before.as_ref().map(|before| Former {
+            of: TombstoneOf::Group(name_form(&before.name)),
+            origin: before.origin,
+            holds_rights: !Rights::of_group(transaction.snapshot().accounts(), number).is_empty(),
+        });
+        group.origin = names::give(transaction, TombstoneOf::Group(name_form(&group.name)), former)?;
     }
     if let Some(is_superuser) = is_superuser.filter(|is_superuser| *is_superuser != group.is_superuser) {
         let (accounts, caller) = (transaction.snapshot().accounts(), transaction.caller());

@@ -1,7 +1,77 @@
-//! The names of things that were deleted: who may take one.
+//! The names of things: who may take that of something deleted, and what stays of one that is given up.
 
-use crate::model::{Origin, TombstoneOf};
-use crate::registry::{ChangeError, Transaction};
+use crate::model::{Origin, Tombstone, TombstoneOf};
+use crate::registry::{ChangeError, Lack, Transaction};
+
+/// The name that an object had until now.
+pub(super) struct Former {
+    pub(super) of: TombstoneOf,
+    /// Whose the object was.
+    pub(super) origin: Origin,
+    /// Whether it holds, or gives, any right.
+    pub(super) holds_rights: bool,
+}
+
+/// Gives a name to an object that is made or renamed: whose the object is from now on. The name that it had is given up.
+///
+/// # Errors
+/// As [`take`].
+pub(super) fn give(
+    transaction: &mut Transaction<'_>,
+    of: TombstoneOf,
+    former: Option<Former>,
+) -> Result<Origin, ChangeError> {
+    let tombstone = transaction.snapshot().accounts().tombstone(&of).map(|tombstone| tombstone.origin);
+    take(transaction, of.clone())?;
+    let Some(former) = former else { return Ok(transaction.origin()) };
+    let (before, now) = (former.origin, transaction.origin());
+    if former.of != of {
+        give_up(transaction, former)?;
+    }
+    // The operator has given back what somebody else had taken.
+    let is_given_back = before.account().is_some() && tombstone == Some(before);
+    Ok(if is_given_back && now.account().is_none() { now } else { origin(transaction, Some(before)) })
+}
+
+/// The name of what the config had made stands in the config, with what that says of it: as a deletion does, a rename leaves
+/// a tombstone, or the config would make another object of that name, which nobody has banned, deactivated or put into a
+/// group. Who is no superuser and renames what no caller of the API has made leaves one in its own name: it stands in the
+/// way of the config, which may describe that too.
+fn give_up(transaction: &mut Transaction<'_>, former: Former) -> Result<(), ChangeError> {
+    let now = transaction.origin();
+    let is_strangers =
+        now.account().is_some() && !transaction.caller().is_superuser(transaction.snapshot().accounts());
+    let Former { of, origin, holds_rights } = former;
+    let is_left = origin == Origin::Config || is_strangers && origin.account().is_none();
+    if !is_left {
+        return Ok(());
+    }
+    // Of a group or a role that is deleted later nothing else would stay.
+    let is_guarded = origin == Origin::Config || matches!(of, TombstoneOf::Group(_) | TombstoneOf::Role(_));
+    let held_rights = holds_rights || is_strangers && is_guarded;
+    let origin = if is_strangers { now } else { origin };
+    transaction.put_tombstone(Tombstone { of, origin, held_rights, made: Some(transaction.now()) })
+}
+
+/// Of what leaves no tombstone: who may give up the name by which the config knows it.
+///
+/// # Errors
+/// [`ChangeError::Refused`]
+pub(super) fn refuse_rename(
+    transaction: &Transaction<'_>,
+    before: Origin,
+    kind: &str,
+    name: &str,
+) -> Result<(), ChangeError> {
+    let caller = transaction.caller();
+    if before != Origin::Config || caller.is_superuser(transaction.snapshot().accounts()) {
+        return Ok(());
+    }
+    caller.lacks(Lack::Superuser);
+    Err(ChangeError::Refused(format!(
+        "the config has made the {kind} `{name}`, and would make another one of that name: only a superuser may rename it"
+    )))
+}
 
 /// Whose an object is that gets a name: of two that had it, the one who gave the name that it has now. The config gives to
 /// a name what it says of it, so who chooses the name of an object chooses what it gets.
@@ -13,7 +83,7 @@ pub(super) fn origin(transaction: &Transaction<'_>, before: Option<Origin>) -> O
     }
 }
 
-/// Takes a name for an object that is made or renamed; its tombstone is lifted.
+/// Takes a name; its tombstone is lifted.
 ///
 /// The config gives to a name what it says of it, and so may an operator who remembers it. So the name of what the config
 /// had made, or of what held any right, is for superusers to bring back, and for the operator; not for whoever has written a
@@ -21,7 +91,7 @@ pub(super) fn origin(transaction: &Transaction<'_>, before: Option<Origin>) -> O
 ///
 /// # Errors
 /// [`ChangeError::Refused`]
-pub(super) fn take(transaction: &mut Transaction<'_>, of: TombstoneOf) -> Result<(), ChangeError> {
+fn take(transaction: &mut Transaction<'_>, of: TombstoneOf) -> Result<(), ChangeError> {
     let accounts = transaction.snapshot().accounts();
     let Some(tombstone) = accounts.tombstone(&of) else { return Ok(()) };
     let is_anybodys = tombstone.origin != Origin::Config && !tombstone.held_rights;
@@ -39,7 +109,8 @@ pub(super) fn take(transaction: &mut Transaction<'_>, of: TombstoneOf) -> Result
             false => "only a superuser may give it to another; choose another name, or ask one",
         };
         return Err(ChangeError::Refused(format!(
-            "`{name}` was the name of {kind} that the config had made, or that held rights, and was deleted: {what_to_do}"
+            "`{name}` was the name of {kind} that the config had made, or that held rights, and was deleted or renamed: \
+             {what_to_do}"
         )));
     }
     transaction.lift_tombstone(of)

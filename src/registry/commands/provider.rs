@@ -154,6 +154,9 @@ pub(super) fn write(
         transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "provider", name }))?;
     }
     if before.as_ref().is_none_or(|before| before.name != provider.name) {
+        if let Some(before) = &before {
+            names::refuse_rename(transaction, before.origin, "provider", &before.name)?;
+        }
         provider.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
     let number = provider.number;

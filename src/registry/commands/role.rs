@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::account::grant_to_creator;
+use super::names::Former;
 use super::{account, group, names, set, validate};
 use crate::access::Rights;
 use crate::model::{
@@ -331,8 +332,12 @@ pub(super) fn write(
             let name = role.name.clone();
             transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "role", name }))?;
         }
-        names::take(transaction, TombstoneOf::Role(name_form(&role.name)))?;
-        role.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
+        let former = before.as_ref().map(|before| Former {
+            of: TombstoneOf::Role(name_form(&before.name)),
+            origin: before.origin,
+            holds_rights: !before.grants.is_empty(),
+        });
+        role.origin = names::give(transaction, TombstoneOf::Role(name_form(&role.name)), former)?;
     }
     if let Some(grants) = grants.map(each_once) {
         check_grants(transaction, &role.grants, &grants)?;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::account::grant_to_creator;
+use super::names::Former;
 use super::{DEFAULT_LIFETIME, names, secret_text, set, validate};
 use crate::access::Rights;
 use crate::auth::{SealError, TokenSecret};
@@ -404,10 +405,17 @@ fn write_after(
     }
     if known.is_none_or(|known| known.identifier != token.identifier) {
         transaction.noting(check_identifier(accounts, &token.identifier, Some(token.number)))?;
-        names::take(transaction, TombstoneOf::Token(token.identifier.clone()))?;
         // The replacement of a token goes on with its name, and is whose that was.
-        if before.is_some_and(|before| !before.is_replaced && !token.is_replaced) {
-            token.origin = names::origin(transaction, before.map(|before| before.origin));
+        let former = before.filter(|before| !before.is_replaced && !token.is_replaced);
+        let is_renamed = former.is_some();
+        let former = former.map(|before| Former {
+            of: TombstoneOf::Token(before.identifier.clone()),
+            origin: before.origin,
+            holds_rights: owner.is_some_and(|owner| !Rights::of_account(accounts, owner).is_empty()),
+        });
+        let origin = names::give(transaction, TombstoneOf::Token(token.identifier.clone()), former)?;
+        if is_renamed {
+            token.origin = origin;
         }
     }
     if known.is_none_or(|known| known.description != token.description) {

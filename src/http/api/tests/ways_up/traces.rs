@@ -57,9 +57,12 @@ fn calls() -> Vec<(Said, &'static str)> {
         (patch("/core/applications/one/", json!({ "name": "x" })), "change_application"),
         (put("/core/applications/one/", json!({ "slug": "other", "name": "x" })), "change_application"),
         (delete("/core/applications/one/"), "delete_application"),
-        (patch("/providers/ldap/{provider:ldap}/", json!({ "name": "x" })), "change_ldapprovider"),
+        (patch("/providers/ldap/{provider:ldap}/", json!({ "base_dn": "dc=other" })), "change_ldapprovider"),
         (
-            put("/providers/ldap/{provider:ldap}/", json!({ "name": "x", "base_dn": "dc=example,dc=com" })),
+            put(
+                "/providers/ldap/{provider:ldap}/",
+                json!({ "name": "ldap", "base_dn": "dc=example,dc=com" }),
+            ),
             "change_ldapprovider",
         ),
         (delete("/providers/ldap/{provider:ldap}/"), "delete_ldapprovider"),
