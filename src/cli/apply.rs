@@ -26,14 +26,16 @@ pub(super) struct ApplyArguments {
     /// Delete what is in the store but not in the config; with --dry-run, show what that would be
     #[arg(long)]
     prune: bool,
-    /// Make an account, token, group or role again although it was deleted or revoked
+    /// Make an account, token, group or role again although it was deleted, revoked or renamed
     #[arg(long, value_name = "IDENTIFIER")]
     recreate: Vec<String>,
-    /// Take over what a caller of the API has made under a name of the config; the credentials that it made end
-    #[arg(long, value_name = "NAME")]
+    /// Take over what a caller of the API has made under a name of the config, as kind:name (group:vip), or by a name that
+    /// is that of one thing: it begins as the config says, and credentials that its maker knows end
+    #[arg(long, value_name = "KIND:NAME")]
     adopt: Vec<String>,
-    /// Give rights to an account although somebody who lacks them has made this credential of it
-    #[arg(long, value_name = "IDENTIFIER")]
+    /// Give rights to an account, or admit it, although somebody who has not as much has made this credential of it:
+    /// token:identifier or password:username, or a name where there are not both
+    #[arg(long, value_name = "CREDENTIAL")]
     accept_credentials: Vec<String>,
     /// Write generated secrets to this new file, instead of showing them
     #[arg(long, value_name = "FILE")]
@@ -130,7 +132,7 @@ async fn apply(
     // Secrets in the document must be on their way before the commit, so the whole document is.
     let is_document_early = matches!(destination, Destination::Document);
     let mut is_shown = false;
-    let applied = seeding::apply(backend, config, options, destination, output, |plan, secrets| {
+    let before_commit = |plan: &SeedPlan, secrets: &[NewSecret]| {
         for line in seeding::told(plan) {
             output.message(&line);
         }
@@ -139,8 +141,11 @@ async fn apply(
             return show(plan, secrets, false, output);
         }
         Ok(())
-    })
-    .await?;
+    };
+    // The messages say it to whoever reads them; a program reads one document, whatever came of it.
+    let refused = |plan: &SeedPlan| if output.is_json() { show(plan, &[], false, output) } else { Ok(()) };
+    let applied =
+        seeding::apply(backend, config, options, destination, output, before_commit, refused).await?;
     if is_shown {
         seeding::warn(&applied.plan.warnings, output);
     } else {

@@ -54,7 +54,12 @@ pub(super) async fn ask(
     let problems = dangling(backend, config, &gone).await?;
     match planned {
         Ok(plan) if problems.is_empty() => Ok(Ok(plan)),
-        Ok(_) => Ok(Err(Wrong { problems, sentences: Vec::new() })),
+        // What is in the way is told with the names that stand for nothing, not after them.
+        Ok(plan) => {
+            let mut wrong = obstacles_where_they_stand(config, &plan);
+            wrong.problems.append(problems);
+            Ok(Err(wrong))
+        }
         Err(CallError::Problem(problem)) if !problem.seed.is_empty() => {
             let mut wrong = placed(config, problem.seed);
             wrong.problems.append(problems);
@@ -123,7 +128,7 @@ pub(super) struct Applied {
 }
 
 /// Makes the directory agree with the seed. `before_commit` shows what is to be shown before anything is
-/// changed.
+/// changed, and `refused_plan` a plan that is not applied.
 ///
 /// # Errors
 /// Nothing was changed, and no secrets file is left; or it is not known, which the message says.
@@ -134,13 +139,16 @@ pub(super) async fn apply(
     destination: &Destination,
     output: Output,
     mut before_commit: impl FnMut(&SeedPlan, &[NewSecret]) -> Result<(), Failure>,
+    refused_plan: impl Fn(&SeedPlan) -> Result<(), Failure>,
 ) -> Result<Applied, Failure> {
     let mut attempts_left = ATTEMPTS_MAX;
     loop {
         attempts_left -= 1;
         let planned = plan(backend, config, options, false).await?;
-        refuse_obstacles(&planned)?;
-        refuse_credentials(&planned)?;
+        if let Err(failure) = refuse_obstacles(&planned).and_then(|()| refuse_credentials(&planned)) {
+            refused_plan(&planned)?;
+            return Err(failure);
+        }
         let secrets = secrets::generate(&planned.needed)?;
         let delivered = secrets::deliver(&secrets, destination, output)?;
         // What was shown cannot be unshown, so a second attempt is for what nobody has seen.
@@ -186,10 +194,10 @@ pub(super) async fn apply(
 
 /// What whoever applies the plan is told beside its changes.
 pub(super) fn told(plan: &SeedPlan) -> Vec<String> {
-    let credentials = plan.credentials.iter().map(|it| {
-        let accept = format!("--accept-credentials {}", it.identifier);
-        foreign_credential(&it.account, &it.identifier, &it.made_by, &accept)
-    });
+    let credentials = plan
+        .credentials
+        .iter()
+        .map(|it| foreign_credential(&it.account, &it.identifier, &it.made_by, &it.acceptance()));
     credentials.chain(told_of_objects(plan)).collect()
 }
 
@@ -235,7 +243,7 @@ pub(super) fn refuse_credentials(plan: &SeedPlan) -> Result<(), Failure> {
         return Ok(());
     }
     let messages = plan.credentials.iter().map(|it| {
-        let what_to_do = format!("revoke it, or say `bindery apply --accept-credentials {}`", it.identifier);
+        let what_to_do = format!("revoke it, or say `bindery apply {}`", it.acceptance());
         foreign_credential(&it.account, &it.identifier, &it.made_by, &what_to_do)
     });
     Err(Failure { exit: Exit::Refused, messages: messages.collect(), is_drawn: false })
@@ -367,7 +375,8 @@ mod tests {
             let destination = Destination::File(SecretsFile::later(&self.secrets_file()));
             let options = SeedOptions::default();
             let output = Output::new(true);
-            apply(&mut self.backend, &config, &options, &destination, output, |_, _| Ok(())).await
+            let (before_commit, refused) = (|_: &SeedPlan, _: &[NewSecret]| Ok(()), |_: &SeedPlan| Ok(()));
+            apply(&mut self.backend, &config, &options, &destination, output, before_commit, refused).await
         }
 
         fn secrets_file(&self) -> std::path::PathBuf {

@@ -181,7 +181,8 @@ impl ServeArguments {
         let destination = early.map_or_else(choose, Destination::File);
         let options = SeedOptions::default();
         let applied =
-            seeding::apply(&mut backend, &config, &options, &destination, output, |_, _| Ok(())).await?;
+            seeding::apply(&mut backend, &config, &options, &destination, output, |_, _| Ok(()), |_| Ok(()))
+                .await?;
         // The writer tells the log of a change behind its answer, and before it takes what comes next: the lines about the
         // seed do not push away what is to be read after them.
         server.registry().is_seeded().await.map_err(|error| Failure::of(Exit::Failed, &error))?;

@@ -101,10 +101,13 @@ fn apply_marks_credentials_of_others_and_needs_to_be_told_to_accept_them() {
     assert!(planned.stdout.contains("! ") && planned.stdout.contains("portal-backup"), "{}", planned.stdout);
     let planned = place.run(&["apply", "--dry-run", "--json"]).exits(5).json();
     assert_eq!(planned["credentials"][0]["identifier"], "portal-backup", "{planned}");
-    place.run(&["apply"]).exits(5).says(&["mallory", "--accept-credentials portal-backup"]);
+    place.run(&["apply"]).exits(5).says(&["mallory", "--accept-credentials token:portal-backup"]);
     let shown = place.run(&["account", "show", "alice", "--json"]).exits(0).json();
     assert_eq!(shown["email"], "alice@example.com");
-    place.run(&["apply", "--accept-credentials", "portal-backup"]).exits(0);
+    let refused = place.run(&["apply", "--json"]).exits(5).json();
+    assert_eq!(refused["credentials"][0]["identifier"], "portal-backup", "{refused}");
+    place.run(&["apply", "--accept-credentials", "password:portal"]).exits(5);
+    place.run(&["apply", "--accept-credentials", "token:portal-backup"]).exits(0);
 }
 
 #[test]
@@ -157,7 +160,13 @@ fn what_somebody_else_has_made_is_in_the_way_of_an_apply() {
              [[account]]\nusername = \"frank\"\n"
         ),
     );
-    place.run(&["apply"]).exits(1).says(&["account `eve` cannot be as the config says", "--adopt eve"]);
+    place
+        .run(&["apply"])
+        .exits(1)
+        .says(&["account `eve` cannot be as the config says", "--adopt account:eve"]);
+    // A program reads one document, whatever came of it.
+    let refused = place.run(&["apply", "--json"]).exits(1).json();
+    assert_eq!(refused["changes"][0]["sign"], "obstructed", "{refused}");
     place.run(&["account", "show", "frank"]).exits(1);
     // Who gave it its name or its type has not made it.
     place.run(&["grant", "add", "mallory", "change_user"]).exits(0);
@@ -170,7 +179,7 @@ fn what_somebody_else_has_made_is_in_the_way_of_an_apply() {
     place
         .run(&["apply", "--dry-run"])
         .exits(1)
-        .says(&["was made, or given its name or type, by `mallory`; --adopt grace"]);
+        .says(&["was made, or given its name or type, by `mallory`; --adopt account:grace"]);
     place.run(&["account", "delete", "grace", "--yes"]).exits(0);
     // A prune shows whose it is that goes.
     place.write("bindery.toml", &config);

@@ -586,7 +586,8 @@ pub(super) async fn apply(registry: &Registry, config: &Seed, how: &ApplyOptions
     // What there is not is refused, and nothing else would be tried.
     let is_there = |name: &&String| {
         let owner = names.0.account_named(name).filter(|owner| *owner.username == ***name);
-        owner.is_some() || names.0.token_named(name).is_some()
+        // What both have is refused as well.
+        owner.is_some() != names.0.token_named(name).is_some()
     };
     let mut options = SeedOptions {
         prune: how.prune,
@@ -595,15 +596,15 @@ pub(super) async fn apply(registry: &Registry, config: &Seed, how: &ApplyOptions
         accept_credentials: how.accept.iter().filter(is_there).cloned().collect(),
     };
     let mut applied = Applied::new(Ok(()));
-    applied.accepted.extend(how.accept.iter().filter_map(|name| names.credential(None, name)));
+    applied.accepted.extend(how.accept.iter().filter_map(|name| names.credential(name)));
     if how.accept_told != 0
         && let Ok(plan) = registry.plan_seed(config.clone(), options.clone()).await
     {
         let is_accepted = |(place, _): &(usize, _)| how.accept_told >> (place % 8) & 1 == 1;
         for (_, told) in plan.credentials.into_iter().enumerate().filter(is_accepted) {
-            let (account, identifier) = (told.account, told.identifier);
-            applied.accepted.extend(names.credential(Some(&account), &identifier));
-            options.accept_credentials.push(identifier);
+            let kind = if told.token.is_some() { "token" } else { "password" };
+            options.accept_credentials.push(format!("{kind}:{}", told.identifier));
+            applied.accepted.push((told.number, told.token));
         }
     }
     let apply = |secrets| {
@@ -831,11 +832,10 @@ impl Names<'_> {
     }
 
     /// A credential by what it is accepted by: a token by its identifier, else a password by the account's name.
-    fn credential(&self, of: Option<&str>, name: &str) -> Option<ForeignTo> {
-        let is_meant = |owner: AccountNumber| of.is_none_or(|of| self.account(of) == Ok(owner));
-        match self.0.token_named(name).filter(|token| is_meant(token.account)) {
+    fn credential(&self, name: &str) -> Option<ForeignTo> {
+        match self.0.token_named(name) {
             Some(token) => Some((token.account, Some(token.number))),
-            None => self.account(name).ok().filter(|owner| is_meant(*owner)).map(|owner| (owner, None)),
+            None => self.account(name).ok().map(|owner| (owner, None)),
         }
     }
 

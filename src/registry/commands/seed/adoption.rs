@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::apply::{SeedRun, name_of};
+use super::options::{Meant, typed};
 use super::{DiffEntry, Sign};
 use crate::access::{Rights, holds};
 use crate::audit::EventObject;
@@ -11,12 +12,12 @@ use crate::config::{ReferenceKind, SeedBinding, SeedGrant, SeedReference, SeedSu
 use crate::directory::{PlaceError, Tree, name_key};
 use crate::model::{
     Account, AccountNumber, Attribute, BindingSubject, FieldChange, Grant, Key, ObjectReference, Origin,
-    Record, RoleNumber, Timestamp, Token, first_identifier,
+    Record, RoleNumber, Timestamp, Token, TombstoneOf, first_identifier,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::planted::key_of;
 use crate::registry::commands::whole::Problem;
-use crate::registry::commands::worth::Worth;
+use crate::registry::commands::worth::{Admissions, Worth};
 use crate::registry::commands::{account, token};
 
 /// What the seed says of an object that it names is not said of one that a caller of the API has made under that name, or
@@ -32,10 +33,14 @@ pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, Str
             && run.is_strangers_origin(origin(&record))
         {
             let made = run.made(&record);
+            let with = if kind == ReferenceKind::Token { ", with a new secret" } else { "" };
             found.push((
                 kind,
                 name.to_owned(),
-                format!("it was {made}{would}; --adopt {name} takes it over"),
+                format!(
+                    "it was {made}{would}; {} takes it over{with}",
+                    typed("--adopt", format_args!("{kind}:{name}"))
+                ),
             ));
         }
         Ok(())
@@ -126,7 +131,9 @@ pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, Str
             // Its owner may have made it.
             Some(stored) if stored.origin.account() == owner => {}
             Some(_) => {
-                ask(ReferenceKind::Token, identifier, ", who may know its secret: revoke it, or keep it so")?
+                // Who has exchanged the secret of one that is there was allowed to: that gives them no more than they had, and
+                // what the config gives is asked of all who may know a secret.
+                ask(ReferenceKind::Token, identifier, ", who may know its secret")?
             }
             None => ask(ReferenceKind::Account, account, ", and would get a token")?,
         }
@@ -199,7 +206,10 @@ pub(super) fn obstacle(run: &SeedRun<'_, '_>, problem: &Problem) -> Option<(Refe
     };
     let whose = run.whose_is(obstacle).ok()??;
     // One of the config that stays as it is.
-    let stays = if run.named_in_seed(obstacle).is_some() { ", and is in the way itself" } else { "" };
+    let stays = match run.named_in_seed(obstacle) {
+        Some(_) => ", and is in the way itself",
+        None => "; let that one have another, delete it, or say another in the config",
+    };
     Some((kind, name, format!("{}: {whose}{stays}", problem.sentence)))
 }
 
@@ -254,59 +264,120 @@ impl SeedRun<'_, '_> {
         named.or_else(first).cloned()
     }
 
-    /// Takes over what the operator says is to be taken over; the credentials that its maker made end with that.
+    /// Takes over what the operator says is to be taken over. What somebody else has made begins as the config says, and the
+    /// credentials that its maker made end with that.
     pub(super) fn adopt(&mut self) -> Result<(), ChangeError> {
-        for name in &self.options.adopt {
-            let found: Vec<(ReferenceKind, Key, Record, AccountNumber)> = self
-                .named(name)
-                .into_iter()
-                .filter_map(|(kind, key)| match self.transaction.stored(&key) {
-                    Ok(Some(record)) => origin(&record).account().map(|maker| Ok((kind, key, record, maker))),
+        let options = self.options;
+        for said in &options.adopt {
+            let meant = Meant::adopted(said);
+            let mut named = self.named(meant.name);
+            named.retain(|(kind, _)| meant.may_be(kind.as_str()));
+            let found: Vec<Found> = named
+                .iter()
+                .filter_map(|(kind, key)| match self.transaction.stored(key) {
+                    Ok(Some(record)) => {
+                        self.maker(&record).map(|maker| Ok((*kind, key.clone(), record, maker)))
+                    }
                     Ok(None) => None,
                     Err(error) => Some(Err(error)),
                 })
                 .collect::<Result<_, _>>()?;
-            if found.is_empty() && self.named(name).is_empty() {
-                let sentence = format!("there is nothing named `{name}` to adopt; check the name");
+            if named.is_empty() {
+                let sentence = format!("there is nothing named `{said}` to adopt; check the name");
                 self.problems.push(super::SeedProblem::about(None, None, sentence));
             }
-            for (kind, key, record, maker) in found {
-                let before = self.made(&record);
+            if found.len() > 1 {
+                let kinds: Vec<String> = found
+                    .iter()
+                    .map(|(kind, ..)| typed("--adopt", format_args!("{kind}:{}", meant.name)))
+                    .collect();
+                let sentence =
+                    format!("`{said}` is the name of {} things: say {}", kinds.len(), kinds.join(", or "));
+                self.problems.push(super::SeedProblem::about(None, None, sentence));
+                continue;
+            }
+            for found in found {
+                self.take_over(meant.name, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_over(&mut self, name: &str, (kind, key, record, maker): Found) -> Result<(), ChangeError> {
+        let before = self.made(&record);
+        // What a superuser has made is meant as it is.
+        let is_strangers = self.is_strangers_origin(origin(&record));
+        let mut reason = "adopted";
+        match &record {
+            Record::Token(token) if self.is_renewed(token) => {
+                self.transaction.delete_token(token.number)?;
+                self.transaction.lift_tombstone(TombstoneOf::Token(token.identifier.clone()))?;
+                reason = "adopted, with a new secret";
+            }
+            _ => {
                 self.transaction.adopt(&key)?;
                 if let Key::Account(number) = key {
                     self.end_credentials(number, maker)?;
                 }
-                let origin = FieldChange {
-                    field: "origin".to_owned(),
-                    before: Some(before),
-                    after: Some("config".to_owned()),
-                };
-                self.note(DiffEntry {
-                    sign: Sign::Changed,
-                    kind,
-                    name: name.clone(),
-                    fields: vec![origin],
-                    reason: Some("adopted".to_owned()),
-                });
+                if is_strangers {
+                    self.begin_as_said(&key)?;
+                }
             }
         }
+        let origin = FieldChange {
+            field: "origin".to_owned(),
+            before: Some(before),
+            after: Some("config".to_owned()),
+        };
+        self.note(DiffEntry {
+            sign: Sign::Changed,
+            kind,
+            name: name.to_owned(),
+            fields: vec![origin],
+            reason: Some(reason.to_owned()),
+        });
         Ok(())
+    }
+
+    /// The account that has made or named an object; of a token also who else may know its secret.
+    fn maker(&self, record: &Record) -> Option<AccountNumber> {
+        let known = match record {
+            Record::Token(token) => self.strangers_of(token).first().copied(),
+            _ => None,
+        };
+        origin(record).account().or(known)
+    }
+
+    /// The accounts that may know the secret of a token, and are neither its own nor superusers.
+    fn strangers_of(&self, token: &Token) -> Vec<AccountNumber> {
+        let makers = token.made_by.accounts().chain(token.origin.account());
+        let is_stranger = |maker: &AccountNumber| {
+            *maker != token.account && self.is_strangers_origin(Origin::Account(*maker))
+        };
+        makers.filter(is_stranger).collect()
+    }
+
+    /// Whether a token that is taken over gets another secret: one that the config describes, where somebody else may know
+    /// the present one.
+    fn is_renewed(&self, token: &Token) -> bool {
+        self.seed.tokens.iter().any(|seed| seed.identifier == token.identifier)
+            && !self.strangers_of(token).is_empty()
+            && !self.options.accepts_token(&token.identifier)
     }
 
     fn end_credentials(&mut self, number: AccountNumber, maker: AccountNumber) -> Result<(), ChangeError> {
         let Some(account) = self.accounts().account(number).cloned() else { return Ok(()) };
         let tokens: Vec<Arc<Token>> =
             account.tokens.iter().filter_map(|token| self.accounts().token(*token)).cloned().collect();
-        let is_named = |identifier: &str| self.options.accept_credentials.iter().any(|it| it == identifier);
-        let ended: Vec<_> = tokens
-            .into_iter()
-            .filter(|token| token.made_by.accounts().any(|by| by == maker) && !is_named(&token.identifier))
-            .collect();
+        let is_ended = |token: &Arc<Token>| {
+            token.made_by.accounts().any(|by| by == maker) && !self.options.accepts_token(&token.identifier)
+        };
+        let ended: Vec<_> = tokens.into_iter().filter(is_ended).collect();
         let is_password_ended = account
             .password
             .as_ref()
             .is_some_and(|password| password.made_by.accounts().any(|by| by == maker))
-            && !is_named(&account.username);
+            && !self.options.accepts_password(&account.username);
         for token in ended {
             self.transaction.delete_token(token.number)?;
         }
@@ -448,20 +519,28 @@ impl SeedRun<'_, '_> {
         crate::registry::origins::is_strangers(origin, self.before.accounts())
     }
 
-    /// Why a token that is there is not changed as the seed says: somebody else knows its secret.
+    /// Why a token that is there is not changed as the seed says: somebody else may know its secret, whoever made the token.
     pub(super) fn reason_against_token(&self, before: &Token, after: &Token) -> Option<String> {
-        let maker = before.origin.account().filter(|maker| *maker != before.account)?;
-        let accounts = self.before.accounts();
-        let rights = Rights::of_account(accounts, accounts.account(before.account)?);
         let is_more = token::is_later(before.expires, after.expires)
             || token::is_wider(&before.networks, &after.networks);
-        if !is_more || holds(accounts, accounts.account(maker).map(|maker| &**maker), &rights) {
+        if !is_more || self.options.accepts_token(&before.identifier) {
             return None;
         }
-        let made = self.made(&Record::Token(before.clone()));
+        let accounts = self.before.accounts();
+        let owner = accounts.account(before.account)?;
+        let (rights, admissions) = (Rights::of_account(accounts, owner), Admissions::of(accounts));
+        let admitted = admissions.of_account(owner);
+        let has_it_all = |maker: &AccountNumber| {
+            let maker = accounts.account(*maker).map(|maker| &**maker);
+            holds(accounts, maker, &rights) && admissions.has_all(maker, &admitted)
+        };
+        let mut makers = before.made_by.accounts().chain(before.origin.account());
+        let maker = makers.find(|maker| *maker != before.account && !has_it_all(maker))?;
         Some(format!(
-            "it was {made}, who does not hold what its account does, and would work longer or from more places: \
-             revoke it, or choose another identifier"
+            "{} may know its secret, who has not all that its account has, and it would work longer or from more places: {} \
+             gives it a new secret; or revoke it, or choose another identifier",
+            self.whose(Origin::Account(maker)),
+            typed("--adopt", format_args!("token:{}", before.identifier)),
         ))
     }
 
@@ -473,7 +552,7 @@ impl SeedRun<'_, '_> {
 
     /// Who made an object, and when, in words. A caller of the API that has given one its name or type has the place of its
     /// maker from then on: that may be all it has done, and the time is not of that.
-    fn made(&self, record: &Record) -> String {
+    pub(super) fn made(&self, record: &Record) -> String {
         let origin = origin(record);
         let whose = self.whose(origin);
         match created(record) {
@@ -521,6 +600,9 @@ impl SeedRun<'_, '_> {
         found
     }
 }
+
+/// An object that is to be taken over, and who has made it.
+type Found = (ReferenceKind, Key, Record, AccountNumber);
 
 /// Of an object of the seed that has what the seed gives to another one.
 pub(super) fn said_by_nobody(on: ObjectReference, name: &str) -> String {

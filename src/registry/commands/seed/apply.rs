@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::adoption;
 use super::diff::{self, Lookup};
+use super::filled;
 use super::names::Names;
+use super::options::{Meant, PASSWORD, TOKEN, typed};
 use super::planted;
 use super::secrets::Prepared;
 use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
@@ -96,6 +98,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         loop {
             self.attempt()?;
             let mut obstacles = adoption::strangers(&self)?;
+            obstacles.extend(filled::obstacles(&self)?);
             obstacles.append(&mut self.obstructed);
             obstacles.append(&mut planted::obstacles(&self)?);
             problems = self.transaction.problems();
@@ -130,7 +133,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         if !is_obstructed && !self.prepared.covers(&self.needed) {
             return Err(ChangeError::Conflict);
         }
-        Ok(if is_obstructed { self.obstructed_plan() } else { self.plan() })
+        if is_obstructed { Ok(self.obstructed_plan()) } else { self.plan() }
     }
 
     fn attempt(&mut self) -> Result<(), ChangeError> {
@@ -314,8 +317,12 @@ impl<'t, 's> SeedRun<'t, 's> {
 
     /// Credentials of accounts that get rights, made by somebody who does not hold these, that the operator has not accepted.
     pub(super) fn foreign_credentials(&self) -> Vec<ForeignCredential> {
+        let is_accepted = |credential: &ForeignCredential| match credential.token {
+            Some(_) => self.options.accepts_token(&credential.identifier),
+            None => self.options.accepts_password(&credential.identifier),
+        };
         let found = self.transaction.foreign_credentials().into_iter();
-        found.filter(|credential| !self.options.accept_credentials.contains(&credential.identifier)).collect()
+        found.filter(|credential| !is_accepted(credential)).collect()
     }
 
     /// The kind that an account of the seed has at the end.
@@ -329,9 +336,12 @@ impl<'t, 's> SeedRun<'t, 's> {
         self.names.accounts.contains_key(&name_key(username))
     }
 
-    /// Lifts the tombstones of what is to be made again; an account's with its tokens'.
+    /// Lifts the tombstones of what is to be made again; an account's with its tokens'. Whether there are any is asked of the
+    /// directory as it was: one that was lifted with its account may be named besides.
     fn recreate(&mut self) -> Result<(), ChangeError> {
-        for name in &self.options.recreate {
+        let (before, options) = (self.before.clone(), self.options);
+        let accounts = before.accounts();
+        for name in &options.recreate {
             let key = name_key(name);
             let account = TombstoneOf::Account(name_form(name));
             let mut lifted = vec![
@@ -340,7 +350,7 @@ impl<'t, 's> SeedRun<'t, 's> {
                 TombstoneOf::Group(name_form(name)),
                 TombstoneOf::Role(name_form(name)),
             ];
-            if self.accounts().has_tombstone(&account) {
+            if accounts.has_tombstone(&account) {
                 lifted.push(TombstoneOf::Token(first_identifier(name)));
                 for seeded in self.seed.accounts.iter().filter(|seeded| name_key(&seeded.username) == key) {
                     lifted.push(TombstoneOf::Token(first_identifier(&seeded.username)));
@@ -348,11 +358,11 @@ impl<'t, 's> SeedRun<'t, 's> {
                 let tokens = self.seed.tokens.iter().filter(|token| name_key(&token.account) == key);
                 lifted.extend(tokens.map(|token| TombstoneOf::Token(token.identifier.clone())));
             }
-            let is_known = lifted.iter().any(|tombstone| self.accounts().has_tombstone(tombstone))
-                || self.accounts().account_keyed(&key).is_some()
-                || self.accounts().group_keyed(&key).is_some()
-                || self.accounts().role_named(name).is_some()
-                || self.accounts().token_named(name).is_some();
+            let is_known = lifted.iter().any(|tombstone| accounts.has_tombstone(tombstone))
+                || accounts.account_keyed(&key).is_some()
+                || accounts.group_keyed(&key).is_some()
+                || accounts.role_named(name).is_some()
+                || accounts.token_named(name).is_some();
             if !is_known {
                 let sentence = format!(
                     "no account, token, group or role `{name}` was deleted, so there is nothing to recreate; check the name"
@@ -366,17 +376,30 @@ impl<'t, 's> SeedRun<'t, 's> {
         Ok(())
     }
 
-    /// Whether there are the credentials that are accepted.
+    /// Whether there are the credentials that are accepted, and which are meant.
     fn check_accepted(&mut self) {
-        for name in &self.options.accept_credentials {
+        for said in &self.options.accept_credentials {
             let accounts = self.before.accounts();
-            let owner = accounts.account_named(name).filter(|owner| *owner.username == **name);
-            if owner.is_none() && accounts.token_named(name).is_none() {
-                let sentence = format!(
-                    "there is no token and no account `{name}`, so there is no credential to accept; check the name"
-                );
-                self.problems.push(SeedProblem::about(None, None, sentence));
-            }
+            let meant = Meant::accepted(said);
+            let name = meant.name;
+            let owner = accounts.account_named(name).filter(|owner| *owner.username == *name);
+            let is_password = owner.is_some() && meant.may_be(PASSWORD);
+            let is_token = accounts.token_named(name).is_some() && meant.may_be(TOKEN);
+            let sentence = match (is_password, is_token) {
+                (false, false) => {
+                    format!(
+                        "there is no token and no account `{said}`, so there is no credential to accept; check the name"
+                    )
+                }
+                // Whoever makes a token chooses its identifier.
+                (true, true) => {
+                    let [token, password] = [TOKEN, PASSWORD]
+                        .map(|kind| typed("--accept-credentials", format_args!("{kind}:{name}")));
+                    format!("`{name}` is a token and an account: say {token}, or {password}")
+                }
+                _ => continue,
+            };
+            self.problems.push(SeedProblem::about(None, None, sentence));
         }
     }
 
@@ -459,26 +482,30 @@ impl<'t, 's> SeedRun<'t, 's> {
         if !self.accounts().has_tombstone(of) {
             return false;
         }
+        let recreate = typed("--recreate", name);
         // What refers to it would be made without it.
         if let Some(whose) = self.strangers_tombstone(of) {
-            let reason = format!(
-                "{whose}: --recreate {name} makes the one of the config, or take it out of the config"
-            );
+            let reason =
+                format!("{whose}; {recreate} makes the one of the config, or take it out of the config");
             self.obstructed.push((kind, name.to_owned(), reason));
             return true;
         }
         let with = if kind == ReferenceKind::Account { ", with its tokens" } else { "" };
-        self.skip(kind, name, format!("it was deleted; --recreate {name} makes it again{with}"));
+        self.skip(kind, name, format!("it was deleted or renamed; {recreate} makes it again{with}"));
         self.names.skipped.insert((kind, name_key(name)));
         true
     }
 
-    /// Whose it was that was deleted, in words, where somebody else has made it: it was not what the config describes.
+    /// Who has done it, in words, where somebody else has made what was deleted, which is not what the config describes, or
+    /// has given another name to what the config does describe, which goes on under that one.
     fn strangers_tombstone(&self, of: &TombstoneOf) -> Option<String> {
         let origin = self.accounts().tombstone(of)?.origin;
         let is_strangers = self.is_strangers_origin(origin);
         is_strangers.then(|| {
-            format!("one of this name was made, or given it, by {}, and deleted", self.whose(origin))
+            format!(
+                "one of this name was renamed by {whose}, or was made or given it by {whose} and deleted: rename it back",
+                whose = self.whose(origin)
+            )
         })
     }
 
@@ -517,7 +544,8 @@ impl<'t, 's> SeedRun<'t, 's> {
             }
             let of = TombstoneOf::Token(identifier.clone());
             if is_listed && let Some(whose) = self.strangers_tombstone(&of) {
-                let reason = format!("{whose}: --recreate {identifier} makes the one of the config");
+                let recreate = typed("--recreate", &identifier);
+                let reason = format!("{whose}; {recreate} makes the one of the config");
                 self.obstruct(ReferenceKind::Token, &identifier, reason);
                 self.names.skipped.insert((ReferenceKind::Token, identifier.into_bytes()));
                 continue;
@@ -526,7 +554,7 @@ impl<'t, 's> SeedRun<'t, 's> {
                 self.keep_tombstone(&of)?;
             }
             if self.is_passed_over(ReferenceKind::Account, account) {
-                let reason = format!("its account `{account}` was deleted");
+                let reason = format!("its account `{account}` was deleted or renamed");
                 self.skip(ReferenceKind::Token, &identifier, reason);
             } else if self.account_number(account).is_none() {
                 // That is told, and what names the token is not told beside.
@@ -534,7 +562,8 @@ impl<'t, 's> SeedRun<'t, 's> {
                 let reason = adoption::taken_token(self, &identifier, account)?;
                 self.obstruct(ReferenceKind::Token, &identifier, reason);
             } else if is_listed && self.accounts().has_tombstone(&of) && !self.is_pruned_now(&identifier) {
-                let reason = format!("it was revoked or deleted; --recreate {identifier} makes it again");
+                let recreate = typed("--recreate", &identifier);
+                let reason = format!("it was revoked, deleted or renamed; {recreate} makes it again");
                 self.skip(ReferenceKind::Token, &identifier, reason);
             } else {
                 let number = TokenNumber::new(self.transaction.next_object()?);
@@ -568,7 +597,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         SeedPlan { revision: self.before.revision(), diff, ..SeedPlan::default() }
     }
 
-    fn plan(self) -> SeedPlan {
+    fn plan(self) -> Result<SeedPlan, ChangeError> {
         let after = self.transaction.snapshot();
         let lookup = Lookup { before: self.before.accounts(), after: after.accounts() };
         let mut memberships = self.transaction.memberships().clone();
@@ -602,10 +631,11 @@ impl<'t, 's> SeedRun<'t, 's> {
             entry.fields.push(diff::members(&changes));
             diff.push(entry);
         }
+        filled::tell(&self, &mut diff)?;
         diff.sort_by_key(|entry| (entry.sign != Sign::Deleted, diff::rank(entry.kind)));
         let credentials = self.foreign_credentials();
         diff.extend(self.skipped);
-        SeedPlan {
+        Ok(SeedPlan {
             revision: self.before.revision(),
             diff,
             needed: self.needed,
@@ -614,6 +644,6 @@ impl<'t, 's> SeedRun<'t, 's> {
             warnings: without_provider(after.accounts()).map(str::to_owned).into_iter().collect(),
             losing_access: self.transaction.lost_access(|_| true),
             shared_values: self.transaction.shared_values(|_| true),
-        }
+        })
     }
 }

@@ -2,20 +2,24 @@
 //!
 //! A key that is present is authoritative, one that is absent is left alone. `secrets.rs` finds out which
 //! hashes are needed and has them computed; `apply.rs` then does all of it in the writer's transaction, with
-//! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references, `adoption.rs` for what
-//! stands in the way, and `diff.rs` for what is told. A plan is the same work, forgotten at its end, and so is that of a seed
-//! in whose way something stands: it is applied whole, or not at all.
+//! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references, `adoption.rs`, `filled.rs`
+//! and `shut_out.rs` for what stands in the way, `options.rs` and `taken_over.rs` for what the operator says to that, and
+//! `diff.rs` for what is told. A plan is the same work, forgotten at its end, and so is that of a seed in whose way something
+//! stands: it is applied whole, or not at all.
 
 mod adoption;
 mod apply;
 mod attributes;
 mod diff;
+mod filled;
 mod names;
 mod objects;
+pub(super) mod options;
 mod planted;
 mod prune;
 mod secrets;
 mod shut_out;
+mod taken_over;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -40,11 +44,12 @@ pub struct SeedOptions {
     pub prune: bool,
     /// Names of accounts, tokens, groups and roles that were deleted and are to be made again.
     pub recreate: Vec<String>,
-    /// Names of objects that callers of the API have made and that are the config's from now on.
+    /// Objects that callers of the API have made and that are the config's from now on: `kind:name`, or a name that no two of
+    /// them have.
     #[serde(default)]
     pub adopt: Vec<String>,
-    /// Credentials that somebody else has made, and that are to get the rights of their accounts all the same: identifiers
-    /// of tokens, and usernames for passwords.
+    /// Credentials that somebody else has made, and that are to get the rights of their accounts all the same:
+    /// `token:identifier`, `password:username`, or a name where there are not both.
     #[serde(default)]
     pub accept_credentials: Vec<String>,
 }

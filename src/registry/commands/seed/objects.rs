@@ -200,7 +200,9 @@ impl SeedRun<'_, '_> {
             }
             (None, None) => return Ok(()),
         };
-        if let Some(missing) = self.not_shut_out(seed) {
+        let not_renamed = || self.not_renamed(seed, before.as_ref()?);
+        let missing = self.not_shut_out(seed).or_else(not_renamed).or_else(|| self.not_kept_closed(seed));
+        if let Some(missing) = missing {
             self.obstructed.push((ReferenceKind::Application, seed.slug.clone(), missing));
             return Ok(());
         }

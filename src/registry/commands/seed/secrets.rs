@@ -221,9 +221,10 @@ fn is_new(token: &SeedToken, options: &SeedOptions, accounts: &Accounts) -> bool
         let owner = accounts.account_named(&token.account);
         owner.is_none_or(|owner| owner.number != stored.account)
     };
-    // With an account that is pruned its tokens go.
+    // With an account that is pruned its tokens go, and one that is taken over is made anew.
     let stored = accounts.token_named(&token.identifier);
-    stored.is_none_or(|stored| options.prune && is_of_another(stored))
+    let is_adopted = options.adopts_token(&token.identifier);
+    stored.is_none_or(|stored| is_adopted || options.prune && is_of_another(stored))
         && (!is_deleted || !options.recreate.is_empty())
 }
 

@@ -358,7 +358,7 @@ fn a_secret_is_for_who_holds_what_its_owner_holds_now() {
     }]);
     // Whoever gives it is told that somebody else may know a secret of the account.
     let reason = apply(&registry, &seed).unwrap_err().to_string();
-    assert!(reason.contains("--accept-credentials kept") && reason.contains("helper"), "{reason}");
+    assert!(reason.contains("--accept-credentials token:kept") && reason.contains("helper"), "{reason}");
     attempts(&helper).into_iter().for_each(|done| done.unwrap());
     let misspelled = SeedOptions { accept_credentials: vec!["kpet".to_owned()], ..SeedOptions::default() };
     let refusal = apply_with(&registry, &seed, &misspelled).unwrap_err().to_string();

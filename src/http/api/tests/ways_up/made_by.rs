@@ -41,7 +41,7 @@ fn a_password_that_somebody_has_set_is_known_to_them_until_somebody_else_sets_on
         assert!(crate::registry::commands::testing::binds(&doors.operator.registry, "bob", secret.expose()));
         assert_eq!(of_bob(&doors).1, ["bob", "robot"]);
         let told = doors.config_with(text, &SeedOptions::default()).unwrap_err();
-        assert!(told.contains("--accept-credentials bob"), "{told}");
+        assert!(told.contains("--accept-credentials password:bob"), "{told}");
         assert!(rights_of(&doors, "bob").is_empty());
     }
     // Who holds it, and the operator, may know what they give.

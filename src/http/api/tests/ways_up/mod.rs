@@ -4,7 +4,7 @@
 //! | way | tried in |
 //! | --- | --- |
 //! | 1 what is taken away is asked for like what is given | `taking_away.rs`; who made a credential `made_by.rs` |
-//! | 2 a name of the config taken by a stranger | `taken_names.rs` |
+//! | 2 a name of the config taken by a stranger | `taken_names.rs`, and what is behind one `behind_names.rs` |
 //! | 3 what stands in the config's way | `obstacles.rs`, `not_whole.rs`; what is put where something is yet to come `planted.rs` |
 //! | 4 a provider in front of another | `providers.rs` |
 //! | 5 a change of kind | `kinds.rs` |
@@ -18,6 +18,7 @@
 
 mod actors;
 mod attributes;
+mod behind_names;
 mod files;
 mod kinds;
 mod made_by;
@@ -192,4 +193,12 @@ fn apply(doors: &Doors, text: &str) -> SeedPlan {
 fn obstacles(plan: &SeedPlan) -> Vec<(String, String)> {
     let entries = plan.diff.iter().filter(|entry| entry.sign == Sign::Obstructed);
     entries.map(|entry| (entry.name.clone(), entry.reason.clone().unwrap_or_default())).collect()
+}
+
+/// What an operator types to take over all that stands in the way of a plan.
+fn adopting(plan: &SeedPlan) -> SeedOptions {
+    let told = obstacles(plan);
+    let named = told.iter().flat_map(|(_, reason)| reason.split("--adopt ").skip(1));
+    let named = named.filter_map(|rest| rest.split_whitespace().next());
+    SeedOptions { adopt: named.map(str::to_owned).collect(), ..SeedOptions::default() }
 }

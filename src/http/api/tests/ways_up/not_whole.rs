@@ -308,7 +308,7 @@ fn nothing_is_applied_before_the_operator_has_accepted_a_credential() {
     done(&doors, &post("/core/tokens/", body));
     let more = format!("{}[[group]]\nname = \"bystanders\"\n", text(", \"view_event\""));
     let told = doors.config_with(&more, &SeedOptions::default()).unwrap_err();
-    assert!(told.contains("--accept-credentials of-bob"), "{told}");
+    assert!(told.contains("--accept-credentials token:of-bob"), "{told}");
     assert_eq!(rights_of(&doors, "bob").grants.len(), 1);
     assert!(doors.operator.registry.snapshot().accounts().group_named("bystanders").is_none());
     let accept = SeedOptions { accept_credentials: vec!["of-bob".to_owned()], ..SeedOptions::default() };

@@ -99,7 +99,7 @@ fn the_first_token_of_an_account_gets_a_free_identifier() {
     assert!(made.contains("\"token_identifier\":\"portal-app-password-2\""), "{made}");
 }
 
-/// A renamed account leaves nothing in the way of the next of its name, its first token included.
+/// A renamed account leaves nothing in the way of the next of its name, its first token included, once that is meant.
 #[test]
 fn a_renamed_account_frees_its_name_whole() {
     let doors = Doors::new();
@@ -110,7 +110,10 @@ fn a_renamed_account_frees_its_name_whole() {
     refused(&doors, &patch("/core/users/{user:portal}/", json!({ "username": "gate" })));
     robot_holds(&doors, Held::AllBut(&[]));
     done(&doors, &patch("/core/users/{user:portal}/", json!({ "username": "gate" })));
-    let plan = apply(&doors, text);
+    let told = obstacles(&apply(&doors, text));
+    assert!(told.len() == 1 && told[0].1.contains("--recreate portal"), "{told:?}");
+    let recreate = SeedOptions { recreate: vec!["portal".to_owned()], ..SeedOptions::default() };
+    let plan = doors.config_with(text, &recreate).unwrap();
     assert_eq!(obstacles(&plan), []);
     let needed: Vec<_> = plan.needed.iter().map(|needed| needed.identifier.as_str()).collect();
     assert_eq!(needed, ["portal-app-password-2"]);

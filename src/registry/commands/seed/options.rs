@@ -1,0 +1,106 @@
+//! What an operator says of single objects beside the config: by a name, or by kind and name where two kinds have it.
+
+use std::fmt::Display;
+
+use super::SeedOptions;
+use crate::config::ReferenceKind;
+
+/// An object as an option names it.
+#[derive(Clone, Copy)]
+pub(super) struct Meant<'a> {
+    /// The word before the colon, if that is one of `kinds`; `None`: whatever has the name.
+    pub(super) kind: Option<&'a str>,
+    pub(super) name: &'a str,
+}
+
+impl<'a> Meant<'a> {
+    /// `kind:name`, or a name.
+    fn of(said: &'a str, kinds: &[&str]) -> Self {
+        match said.split_once(':').filter(|(kind, _)| kinds.contains(kind)) {
+            Some((kind, name)) => Self { kind: Some(kind), name },
+            None => Self { kind: None, name: said },
+        }
+    }
+
+    /// Of what is to be taken over.
+    pub(super) fn adopted(said: &'a str) -> Self {
+        Self::of(said, &ReferenceKind::GRANTABLE.map(ReferenceKind::as_str))
+    }
+
+    /// Of credentials.
+    pub(super) fn accepted(said: &'a str) -> Self {
+        Self::of(said, &[TOKEN, PASSWORD])
+    }
+
+    /// Whether what is of this kind is meant, if it has the name.
+    pub(super) fn may_be(&self, kind: &str) -> bool {
+        self.kind.is_none_or(|said| said == kind)
+    }
+}
+
+impl SeedOptions {
+    /// Whether a token of this identifier is to be taken over, if it is one that can be.
+    pub(super) fn adopts_token(&self, identifier: &str) -> bool {
+        let mut meant = self.adopt.iter().map(|said| Meant::adopted(said));
+        meant.any(|meant| meant.may_be(ReferenceKind::Token.as_str()) && meant.name == identifier)
+    }
+
+    /// Whether somebody else may know the secret of this token all the same.
+    pub(super) fn accepts_token(&self, identifier: &str) -> bool {
+        self.accepts(TOKEN, identifier)
+    }
+
+    /// The same of the password of an account.
+    pub(super) fn accepts_password(&self, username: &str) -> bool {
+        self.accepts(PASSWORD, username)
+    }
+
+    fn accepts(&self, kind: &str, name: &str) -> bool {
+        let mut meant = self.accept_credentials.iter().map(|said| Meant::accepted(said));
+        meant.any(|meant| meant.may_be(kind) && meant.name == name)
+    }
+}
+
+/// An option as an operator can type it into a shell, whatever the name.
+pub(in crate::registry) fn typed(option: &str, value: impl Display) -> String {
+    let value = value.to_string();
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_.,:/@+=".contains(letter);
+    let between = if value.starts_with('-') { "=" } else { " " };
+    match !value.is_empty() && value.chars().all(is_plain) {
+        true => format!("{option}{between}{value}"),
+        false => format!("{option}{between}'{}'", value.replace('\'', "'\\''")),
+    }
+}
+
+/// What `--accept-credentials` calls the kinds of credentials.
+pub(in crate::registry) const TOKEN: &str = "token";
+pub(in crate::registry) const PASSWORD: &str = "password";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_can_be_typed() {
+        assert_eq!(typed("--adopt", "group:vip"), "--adopt group:vip");
+        assert_eq!(typed("--adopt", "group:my 'own' -x"), "--adopt 'group:my '\\''own'\\'' -x'");
+        assert_eq!(typed("--recreate", "-x"), "--recreate=-x");
+        assert_eq!(typed("--recreate", "$HOME"), "--recreate '$HOME'");
+    }
+
+    #[test]
+    fn a_kind_is_one_only_where_there_is_such_a_kind() {
+        for (said, kind, name) in [
+            ("group:vip", Some("group"), "vip"),
+            ("vip", None, "vip"),
+            ("bindery:config", None, "bindery:config"),
+            ("group:group:vip", Some("group"), "group:vip"),
+        ] {
+            let meant = Meant::adopted(said);
+            assert_eq!((meant.kind, meant.name), (kind, name), "{said}");
+        }
+        let options =
+            SeedOptions { accept_credentials: vec!["password:bob".to_owned()], ..SeedOptions::default() };
+        assert!(options.accepts_password("bob") && !options.accepts_token("bob"));
+    }
+}
