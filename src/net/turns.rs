@@ -114,18 +114,30 @@ impl SourceTurns {
         // No line is ever closed.
         let own = own.permits.acquire().await.ok();
         // Of a network's turns each source waits for as many at most as it would have alone, and takes none while it rests.
-        self.sleep().await;
-        let mut permits = Permits::from_iter(own);
-        for line in wider {
-            permits.extend(line.permits.acquire().await.ok());
+        let mut permits = Permits::new();
+        for _ in 0..TRIES_MAX {
+            self.sleep().await;
+            for line in wider {
+                permits.extend(line.permits.acquire().await.ok());
+            }
+            // Another turn of this source may have ended meanwhile.
+            if self.lines.first().is_none_or(|line| line.rest(Instant::now()).is_zero()) {
+                break;
+            }
+            permits.clear();
         }
+        if permits.len() < wider.len() {
+            for line in wider {
+                permits.extend(line.permits.acquire().await.ok());
+            }
+        }
+        permits.extend(own);
         // Otherwise all connections of a source would have their turns before anybody looks for what has come from others.
         // Whoever is ready meanwhile finds that there is no turn, and waits in the line: short turns are over as soon as
         // they have begun, so that nobody would ever wait for one.
         if self.lines.get(widest).is_some_and(|line| line.is_to_look()) {
             let_others_first().await;
         }
-        // Another turn of this source may have ended meanwhile.
         self.sleep().await;
         Some(Turn { _permits: permits })
     }
@@ -342,6 +354,9 @@ const TURN_TIME: Duration = Duration::from_millis(1);
 const REST_MAX: Duration = Duration::from_millis(20);
 /// Microseconds that one unit of work may explain: twenty times what it takes when nothing else runs.
 const TIME_OF_WORK: u64 = 1;
+/// So often at most a source waits again for turns of its networks, when it is to rest behind a turn that ended meanwhile.
+/// No limit of the config: it is there to end.
+const TRIES_MAX: usize = 3;
 /// So long a source is paced behind a long turn.
 const PACED_TIME: Duration = Duration::from_secs(1);
 
@@ -430,7 +445,7 @@ mod tests {
         let sources: Vec<_> =
             (0..4).map(|number| turns.of(from(&format!("2001:db8:0:{number}::1")))).collect();
         let calm = turns.of(from("2001:db8:0:9::1"));
-        let now = Instant::now();
+        let now = Instant::now() + Duration::from_secs(3_600);
         sources.iter().for_each(|source| source.note(LONG_TURN, now));
         // Each of them alone rests.
         for source in &sources {

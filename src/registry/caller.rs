@@ -299,6 +299,11 @@ impl Asker {
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As if it had been asked for nothing.
+    pub fn forget(&self) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Whether it may do this, on the object or at all.
     pub fn may(&self, accounts: &Accounts, permission: Permission, on: Option<ObjectReference>) -> bool {
         accounts.account(self.holder.account).is_some_and(|account| {

@@ -774,7 +774,8 @@ impl<'a> Transaction<'a> {
 
     /// An event for each of them.
     fn tell_foreign_credentials(&mut self) -> Result<(), ChangeError> {
-        for credential in self.foreign_credentials() {
+        // Who was told of so many looks after the others too; an application that admits thousands would fill the trail.
+        for credential in self.foreign_credentials().into_iter().take(FOREIGN_CREDENTIALS_TOLD_MAX) {
             let object = match self.account(credential.number)? {
                 Some(account) => EventObject::of(&Record::Account(account)),
                 None => continue,
@@ -782,7 +783,7 @@ impl<'a> Transaction<'a> {
             let detail =
                 |name: &str, value: String| EventDetail { name: name.to_owned(), value: value.to_owned() };
             let reason =
-                "rights were given to an account with a credential made by somebody who does not hold them";
+                "an account was given rights, or admitted, with a credential made by somebody who is not";
             let details = vec![
                 detail("reason", reason.to_owned()),
                 detail("credential", credential.identifier),
@@ -1040,5 +1041,8 @@ pub(super) const COMMAND_OCTETS_MAX: usize = 192 * 1024 * 1024;
 /// More names than these are only counted in an event.
 /// No limit of the config: a part of the stored event.
 const NAMES_MAX: usize = 100;
+/// Events about credentials of one change.
+/// No limit of the config: it keeps one change from pushing out what others have done.
+const FOREIGN_CREDENTIALS_TOLD_MAX: usize = 100;
 /// The writer is not held up for longer than these take.
 const EVENTS_RETIRED_TOGETHER: u64 = 1_000;

@@ -322,7 +322,12 @@ where
                     return handler(call, said).await;
                 }
                 // Asked for what else is wrong: nothing of it is carried out, whatever the handler does.
+                let asker = call.caller.asker().cloned();
                 let rest = handler(call.refused(), said).await.err();
+                // What it lacks for an object that stands in for one which cannot be read is nobody's trespass.
+                if let Some(asker) = asker.filter(|_| !rest.as_ref().is_some_and(CallRefusal::is_trespass)) {
+                    asker.forget();
+                }
                 Err(CallRefusal::unread(unread, rest))
             };
             let answer = body.begin(&api, &caller, &waits, change).await?;

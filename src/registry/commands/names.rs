@@ -1,7 +1,7 @@
 //! The names of things: who may take that of something deleted, and what stays of one that is given up.
 
 use crate::model::{Origin, Tombstone, TombstoneOf};
-use crate::registry::{ChangeError, Lack, Transaction};
+use crate::registry::{ChangeError, Lack, Transaction, origins};
 
 /// The name that an object had until now.
 pub(super) struct Former {
@@ -25,9 +25,11 @@ pub(super) fn give(
     take(transaction, of.clone())?;
     let Some(former) = former else { return Ok(transaction.origin()) };
     let (before, now) = (former.origin, transaction.origin());
-    if former.of != of {
-        give_up(transaction, former)?;
+    // Another spelling is the same name, whoever writes it.
+    if former.of == of {
+        return Ok(before);
     }
+    give_up(transaction, former)?;
     // The operator has given back what somebody else had taken.
     let is_given_back = before.account().is_some() && tombstone == Some(before);
     Ok(if is_given_back && now.account().is_none() { now } else { origin(transaction, Some(before)) })
@@ -35,14 +37,17 @@ pub(super) fn give(
 
 /// The name of what the config had made stands in the config, with what that says of it: as a deletion does, a rename leaves
 /// a tombstone, or the config would make another object of that name, which nobody has banned, deactivated or put into a
-/// group. Who is no superuser and renames what no caller of the API has made leaves one in its own name: it stands in the
-/// way of the config, which may describe that too.
+/// group. Who is no superuser and renames what no other such caller has made leaves one in its own name: it stands in the
+/// way of the config, which may describe that too. So does whoever renames an account, as its deletion does: it may have come
+/// to be its own by a change of kind.
 fn give_up(transaction: &mut Transaction<'_>, former: Former) -> Result<(), ChangeError> {
     let now = transaction.origin();
     let is_strangers =
         now.account().is_some() && !transaction.caller().is_superuser(transaction.snapshot().accounts());
     let Former { of, origin, holds_rights } = former;
-    let is_left = origin == Origin::Config || is_strangers && origin.account().is_none();
+    let is_others = || !origins::is_strangers(origin, transaction.snapshot().accounts());
+    let is_left =
+        origin == Origin::Config || is_strangers && (matches!(of, TombstoneOf::Account(_)) || is_others());
     if !is_left {
         return Ok(());
     }

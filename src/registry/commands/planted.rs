@@ -36,10 +36,14 @@ impl Planted {
 /// What whoever has named it is to do about a stranger's object; `then` is what comes after it.
 pub(super) fn what_to_do(of: ObjectReference, then: &str) -> String {
     let kind = of.kind();
-    format!(
-        "`bindery {kind} set` gives it others, `bindery {kind} delete` takes it away, `bindery apply --adopt` with its name takes \
-         it over as it is{then}"
-    )
+    let adopts = match of {
+        // It would stand where it does.
+        ObjectReference::Provider(_) => "",
+        _ => {
+            ", `bindery apply --adopt` with its kind and name (`group:x`) takes it over, to begin as the config says"
+        }
+    };
+    format!("`bindery {kind} set` gives it others, `bindery {kind} delete` takes it away{adopts}{then}")
 }
 
 /// Whose an object is, in words, where a stranger has made or named it; `None`: it is somebody else's.

@@ -399,16 +399,14 @@ pub(super) fn attribute_problems<'a>(
 ) -> Vec<(Option<&'a str>, String)> {
     if attributes.len() > ATTRIBUTES_MAX {
         let problem = format!(
-            "{title} has {} attributes, counting those with different options; give it {ATTRIBUTES_MAX} at most",
-            attributes.len()
+            "{title} has more than {ATTRIBUTES_MAX} attributes, counting those with different options; give it fewer"
         );
         return vec![(None, problem)];
     }
     let mut problems = Vec::new();
-    let with_options = attributes.iter().filter(|attribute| attribute.description.contains(';')).count();
-    if with_options > ATTRIBUTES_WITH_OPTIONS_MAX {
+    if with_options(attributes) > ATTRIBUTES_WITH_OPTIONS_MAX {
         let problem = format!(
-            "{title} has {with_options} attributes with options; give it {ATTRIBUTES_WITH_OPTIONS_MAX} at most"
+            "{title} has more than {ATTRIBUTES_WITH_OPTIONS_MAX} attributes with options; give it fewer"
         );
         problems.push((None, problem));
     }
@@ -429,6 +427,10 @@ pub(super) fn attribute_problems<'a>(
         }
     }
     problems
+}
+
+fn with_options(attributes: &[Attribute]) -> usize {
+    attributes.iter().filter(|attribute| attribute.description.contains(';')).count()
 }
 
 /// Whether a free attribute may be given, and whether its values are of its syntax.
@@ -581,6 +583,15 @@ pub(super) fn value_counts(
     let snapshot = transaction.snapshot();
     let is_superuser = transaction.caller().is_superuser(snapshot.accounts());
     let most = if is_superuser { VALUES_MAX } else { transaction.rules().attribute_values_max };
+    // Of what had too many before, which is nothing new, there come no more.
+    let had = before.map_or(0, with_options);
+    if had > ATTRIBUTES_WITH_OPTIONS_MAX && with_options(after) > had {
+        let message = format!(
+            "there would be {} attributes with options, and there were {had}: give it {ATTRIBUTES_WITH_OPTIONS_MAX} at most",
+            with_options(after)
+        );
+        return Err(ChangeError::field("attributes", message));
+    }
     let counts = |attributes: &[Attribute]| {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for Attribute { description, values } in attributes {

@@ -152,10 +152,12 @@ async fn whom_a_role_is_given_to_leaves_the_same_trace_hidden_or_not() {
 #[tokio::test]
 async fn what_is_wrong_otherwise_is_no_trespass() {
     let fixture = Fixture::new().await;
-    fixture.grant(grants(&["view_user", "change_user"])).await;
+    fixture.grant(grants(&["view_user", "change_user", "view_role", "change_role"])).await;
     for (method, path, body, expected) in [
         (Method::PATCH, "/core/users/<user>/", json!({ "username": "" }), StatusCode::BAD_REQUEST),
         (Method::PATCH, "/core/users/<user>/", json!({ "nonsense": [] }), StatusCode::BAD_REQUEST),
+        (Method::POST, "/rbac/roles/<role>/add_user/", json!({ "pk": "5" }), StatusCode::BAD_REQUEST),
+        (Method::POST, "/rbac/roles/<role>/add_user/", json!({}), StatusCode::BAD_REQUEST),
         (Method::GET, "/core/groups/?page=7", Value::Null, StatusCode::NOT_FOUND),
         (Method::GET, "/core/users/?ordering=shoes", Value::Null, StatusCode::BAD_REQUEST),
         (Method::GET, "/core/tokens/", Value::Null, StatusCode::OK),

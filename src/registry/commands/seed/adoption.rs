@@ -20,6 +20,17 @@ use crate::registry::commands::whole::Problem;
 use crate::registry::commands::worth::{Admissions, Worth};
 use crate::registry::commands::{account, token};
 
+/// What taking something over does beside, for whoever is told to.
+pub(super) fn takes(kind: ReferenceKind) -> &'static str {
+    match kind {
+        ReferenceKind::Token => ", with a new secret",
+        ReferenceKind::Account => ", and ends the password and the tokens that others have given it",
+        ReferenceKind::Group => ", without the members and groups in it that the config does not name",
+        ReferenceKind::Role => ", from whom the config does not give it",
+        _ => "",
+    }
+}
+
 /// What the seed says of an object that it names is not said of one that a caller of the API has made under that name, or
 /// has given it: with the reason, what it describes so, and what would get something for being named.
 pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, String, String)>, ChangeError> {
@@ -33,7 +44,7 @@ pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, Str
             && run.is_strangers_origin(origin(&record))
         {
             let made = run.made(&record);
-            let with = if kind == ReferenceKind::Token { ", with a new secret" } else { "" };
+            let with = takes(kind);
             found.push((
                 kind,
                 name.to_owned(),
@@ -377,7 +388,8 @@ impl SeedRun<'_, '_> {
             .password
             .as_ref()
             .is_some_and(|password| password.made_by.accounts().any(|by| by == maker))
-            && !self.options.accepts_password(&account.username);
+            && !self.options.accepts_password(&account.username)
+            && !self.has_password_in_seed(&account.username);
         for token in ended {
             self.transaction.delete_token(token.number)?;
         }
@@ -389,6 +401,13 @@ impl SeedRun<'_, '_> {
                 account::put(self.transaction, Some(&before), ended)
             }
         }
+    }
+
+    /// Whether the config says the password of an account, so that it is another one, or that one.
+    fn has_password_in_seed(&self, username: &str) -> bool {
+        let key = name_key(username);
+        let mut seeds = self.seed.accounts.iter().filter(|seed| name_key(&seed.username) == key);
+        seeds.any(|seed| seed.password.is_some())
     }
 
     /// The object of the seed that this is; one that is passed over is as if it were not described.

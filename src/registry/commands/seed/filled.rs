@@ -5,10 +5,11 @@
 //! has made, which it may go on filling, below whatever becomes worth more; and accounts that it has made, in what was worth
 //! nothing before. Whoever filled what was worth something already was asked for that, and all others are told.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::DiffEntry;
-use super::adoption::origin;
+use super::adoption::{origin, takes};
 use super::apply::SeedRun;
 use super::diff;
 use super::options::typed;
@@ -82,6 +83,8 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
         }
         found.push(gain);
     }
+    let seeds = run.seed.accounts.iter().filter(|seed| seed.roles.is_some());
+    let named: HashSet<Vec<u8>> = seeds.map(|seed| name_key(&seed.username)).collect();
     for role in after.roles() {
         let Some(known) = before.role(role.number) else { continue };
         let rights = |grants: &[Grant]| Rights { is_superuser: false, grants: grants.to_vec() };
@@ -90,10 +93,8 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
         }
         let mut gain = Gain::of(ReferenceKind::Role, &role.name);
         for holder in after.accounts().filter(|account| account.roles.contains(&role.number)) {
-            let key = name_key(&holder.username);
-            let mut seeds = run.seed.accounts.iter().filter(|seed| seed.roles.is_some());
             let held = before.account(holder.number).is_some_and(|known| known.roles.contains(&role.number));
-            if held && !seeds.any(|seed| name_key(&seed.username) == key) {
+            if held && !named.contains(&name_key(&holder.username)) {
                 gain.add_account(run, holder, known.grants.is_empty())?;
             }
         }
@@ -144,9 +145,10 @@ impl Gain {
             Some(record) => {
                 let adopt = typed("--adopt", format_args!("{}:{}", ReferenceKind::Account, account.username));
                 self.strangers.push(format!(
-                    "the account `{}` was {}: {adopt} takes it over, or take it out of there",
+                    "the account `{}` was {}: {adopt} takes it over{}; or take it out of there",
                     account.username,
-                    run.made(&record)
+                    run.made(&record),
+                    takes(ReferenceKind::Account)
                 ));
             }
         }

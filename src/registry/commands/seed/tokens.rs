@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::NeededSecret;
 use super::apply::SeedRun;
 use super::objects::{same_or, set};
+use super::options::typed;
 use super::secrets::{PreparedToken, selector_of_token};
 use crate::auth::SealError;
 use crate::config::{ReferenceKind, SeedSecret, SeedToken};
@@ -79,7 +80,8 @@ impl SeedRun<'_, '_> {
             Some(true) if token.sealed.is_none() => {
                 let sentence = format!(
                     "the token `{identifier}` cannot become retrievable, as its secret was not kept when it was made; \
-                     revoke it and apply with --recreate {identifier}, or take `retrievable` out"
+                     revoke it and apply with {}, or take `retrievable` out",
+                    typed("--recreate", identifier)
                 );
                 self.problem(ReferenceKind::Token, identifier, Some("retrievable"), sentence);
                 return Ok(());
