@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::arguments::{OpeningArguments, PlaceArguments};
 use super::backend::Absent;
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::output::{Output, Stream, fields, is_terminal};
+use crate::auth::TokenKeys;
 use crate::http::{BackupRequest, path};
 use crate::model::Timestamp;
 use crate::store::{NewFile, Verified, verify};
@@ -102,8 +103,17 @@ struct Document<'a> {
 }
 
 fn tell(file: &Path, verified: &Verified, output: Output) -> Result<(), Failure> {
-    let Verified { made, counts, octets, has_keys } = verified;
+    let Verified { made, counts, octets, keys, needs_key } = verified;
     let meta = &counts.meta;
+    let marks = keys.as_ref().map(TokenKeys::mark_in).zip(meta.token_key);
+    if *needs_key && marks.is_some_and(|(key, store)| key != Some(store)) {
+        let sentence = format!(
+            "all of {} was read, and its `token.key` is not that of its store, which API tokens in it need: it can be restored where \
+             the right one is in the data directory, or with --new-token-key; make another backup",
+            file.display()
+        );
+        return Err(Failure::new(Exit::Store, sentence));
+    }
     let incarnation = meta.incarnation.map(|incarnation| incarnation.to_string());
     let document = Document {
         file,
@@ -112,7 +122,7 @@ fn tell(file: &Path, verified: &Verified, output: Output) -> Result<(), Failure>
         incarnation: incarnation.clone(),
         revision: meta.revision,
         newest_event: counts.newest,
-        has_keys: *has_keys,
+        has_keys: keys.is_some(),
         counts: counts.by_kind().collect(),
     };
     output.result(&document, || {
@@ -124,7 +134,7 @@ fn tell(file: &Path, verified: &Verified, output: Output) -> Result<(), Failure>
             ("newest event".to_owned(), counts.newest.map(|time| time.to_string()).unwrap_or_default()),
         ];
         lines.extend(counts.by_kind().map(|(kind, count)| (kind.to_owned(), count.to_string())));
-        let keys = if *has_keys { "is in it" } else { "is not in it" };
+        let keys = if keys.is_some() { "is in it" } else { "is not in it" };
         lines.push(("token.key".to_owned(), keys.to_owned()));
         fields(&lines)
     })

@@ -385,10 +385,12 @@ impl Registry {
     /// The content of the file of the key that chosen secrets are found by, for a backup.
     ///
     /// # Errors
-    /// In words: there is none, or it cannot be read.
+    /// In words: there is none, it cannot be read, or it is not the one that tokens need.
     pub fn finding_key_file(&self) -> Result<Secret, String> {
         match self.token_keys.own_file() {
-            Ok(Some(key)) => Ok(key),
+            Ok(Some(key)) => {
+                token_key::check_file(&key, self.token_keys.mark(), self.snapshot().accounts()).map(|()| key)
+            }
             Ok(None) => Err("there is no `token.key` in the data directory".to_owned()),
             Err(error) => Err(error.to_string()),
         }

@@ -9,6 +9,7 @@ use super::{ChangeError, OpenError, Registry, Transaction};
 use crate::auth::TokenKeys;
 use crate::directory::Accounts;
 use crate::model::{Record, Token, TokenNumber, TokenSelector};
+use crate::secret::Secret;
 use crate::store::{Meta, Unopened};
 
 /// Sees to it that the key is that of the store. Answers with the tokens that end because it is not: those that need it, and
@@ -79,6 +80,27 @@ pub fn check_key_of_store(keys: &TokenKeys, store: &Unopened<'_>) -> Result<(), 
     Err(OpenError::TokenKeyGone { path, is_other, tokens })
 }
 
+/// Refuses a file of another key than the one with this mark, which is in use, where tokens need that.
+///
+/// # Errors
+/// In words, with the tokens.
+pub(super) fn check_file(file: &Secret, mark: Option<u64>, accounts: &Accounts) -> Result<(), String> {
+    if TokenKeys::mark_in(file) == mark {
+        return Ok(());
+    }
+    let mut needing: Vec<&str> =
+        accounts.tokens().filter(|token| needs_key(token)).map(|token| &*token.identifier).collect();
+    needing.sort_unstable();
+    if needing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "the `token.key` in the data directory is not the one that the server was started with, which API tokens need ({}): put \
+         that one back; no start takes another one",
+        named(needing.into_iter())
+    ))
+}
+
 /// Whether the key with this mark is another one than that of the store, with the tokens that need that; `None`: it is the
 /// right one.
 fn lacking<'a>(
@@ -145,3 +167,61 @@ pub(super) fn named<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String
 
 /// No limit of the config: all are counted, and nobody reads more.
 const NAMES_TOLD_MAX: usize = 1_000;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{AccountNumber, Change, Intent};
+    use crate::plain;
+    use crate::registry::RegistrySettings;
+    use crate::store::{Batch, Counters, MemoryStore, Store};
+
+    /// Of a config management, while the server goes on with the one that it has.
+    #[test]
+    fn a_backup_gets_no_key_but_that_of_its_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token.key");
+        let store = Arc::new(MemoryStore::new());
+        let open = || {
+            let token_keys = TokenKeys::open(directory.path(), None).unwrap();
+            Registry::open(store.clone(), RegistrySettings { token_keys, ..RegistrySettings::default() })
+                .unwrap()
+        };
+        let put = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        let registry = open();
+        let right = registry.finding_key_file().unwrap();
+        let other = TokenKeys::new_file().unwrap();
+        // Nothing needs it: any start would take it.
+        put(other.expose());
+        assert!(registry.finding_key_file().is_ok());
+        put(right.expose());
+        drop(registry);
+
+        let token = Token {
+            identifier: "chosen".to_owned(),
+            selector: TokenSelector::Chosen([7; 32]),
+            intent: Intent::Api,
+            ..plain::token(101, AccountNumber::new(100))
+        };
+        let changes = vec![
+            Change::Put(Record::Account(plain::account(100, "portal"))),
+            Change::Put(Record::Token(token)),
+        ];
+        let counters = Counters { next_number: 200, next_object: 200, ..store.meta().counters };
+        store.commit(&Batch { changes, counters, ..Batch::default() }).unwrap();
+        let registry = open();
+        assert!(registry.finding_key_file().is_ok());
+        put(other.expose());
+        let refused = registry.finding_key_file().map(drop).unwrap_err();
+        assert!(refused.contains("not the one") && refused.contains("chosen"), "{refused}");
+        put(right.expose());
+        assert!(registry.finding_key_file().is_ok());
+    }
+}

@@ -9,7 +9,7 @@ use super::contents::{Contents, Counts};
 use super::error::StoreError;
 use super::new_file::{FileError, check_file};
 use super::unreadable;
-use crate::model::{Record, Timestamp};
+use crate::model::{Record, Timestamp, TokenSelector};
 use crate::secret::Secret;
 
 /// Why there is no backup, or it cannot be used.
@@ -85,8 +85,10 @@ pub struct Verified {
     pub counts: Counts,
     /// How long the file is.
     pub octets: u64,
-    /// Whether the file with the key of chosen secrets is in it.
-    pub has_keys: bool,
+    /// The content of the file with the key of chosen secrets, where it is in it.
+    pub keys: Option<Secret>,
+    /// Whether a token in it needs that key.
+    pub needs_key: bool,
 }
 
 /// Reads a backup to its end, and checks all of it. It can be read again: a pipe is refused.
@@ -107,11 +109,14 @@ pub fn examine(path: &Path) -> Result<Examined, BackupError> {
 /// [`BackupError::Unusable`], or it cannot be read.
 pub fn verify(path: &Path) -> Result<Verified, BackupError> {
     let mut counts = Counts::default();
+    let mut needs_key = false;
     let (summary, octets) = read(path, &mut |record| {
         counts.take(&record);
+        needs_key |=
+            matches!(&record, Record::Token(token) if matches!(token.selector, TokenSelector::Chosen(_)));
     })?;
     counts.meta = summary.head.meta;
-    Ok(Verified { made: summary.head.made, counts, octets, has_keys: summary.keys.is_some() })
+    Ok(Verified { made: summary.head.made, counts, octets, keys: summary.keys, needs_key })
 }
 
 /// Hands over all records of a backup, and answers with its length too.
