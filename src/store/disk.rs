@@ -436,6 +436,7 @@ impl Shared {
                 path: self.directory.clone(),
                 store: ledger.meta().revision,
                 acknowledged: revision,
+                noted: None,
                 copies: format!("the journal ends with revision {}", ledger.meta().revision),
             }),
             Err(trouble) => Err(trouble.at(&self.directory)),

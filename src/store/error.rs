@@ -107,17 +107,20 @@ pub enum StoreError {
     },
     /// Changes that were acknowledged are not there any more.
     #[error(
-        "the store in {} has lost acknowledged changes: revision {acknowledged} was acknowledged, but {copies}; restore a backup \
-         (`bindery restore`), or what `bindery salvage` finds in its files, whichever has more",
-        path.display()
+        "the store in {} {}, but {copies}; restore a backup (`bindery restore`), or what `bindery salvage` finds in its files, \
+         whichever has more",
+        path.display(),
+        claim(*acknowledged, *noted)
     )]
     Behind {
         /// The data directory.
         path: PathBuf,
         /// The revision that the store is at.
         store: Revision,
-        /// The revision that was acknowledged last.
+        /// The revision that was acknowledged last, as far as something of a later one can be read.
         acknowledged: Revision,
+        /// The one that was noted last as acknowledged, where that is an earlier one.
+        noted: Option<Revision>,
         /// How far its two copies are.
         copies: String,
     },
@@ -232,6 +235,21 @@ pub enum Damage {
         found: Revision,
         /// The revision that was acknowledged last.
         acknowledged: Revision,
+    },
+    /// Journal and database are whole, each by itself, and not of one history.
+    #[error(
+        "{} and the database {} are of two copies of one store that went on by themselves ({reason}), and nobody knows which is \
+         meant: to go on with one of them, move the other out of the directory, all of `journal/` or all of `store/`",
+        journal.display(),
+        database.display()
+    )]
+    Parted {
+        /// The file of the journal.
+        journal: Box<Path>,
+        /// Where the database is.
+        database: Box<Path>,
+        /// How that shows.
+        reason: Box<str>,
     },
     /// Neither the journal nor the database is whole.
     #[error("neither of its two copies is whole: {journal}; and in the database {database}")]
@@ -362,6 +380,16 @@ impl fmt::Display for Holder {
             Self::Process(pid) => write!(formatter, "process {pid}"),
             Self::Unknown => formatter.write_str("another process"),
         }
+    }
+}
+
+fn claim(acknowledged: Revision, noted: Option<Revision>) -> String {
+    match noted {
+        Some(noted) => format!(
+            "has lost changes, or has a file of a copy of it that went on by itself: its journal tells of revision {acknowledged}, \
+             and `acknowledged` of {noted}"
+        ),
+        None => format!("has lost acknowledged changes: revision {acknowledged} was acknowledged"),
     }
 }
 

@@ -23,6 +23,7 @@ use super::Meta;
 use super::acknowledged::Said;
 use super::archive::{self, ArchiveError, ArchiveReader, ArchiveWriter, Head, READ_OCTETS};
 use super::error::{Damage, FOREIGN, StoreError};
+use super::history::Ends;
 use super::journal::{self, End, Journal, Segment};
 use super::record::{self, Fault};
 use super::stored::{Cutter, Stored, Unverified};
@@ -106,10 +107,10 @@ impl Read for FileReader<'_> {
 /// What a ledger still says of itself that is damaged, or ends too early.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Legible {
-    /// Of which life the checkpoint is, as far as that says so.
-    checkpoint: Option<Incarnation>,
-    /// Of each file of which life of a store it is, as far as that is known, and the highest revision in it. They are of more
-    /// than one life where somebody has put a file there.
+    /// Of which life the checkpoint is, as far as that says so, and its revision.
+    checkpoint: Option<(Option<Incarnation>, Revision)>,
+    /// The same of each file of batches, and the highest revision in it. They are of more than one life where somebody has put
+    /// a file there.
     files: Vec<(Option<Incarnation>, Revision)>,
     /// Whether there are files of which nothing can be read.
     is_illegible: bool,
@@ -118,25 +119,43 @@ pub(super) struct Legible {
 impl Legible {
     /// At least this revision was committed in a life of a store.
     pub(super) fn at_least(&self, life: Option<Incarnation>) -> Revision {
-        let ours = self.files.iter().filter(|(of, _)| !Incarnation::is_foreign(*of, life));
-        ours.map(|(_, revision)| *revision).max().unwrap_or_default()
+        highest(self.all(), life)
+    }
+
+    /// The same without a word of the checkpoint.
+    pub(super) fn at_least_by_batches(&self, life: Option<Incarnation>) -> Revision {
+        highest(self.files.iter().copied(), life)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Option<Incarnation>, Revision)> {
+        self.checkpoint.into_iter().chain(self.files.iter().copied())
     }
 
     /// Whether all that is there can be read, and no change is in it.
     pub(super) fn has_no_changes(&self) -> bool {
-        !self.is_illegible && self.files.iter().all(|(_, revision)| *revision == 0)
+        !self.is_illegible && self.all().all(|(_, revision)| revision == 0)
     }
 
     /// Whether what is known of its life is another one: what was acknowledged last is, where nothing there is of it; of any
     /// other the checkpoint says so, where it can, as all files follow it.
     pub(super) fn is_foreign(&self, life: Option<Incarnation>, said: &Said) -> bool {
         let is_told = life.is_some_and(|life| said.lives().any(|told| told == life));
-        if !is_told && self.checkpoint.is_some() {
-            return Incarnation::is_foreign(self.checkpoint, life);
+        let checkpoint = self.checkpoint.and_then(|(of, _)| of);
+        if !is_told && checkpoint.is_some() {
+            return Incarnation::is_foreign(checkpoint, life);
         }
-        let mut known = self.files.iter().filter(|(of, _)| of.is_some()).peekable();
-        known.peek().is_some() && known.all(|(of, _)| Incarnation::is_foreign(*of, life))
+        let mut known = self.all().filter(|(of, _)| of.is_some()).peekable();
+        known.peek().is_some() && known.all(|(of, _)| Incarnation::is_foreign(of, life))
     }
+}
+
+/// The highest revision of what is of a life.
+fn highest(
+    files: impl Iterator<Item = (Option<Incarnation>, Revision)>,
+    life: Option<Incarnation>,
+) -> Revision {
+    let ours = files.filter(|(of, _)| !Incarnation::is_foreign(*of, life));
+    ours.map(|(_, revision)| revision).max().unwrap_or_default()
 }
 
 /// Why the ledger is not what it should be.
@@ -205,8 +224,8 @@ impl Ledger {
             Some(*reader.head())
         });
         let store = head.and_then(|head| head.life());
-        let mut legible = Legible { checkpoint: store, ..Legible::default() };
-        legible.files.extend(head.map(|head| (store, head.meta.revision)));
+        let checkpoint_at = head.map(|head| (store, head.meta.revision));
+        let mut legible = Legible { checkpoint: checkpoint_at, ..Legible::default() };
         let mut segments = Vec::new();
         let mut illegible = None;
         for (file, opened) in &files {
@@ -262,21 +281,39 @@ impl Ledger {
             Ok(chained) => chained,
             Err(damage) => return Err(Trouble::Damaged { damage, legible }),
         };
+        let meta_key = record::meta_key();
         let mut meta = head.meta;
         let mut wrong = None;
         for (revision, items) in rising(&segments, head.meta.revision) {
-            let described = items.into_iter().find(|(key, _)| *key == record::meta_key());
-            match described.and_then(|(_, value)| value).map(record::decode_meta) {
-                Some(Ok(described)) if described.revision == revision => meta = described,
-                Some(Err(fault @ Fault::TooNew { .. })) => return Err(fault.at(&directory).into()),
-                _ => wrong = wrong.or(Some(revision)),
+            let mut ends = Ends::of(&meta);
+            let mut described = None;
+            for (key, value) in items {
+                match value {
+                    Some(value) if *key == *meta_key => described = Some(record::decode_meta(value)),
+                    Some(value) => ends.take(key, value),
+                    None => {}
+                }
             }
+            let file = |revision| file_at(&path, &segments, head.meta.revision, revision);
+            let reason = match described {
+                Some(Ok(described)) if described.revision == revision => {
+                    let reason = ends.parted(&described);
+                    meta = described;
+                    reason.map(|reason| {
+                        format!(
+                            "its batch {revision} does not follow on {}, as {reason}: one of the two files is of a copy of the \
+                             store that went on by itself",
+                            file(revision.saturating_sub(1)).display()
+                        )
+                    })
+                }
+                Some(Err(fault @ Fault::TooNew { .. })) => return Err(fault.at(&directory).into()),
+                _ => Some(format!("its batch {revision} does not describe the store")),
+            };
+            wrong = wrong.or_else(|| reason.map(|reason| Damage::File { path: file(revision), reason }));
         }
-        if let Some(revision) = wrong {
-            let of = segments.iter().find(|segment| segment.last() >= revision);
-            let path = of.map_or(path, |segment| segment.path.clone());
-            let reason = format!("its batch {revision} does not describe the store");
-            return Err(Trouble::Damaged { damage: Damage::File { path, reason }, legible });
+        if let Some(damage) = wrong {
+            return Err(Trouble::Damaged { damage, legible });
         }
         Ok(Self { directory, checkpoint, head, segments, spent, meta })
     }
@@ -333,7 +370,23 @@ impl Ledger {
     /// What it says of itself, where its end is missing.
     pub(super) fn legible(&self) -> Legible {
         let life = self.incarnation();
-        Legible { checkpoint: life, files: vec![(life, self.meta.revision)], is_illegible: false }
+        let checkpoint = Some((life, self.checkpoint_revision()));
+        Legible { checkpoint, files: vec![(life, self.meta.revision)], is_illegible: false }
+    }
+
+    /// What it says of the store at a revision; `None`: it does not reach so far back, or not so far.
+    pub(super) fn described_at(&self, revision: Revision) -> Option<Meta> {
+        if revision == self.checkpoint_revision() {
+            return Some(self.head.meta);
+        }
+        let (_, mut items) = self.batches().find(|(number, _)| *number == revision)?;
+        let (_, value) = items.find(|(key, _)| *key == record::meta_key())?;
+        record::decode_meta(value?).ok()
+    }
+
+    /// In which file it is at a revision.
+    pub(super) fn file_at(&self, revision: Revision) -> PathBuf {
+        file_at(&path_in(&self.directory), &self.segments, self.checkpoint_revision(), revision)
     }
 
     /// The file that is written to: it leads to the end.
@@ -586,6 +639,29 @@ fn chain(path: &Path, head: &Head, mut segments: Vec<(Segment, Revision)>) -> Re
         return Err(Damage::FileMissing { path: journal::path_of(path, begin) });
     }
     Ok(Chained { segments: kept, spent })
+}
+
+/// In which file a ledger is at a revision whose checkpoint is of another one.
+fn file_at(path: &Path, segments: &[Segment], checkpoint: Revision, revision: Revision) -> PathBuf {
+    let of = segments.iter().find(|segment| revision > checkpoint && segment.last() >= revision);
+    of.map_or_else(|| path.join(CHECKPOINT), |segment| segment.path.clone())
+}
+
+/// Whether the checkpoint in a data directory, which is whole, is of a copy of the store that went on by itself from before `meta`.
+pub(super) fn is_checkpoint_of_copy(directory: &Path, meta: &Meta) -> bool {
+    let parted = unreadable::open_file(&path_in(directory).join(CHECKPOINT))
+        .map_err(ArchiveError::from)
+        .and_then(|file| {
+            let mut ends = Ends::of(meta);
+            let reader = ArchiveReader::new(FileReader { file: &file, at: 0 })?;
+            let summary = reader.read::<ArchiveError>(|key, value| {
+                ends.take(key, value);
+                Ok(())
+            })?;
+            Ok(summary.head.meta.revision > meta.revision && ends.parted(&summary.head.meta).is_some())
+        });
+    // What cannot be read tells nothing.
+    parted.unwrap_or_default()
 }
 
 /// The batches behind a revision in files that lead on from there: of revisions that follow on each other.

@@ -18,6 +18,7 @@ mod disk;
 mod error;
 #[cfg(test)]
 mod faulty;
+mod history;
 mod journal;
 mod ledger;
 mod lock;
@@ -49,6 +50,7 @@ pub use disk::{DiskStore, Unopened, check_reserve};
 pub use error::{Holder, StoreError};
 #[cfg(test)]
 pub(crate) use faulty::{Call, Fate, FaultyStore};
+pub use history::has_been;
 pub use lock::check_owner;
 pub use memory::MemoryStore;
 pub use new_file::{FileError, NewFile};

@@ -574,7 +574,7 @@ const PIECE_OCTETS: usize = 5 * 1024;
 const CHECKSUM_OCTETS: usize = 16;
 const HEADER_OCTETS: usize = 1 + CHECKSUM_OCTETS;
 const PARTS_OCTETS: usize = 2;
-const PART_OCTETS: usize = 2;
+pub(super) const PART_OCTETS: usize = 2;
 const NAME_CAPACITY: usize = 16;
 /// No limit of the config: it follows from the format of the store.
 const KEY_OCTETS_MAX: usize = 2 + TOMBSTONE_OCTETS_MAX + PART_OCTETS;

@@ -7,7 +7,8 @@
 //! lost a page, comes second. Where the checkpoint is whole and as new as the database, that one is left out: it may have what is gone.
 //!
 //! All of them are of one life of a store: that which was acknowledged last, where something is left of it. What is of another
-//! one is left out, and told of, as it would bring back what was revoked.
+//! one is left out, and told of, as it would bring back what was revoked. So is what is of another history of that life, of a copy
+//! that went on by itself.
 //!
 //! What refers to something that is gone is left out or loses the reference, so that no new object of the same number gets
 //! it; for the same reason numbers are given away from some way behind the highest that is mentioned anywhere.
@@ -17,6 +18,7 @@
 //! that. Of all records only numbers, hashes of names and ranks are in memory, beside the journal, the providers and
 //! attributes, the last names in the audit trail of what is gone, and what is told at the end.
 
+mod history;
 mod kept;
 mod outcome;
 mod sources;
@@ -78,8 +80,11 @@ pub fn salvage(
     // Behind a checkpoint that has an incarnation no file is without one.
     let may_be_before = life_of(checkpoint.as_ref()).is_none();
     let store = keep_one_life(&said, &mut checkpoint, &mut database, &mut journal, &mut salvaged);
-    let checkpoint = checkpoint.as_ref().map(|(wreck, meta)| (wreck, *meta));
     let life = journal::Life { store, may_be_before };
+    let left_out =
+        history::others(&place, said.of_life(store), life, checkpoint.as_ref(), &database, &journal);
+    left_out.leave(&mut checkpoint, &mut database, &mut journal, &mut salvaged);
+    let checkpoint = checkpoint.as_ref().map(|(wreck, meta)| (wreck, *meta));
     let sources = Sources::of(checkpoint, &database, &journal, life, &mut salvaged);
 
     let mut survey = Survey::default();
@@ -108,7 +113,8 @@ pub fn salvage(
         let reason = format!("nothing that is whole was found; {}", salvaged.sources.join("; "));
         return Err(StoreError::Damaged { path: directory.to_owned(), damage: Damage::Database { reason } });
     }
-    salvaged.records_expected = survey.meta.map(|meta| meta.records);
+    let described = survey.meta;
+    salvaged.records_expected = described.map(|meta| meta.records);
 
     let mut kept = Kept::of(survey, rules);
     each_kept(directory, &sources, &mut kept, |kept, record, items| {
@@ -133,6 +139,16 @@ pub fn salvage(
         salvaged.sources.push(format!(
             "{more} records more than the store had by its last description that was found: what was deleted may be among them"
         ));
+    }
+
+    if salvaged.is_complete()
+        && described.is_some_and(|described| described.records == meta.records && described.sum != meta.sum)
+    {
+        salvaged.sources.push(
+            "as many records as the newest description counts, and not those: some are of an earlier revision, or of a copy of the \
+             store that went on by itself"
+                .to_owned(),
+        );
     }
 
     // Not the disk of the store, if it is full.

@@ -174,6 +174,13 @@ pub(super) fn remove_draft(directory: &Path) -> Result<(), StoreError> {
     aside::put(directory, &directory.join(DRAFT_BEFORE)).map(drop)
 }
 
+/// Whether there is something that [`remove_draft`] would move or remove.
+pub(super) fn has_draft(directory: &Path) -> bool {
+    let decided = if is_decided(directory) { None } else { Some(DECIDED) };
+    let mut names = [DRAFT, DRAFT_BEFORE].into_iter().chain(decided);
+    names.any(|name| fs::symlink_metadata(directory.join(name)).is_ok())
+}
+
 /// Clears away what is called as one that is decided on, and is none: what is left of one that has come to its place, or what is
 /// somebody's, which is set aside. What cannot be is in nobody's way but that of the next one.
 fn clear(directory: &Path) {

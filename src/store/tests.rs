@@ -5,6 +5,7 @@ mod backups;
 mod compact;
 mod crash;
 mod damage;
+mod forks;
 mod full;
 mod parts;
 mod records;

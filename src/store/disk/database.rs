@@ -271,7 +271,12 @@ pub(super) fn tidy(directory: &Path, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The same in a copy: what cannot be used goes.
+/// Whether all there can be listed and read, and nothing is to be put aside.
+pub(super) fn is_tidy(path: &Path) -> bool {
+    strays(path).is_ok_and(|strays| strays.is_empty())
+}
+
+/// The same as [`tidy`] in a copy: what cannot be used goes.
 ///
 /// # Errors
 /// Something cannot be read or removed.

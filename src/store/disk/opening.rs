@@ -1,9 +1,12 @@
 //! How a start comes to the two copies of a store that agree: the ledger first, which is only read; then the database, which
 //! sled changes by opening it.
 //!
-//! Whatever sled's opening does to its files, the ledger is whole then, and the database can be made anew. Only when the
-//! ledger is not whole the database has to tell what there was: then a copy of it is opened, so that a start that is
-//! refused has changed nothing.
+//! Whatever sled's opening does to its files, the ledger is whole then, and the database can be made anew. Where the ledger is
+//! not whole, or is not what a start finds behind a close or a kill, a copy of the database is opened first, so that a start that
+//! is refused has changed nothing.
+//!
+//! Before either copy is brought to the other, both must be of one history: what one of them says of the last revision that both
+//! have been at is what the other says of it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -24,6 +27,7 @@ use crate::store::archive::READ_OCTETS;
 use crate::store::commit::Writes;
 use crate::store::directories::sync_directory;
 use crate::store::error::{Damage, FOREIGN, StoreError, check_ending};
+use crate::store::history::{self, Ends};
 use crate::store::journal::{End, Segment};
 use crate::store::ledger::{self, Changed, Ledger, Legible, Trouble};
 use crate::store::successor::{self, Draft};
@@ -146,10 +150,19 @@ fn from_database(
         Err(error) if error.is_damage() => return Err(both(damage, said(&error))),
         Err(error) => return Err(error),
     };
-    let at_least = match left.at_least(acknowledged, &meta) {
+    let mut at_least = match left.at_least(acknowledged, &meta) {
         Ok(at_least) => at_least,
         Err(reason) => return Err(both(damage, reason)),
     };
+    if at_least > meta.revision && is_only_checkpoint_of_copy(directory, left, acknowledged, &damage, &meta) {
+        tracing::warn!(
+            revision = meta.revision,
+            of_checkpoint = at_least,
+            "the checkpoint of the journal has no batches behind it and is of a copy of the store that went on by itself; what was \
+             acknowledged last is in the database"
+        );
+        at_least = meta.revision;
+    }
     if meta.revision < at_least {
         let copies = match damage {
             Damage::EndMissing { found, .. } => {
@@ -157,8 +170,9 @@ fn from_database(
             }
             damage => format!("the database is at revision {}, and of the journal {damage}", meta.revision),
         };
-        let path = directory.to_owned();
-        return Err(StoreError::Behind { path, store: meta.revision, acknowledged: at_least, copies });
+        let noted = acknowledged.of_life(meta.incarnation).filter(|noted| *noted < at_least);
+        let (path, store) = (directory.to_owned(), meta.revision);
+        return Err(StoreError::Behind { path, store, acknowledged: at_least, noted, copies });
     }
     let revision = meta.revision;
     let aside = fill(directory, &meta, &database)?;
@@ -170,6 +184,23 @@ fn from_database(
         None => tracing::info!(revision, "the journal was made of the database"),
     }
     Ok(())
+}
+
+/// Whether nothing but the checkpoint tells of more than a whole database has that is where `acknowledged` says, and the checkpoint is
+/// not of its history. In one of this store that had come so far the file of batches behind it was on the disk before it. Where it is
+/// of the same history, it may be right, in a copy that somebody made of a store in use.
+fn is_only_checkpoint_of_copy(
+    directory: &Path,
+    left: &Left,
+    acknowledged: &Said,
+    damage: &Damage,
+    meta: &Meta,
+) -> bool {
+    let Left::Journal(legible) = left else { return false };
+    matches!(damage, Damage::FileMissing { .. })
+        && acknowledged.is_up_to(meta, meta.incarnation)
+        && legible.at_least_by_batches(meta.incarnation) <= meta.revision
+        && ledger::is_checkpoint_of_copy(directory, meta)
 }
 
 /// Opens a copy of the database at `path`, and verifies all of it. What comes first is dropped last.
@@ -266,11 +297,24 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
         if !path.exists() {
             return Err(both(directory, torn, "there is none".to_owned()));
         }
-        // A copy is asked first, so that a start that is refused has changed nothing; without room for one, the database.
-        if check_space(directory, settings, octets_in(&path)).is_ok() {
-            let copy = Copy::of(directory, &path)?;
+    }
+    // A copy is asked first, so that a start that is refused has changed nothing; without room for one, the database.
+    let is_asked = torn.is_some() || path.exists() && !is_as_left(directory, ledger, &path);
+    if is_asked && check_space(directory, settings, octets_in(&path)).is_ok() {
+        let compared = Copy::of(directory, &path).and_then(|copy| {
             let opened = Database::open_copy(directory, &copy.path, settings.cache_octets);
-            tell_end(directory, ledger, torn, &compare(directory, ledger, opened)?)?;
+            // Closed before its files go.
+            compare(directory, ledger, opened).and_then(|compared| match torn {
+                Some(torn) => tell_end(directory, ledger, torn, &compared),
+                None => Ok(()),
+            })
+        });
+        match compared {
+            // What keeps the copy from being made says nothing; the database is whole, or can be made anew.
+            Err(error) if torn.is_none() && !error.is_unusable() => {
+                tracing::warn!(%error, "no copy of the database could be asked whether it is of this journal; it is opened itself");
+            }
+            compared => compared?,
         }
     }
     let is_served = |error: &StoreError| error.is_full() && torn.is_none();
@@ -312,6 +356,17 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
             Ok(Begun::Ahead(database))
         }
     }
+}
+
+/// Whether all is as a close or a kill leaves it: the ledger is where `acknowledged` says, and nothing is there that a start moves
+/// or removes.
+fn is_as_left(directory: &Path, ledger: &Ledger, path: &Path) -> bool {
+    let is_there = |name: &str| fs::symlink_metadata(directory.join(name)).is_ok();
+    Said::read(directory).is_up_to(ledger.meta(), ledger.incarnation())
+        && path == Database::path_in(directory)
+        && !is_there(NEW)
+        && !successor::has_draft(directory)
+        && database::is_tidy(path)
 }
 
 /// Where something else than zeros stands behind the last whole batch, the database has to tell whether it was acknowledged:
@@ -400,21 +455,17 @@ fn compare(
     if Incarnation::is_foreign(meta.incarnation, ledger.incarnation()) {
         return Ok(Compared::Unusable { reason: FOREIGN.to_owned() });
     }
-    // Both go by what was committed: another sum of the same revision is no damage, and nobody knows which of the two is meant.
-    let of = |meta: &Meta| (meta.revision, meta.records, meta.sum);
-    if meta.revision == ledger.meta().revision && of(&meta) != of(ledger.meta()) {
+    // Both go by what was committed: another state of the same revision is no damage, and nobody knows which of the two is meant.
+    // Nor does `acknowledged` where it is of one with the journal: both may have been brought here, and the database be what is ours.
+    if let Some(reason) = parted(ledger, &database, &meta)? {
         // One of an older version, whose life nobody knows, that was left beside the journal of another.
         if meta.incarnation.is_none() && ledger.incarnation().is_some() {
             return Ok(Compared::Unusable { reason: FOREIGN.to_owned() });
         }
-        let reason = "it is of a copy of the store that went on by itself, or the database is".to_owned();
-        let path = ledger::path_in(directory).join(ledger::CHECKPOINT);
-        let journal = Box::new(Damage::File { path, reason });
-        let database = format!("it has other records at the same revision {}", meta.revision);
-        return Err(StoreError::Damaged {
-            path: directory.to_owned(),
-            damage: Damage::Both { journal, database },
-        });
+        let at = meta.revision.min(ledger.meta().revision);
+        let (journal, database) = (ledger.file_at(at).into(), database_there(directory).into());
+        let damage = Damage::Parted { journal, database, reason: reason.into() };
+        return Err(StoreError::Damaged { path: directory.to_owned(), damage });
     }
     if meta.revision <= ledger.meta().revision {
         return Ok(Compared::NotAhead(database));
@@ -426,12 +477,52 @@ fn compare(
             path: directory.to_owned(),
             store: ledger.meta().revision,
             acknowledged: meta.revision,
+            noted: None,
             copies: format!(
                 "the journal ends with revision {}, and the database, which has more, is not whole",
                 ledger.meta().revision
             ),
         }),
     }
+}
+
+/// Why a ledger and a database, which `meta` describes, are not of one history: of the one that is behind, the other tells
+/// something else. `None`: they are, or nothing tells.
+///
+/// # Errors
+/// What there is to compare cannot be read.
+fn parted(ledger: &Ledger, database: &Database, meta: &Meta) -> Result<Option<String>, StoreError> {
+    let end = ledger.meta();
+    if meta.revision > end.revision {
+        let mut ends = Ends::of(end);
+        for (from, to) in ends.keys() {
+            let read = database.scan_to(&from, &to, |key, value| {
+                ends.take(key, value);
+                Ok(ControlFlow::Continue(()))
+            });
+            match read {
+                Err(error) if !error.is_damage() => return Err(error),
+                // Whether all of it is whole, is seen next.
+                _ => {}
+            }
+        }
+        return Ok(ends.parted(meta));
+    }
+    if let Some(described) = ledger.described_at(meta.revision) {
+        let is_same = history::is_same(&described, meta);
+        return Ok((!is_same)
+            .then(|| format!("the database has other records at the same revision {}", meta.revision)));
+    }
+    // It is from before the checkpoint.
+    let mut ends = Ends::of(meta);
+    if ends.keys().is_empty() {
+        return Ok(None);
+    }
+    ledger.items(|key, value| {
+        ends.take(key, value);
+        Ok(())
+    })?;
+    Ok(ends.parted(end))
 }
 
 /// Brings the database to the last batch of the ledger and verifies it; makes it anew where that is not enough. Gives up

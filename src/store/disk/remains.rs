@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::database::{self, DATABASE_OLD, Database};
 use super::opening::{self, Copy, said};
@@ -21,6 +21,8 @@ pub(in crate::store) struct Remains {
     _copy: Option<Copy>,
     /// Keys from and up to, and without, which it can be read.
     ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Where it is.
+    pub(in crate::store) path: PathBuf,
     /// Whether it is the one that stood in the database's place before.
     pub(in crate::store) is_old: bool,
     /// Why these are not all.
@@ -52,7 +54,7 @@ impl Remains {
             if !path.exists() || found.as_ref().is_some_and(|found| found.is_whole) {
                 continue;
             }
-            let remains = Self { is_old, ..Self::of_one(&path, scratch)? };
+            let remains = Self { is_old, path: path.clone(), ..Self::of_one(&path, scratch)? };
             found = match found {
                 Some(found) if !remains.tells_more_than(&found) => Some(found),
                 _ => Some(remains),
@@ -151,13 +153,22 @@ impl Remains {
 
     /// All of them, in the order of their keys; one may come twice. Whether they were all, [`Remains::ended`] says.
     pub(in crate::store) fn items(&self) -> impl Iterator<Item = Item> {
-        self.ranges.iter().flat_map(move |(from, end)| Pieces {
+        self.ranges.iter().flat_map(move |(from, end)| self.range(from, end))
+    }
+
+    /// Those from a key up to, and without, another, as far as they can be read; the same of whether they were all.
+    pub(in crate::store) fn range<'a>(
+        &'a self,
+        from: &[u8],
+        end: &'a [u8],
+    ) -> impl Iterator<Item = Item> + use<'a> {
+        Pieces {
             database: self.database.as_ref(),
             failed: &self.failed,
-            from: Some(from.clone()),
+            from: Some(from.to_vec()),
             end,
             piece: Vec::new().into_iter(),
-        })
+        }
     }
 
     /// Says after the items whether they were as many as before.

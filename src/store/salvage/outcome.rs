@@ -37,6 +37,17 @@ pub struct Salvaged {
     pub revision: Revision,
 }
 
+impl Salvaged {
+    /// Whether nothing is known to be missing, and nothing was left out, changed, or found in an earlier version.
+    pub(super) fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+            && self.left_out.is_empty()
+            && self.changed.is_empty()
+            && self.earlier.is_empty()
+            && self.events_missing.is_empty()
+    }
+}
+
 /// An object that is gone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Missing {

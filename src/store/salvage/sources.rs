@@ -55,14 +55,11 @@ impl<'a> Sources<'a> {
     ) -> Self {
         let mut batches = BTreeSet::new();
         let mut changes = Vec::new();
-        let mut parted = Parted::default();
         for (path, octets) in journal {
             journal::salvage(path, octets, life, |revision, key, value| {
                 batches.extend([revision]);
                 changes.push(Change { key, revision, value });
-                parted.take(path, revision, key, value);
             });
-            salvaged.sources.extend(parted.end_file());
         }
         salvaged.sources.push(match (batches.first(), batches.last()) {
             (Some(first), Some(last)) => {
@@ -155,43 +152,6 @@ impl<'a> Sources<'a> {
             }
             visit(&name, &versions)?;
         }
-    }
-}
-
-/// What tells files of batches apart that went on by themselves: copies of one store, of which each has batches of its own.
-#[derive(Default)]
-struct Parted<'a> {
-    /// Of each revision in which file it stands, and what it has.
-    batches: BTreeMap<Revision, (&'a Path, blake3::Hash)>,
-    file: BTreeMap<Revision, (&'a Path, blake3::Hasher)>,
-}
-
-impl<'a> Parted<'a> {
-    /// Takes the next item of a batch in a file.
-    fn take(&mut self, path: &'a Path, revision: Revision, key: &[u8], value: Option<&[u8]>) {
-        let (_, hasher) = self.file.entry(revision).or_insert_with(|| (path, blake3::Hasher::new()));
-        for octets in [Some(key), value] {
-            hasher.update(&octets.map_or(u64::MAX, |octets| octets.len() as u64).to_le_bytes());
-            hasher.update(octets.unwrap_or_default());
-        }
-    }
-
-    /// Says that a file has no more; answers with a sentence where a batch of it is another one in a file before.
-    fn end_file(&mut self) -> Option<String> {
-        let mut told = None;
-        for (revision, (path, hasher)) in std::mem::take(&mut self.file) {
-            let hash = hasher.finalize();
-            let (other, before) = *self.batches.entry(revision).or_insert((path, hash));
-            if before != hash && told.is_none() {
-                told = Some(format!(
-                    "batch {revision} in {} is another one than that in {}: one of the two files is of a copy of the store that \
-                     went on by itself; salvage a copy of the directory without it, as what is kept may be of both",
-                    path.display(),
-                    other.display()
-                ));
-            }
-        }
-        told
     }
 }
 

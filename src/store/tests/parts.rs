@@ -12,7 +12,7 @@ use crate::store::ledger::Ledger;
 use crate::store::salvage::{SalvageRules, Salvaged};
 
 /// A store with a checkpoint after so many octets of batches.
-fn opened(directory: &Path, journal_octets_min: u64) -> DiskStore {
+pub(super) fn opened(directory: &Path, journal_octets_min: u64) -> DiskStore {
     let settings = disk::Settings {
         cache_octets: 1024 * 1024,
         journal_octets_min,
@@ -44,16 +44,21 @@ fn commit(store: &DiskStore, revisions: std::ops::RangeInclusive<u64>) {
 
 /// Each copy of a store has all of it by itself.
 fn each_copy_has(directory: &Path, revision: u64) {
+    each_copy_has_all(directory, &Content::after(revision));
+}
+
+/// The same of other batches.
+pub(super) fn each_copy_has_all(directory: &Path, all: &Content) {
     for gone in ["store", "journal/checkpoint"] {
         let copied = tempfile::tempdir().unwrap();
         copy(directory, copied.path());
         remove(&copied.path().join(gone));
         let content = Content::of(&open(copied.path()).unwrap()).unwrap();
-        assert!(content == Content::after(revision), "without {gone}: {:?}, not {revision}", content.meta);
+        assert!(content == *all, "without {gone}: {:?}, not {:?}", content.meta, all.meta);
     }
 }
 
-fn remove(path: &Path) {
+pub(super) fn remove(path: &Path) {
     if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.unwrap();
 }
 

@@ -1,0 +1,299 @@
+//! Parts of a copy of a store, of the same life, that went on by itself: none takes the place of what was acknowledged, and whatever
+//! of the store's own history takes the place of something else, all that was acknowledged is there.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::sync::atomic::AtomicBool;
+
+use super::parts::{each_copy_has_all, opened, remove};
+use super::*;
+use crate::store::journal::Journal;
+use crate::store::ledger::Ledger;
+use crate::store::salvage::{SalvageRules, Salvaged, salvage};
+
+/// The last revision that both have.
+const FORK: u64 = 6;
+/// The last one of the store.
+const LAST: u64 = 9;
+
+/// What an event has the digest of: whose it is, and its place.
+fn digest(sequence: u64, is_theirs: bool) -> EventDigest {
+    let mut digest = [sequence as u8; 32];
+    digest[31] = u8::from(is_theirs && sequence > FORK);
+    if sequence == 0 { EventDigest::NONE } else { EventDigest::new(digest) }
+}
+
+/// The batch of a revision of the store, or of a copy that parts from it behind [`FORK`]: with an event that follows on that before.
+fn batch_of(revision: u64, is_theirs: bool) -> Batch {
+    let mut batch = batch(revision);
+    let whose = if is_theirs && revision > FORK { "theirs" } else { "ours" };
+    for change in &mut batch.changes {
+        if let Change::Put(Record::Event(event)) = change {
+            event.previous = digest(revision - 1, is_theirs);
+            event.object_name = format!("{whose}{revision}");
+        }
+    }
+    batch.changes.push(Change::Put(Record::Tombstone(tombstone(format!("{whose}{revision}")))));
+    batch.counters.trails.changes.head = digest(revision, is_theirs);
+    batch
+}
+
+fn ours(revision: u64) -> Content {
+    Content::after_batches(revision, |revision| batch_of(revision, false))
+}
+
+fn go_on(
+    directory: &Path,
+    revisions: std::ops::RangeInclusive<u64>,
+    is_theirs: bool,
+    checkpoint_octets: u64,
+) {
+    for revision in revisions {
+        let store = opened(directory, checkpoint_octets);
+        assert_eq!(store.commit(&batch_of(revision, is_theirs)).unwrap().revision, revision);
+        store.wait_for_checkpoint();
+    }
+}
+
+/// Makes a checkpoint of all that there is.
+fn make_checkpoint(directory: &Path) {
+    let (ledger, journal) = (Ledger::read(directory).unwrap(), ledger::path_in(directory));
+    let before = journal::files_in(&journal).unwrap();
+    Journal::create(&journal, ledger.incarnation(), ledger.meta().revision + 1, File::sync_all).unwrap();
+    ledger.make_checkpoint(&AtomicBool::new(false)).unwrap();
+    before.iter().for_each(|file| remove(file));
+}
+
+fn copied(directory: &Path) -> tempfile::TempDir {
+    let copied = tempfile::tempdir().unwrap();
+    copy(directory, copied.path());
+    copied
+}
+
+/// Puts a part of one data directory in the place of that of another.
+fn put(from: &Path, part: &str, to: &Path) {
+    let (from, to) = (from.join(part), to.join(part));
+    if to.exists() {
+        remove(&to);
+    }
+    if from.is_dir() {
+        copy(&from, &to);
+    } else {
+        std::fs::copy(from, to).unwrap();
+    }
+}
+
+fn files_in(directory: &Path, part: &str) -> Vec<String> {
+    let files = files_of(&directory.join(part)).into_keys();
+    files.map(|file| format!("{part}/{}", file.display())).collect()
+}
+
+fn journal_of(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    files_of(&ledger::path_in(directory))
+}
+
+/// What is salvaged, by whom there are traces, and what is told.
+fn salvaged(directory: &Path) -> (BTreeSet<String>, Salvaged) {
+    let rules = SalvageRules {
+        digest: &|event| digest(event.sequence, event.object_name.starts_with("theirs")),
+        misfit: &|_, _| None,
+        name_key: &|name| name.to_lowercase().into_bytes(),
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let mut archive = Vec::new();
+    let salvaged = salvage(directory, scratch.path(), &rules, &mut archive).unwrap();
+    let path = scratch.path().join("salvaged.backup");
+    std::fs::write(&path, archive).unwrap();
+    let mut traces = BTreeSet::new();
+    let store = read_backup(&path).unwrap();
+    store
+        .load(&mut |record| {
+            if let Record::Tombstone(Tombstone { of: TombstoneOf::Account(name), .. }) = record {
+                traces.insert(name);
+            }
+        })
+        .unwrap();
+    (traces, salvaged)
+}
+
+/// What is wrong with what is salvaged, which is to be of one history, with whatever is left out told of.
+fn wrong_with_salvaged(directory: &Path) -> Option<String> {
+    let (traces, salvaged) = salvaged(directory);
+    let after_fork = |whose: &str| {
+        let behind = FORK + 1..=LAST + FORK;
+        behind.filter(|revision| traces.contains(&format!("{whose}{revision}"))).count()
+    };
+    let is_of_one = after_fork("ours") == 0 || after_fork("theirs") == 0;
+    let has_rest = (1..=FORK).all(|revision| traces.contains(&format!("ours{revision}")));
+    let is_told =
+        salvaged.sources.iter().any(|line| line.contains("went on by itself") && line.contains("without"));
+    // In a file that nothing was written to nothing is left out.
+    let has_theirs = files_of(directory).values().any(|octets| octets.windows(6).any(|six| six == b"theirs"));
+    (!is_of_one || !has_rest || has_theirs && !is_told).then(|| format!("{traces:?} {:?}", salvaged.sources))
+}
+
+/// Whatever is of an earlier moment of one history: nothing of it is refused, or lost.
+#[test]
+fn parts_of_one_history_have_all_that_was_acknowledged() {
+    for checkpoint_octets in [2048, u64::MAX] {
+        let place = tempfile::tempdir().unwrap();
+        let mut states = Vec::new();
+        for revision in 1..=LAST {
+            go_on(place.path(), revision..=revision, false, checkpoint_octets);
+            states.push((revision, copied(place.path())));
+        }
+        for (revision, earlier) in &states {
+            let mut parts: Vec<String> = ["store", "journal", "acknowledged"].map(str::to_owned).to_vec();
+            parts.extend(files_in(earlier.path(), "journal"));
+            for part in parts {
+                let case = format!("{part} of {revision}, checkpoints after {checkpoint_octets}");
+                let mixed = copied(place.path());
+                put(earlier.path(), &part, mixed.path());
+                let content = open(mixed.path()).map(|store| Content::of(&store).unwrap());
+                assert!(content.unwrap() == ours(LAST), "{case}");
+                each_copy_has_all(mixed.path(), &ours(LAST));
+            }
+            // A journal that has lost its end, and nobody tells of that.
+            let mixed = copied(earlier.path());
+            put(place.path(), "store", mixed.path());
+            let content = Content::of(&open(mixed.path()).unwrap()).unwrap();
+            assert!(content == ours(LAST), "store/ beside a journal of {revision}");
+            // What a crash has rolled back.
+            let lines = salvaged(mixed.path()).1.sources;
+            assert!(!lines.iter().any(|line| line.contains("went on by itself")), "{lines:?}");
+        }
+    }
+}
+
+/// The store is at 9; the copy, since 6, at less, as much, and more.
+#[test]
+fn parts_of_a_copy_that_went_on_by_itself_take_no_place() {
+    let (mut refused, mut begun) = (0, 0);
+    let mut wrong = Vec::new();
+    for (ours_checkpoint, theirs_checkpoint) in
+        [(u64::MAX, u64::MAX), (2048, 2048), (u64::MAX, 0), (0, u64::MAX)]
+    {
+        let place = tempfile::tempdir().unwrap();
+        go_on(place.path(), 1..=FORK, false, ours_checkpoint);
+        let other = copied(place.path());
+        go_on(place.path(), FORK + 1..=LAST, false, ours_checkpoint);
+        for theirs in FORK + 1..=LAST + 3 {
+            go_on(other.path(), theirs..=theirs, true, theirs_checkpoint);
+            let mut parts: Vec<Vec<String>> =
+                [vec!["store"], vec!["journal"], vec!["journal", "acknowledged"]].map(strings).to_vec();
+            parts.extend(files_in(other.path(), "journal").into_iter().map(|file| vec![file]));
+            for part in parts {
+                let case = format!("{part:?} of {theirs}, checkpoints {ours_checkpoint} {theirs_checkpoint}");
+                let mixed = copied(place.path());
+                part.iter().for_each(|part| put(other.path(), part, mixed.path()));
+                let before = journal_of(mixed.path());
+                match open(mixed.path()) {
+                    Ok(store) => {
+                        assert!(Content::of(&store).unwrap() == ours(LAST), "{case}: {:?}", store.meta());
+                        drop(store);
+                        each_copy_has_all(mixed.path(), &ours(LAST));
+                        begun += 1;
+                    }
+                    Err(error) => {
+                        assert!(error.is_unusable(), "{case}: {error}");
+                        assert!(journal_of(mixed.path()) == before, "{case}: {error}");
+                        assert!(!mixed.path().join("set-aside").exists(), "{case}: {error}");
+                        let salvaged = wrong_with_salvaged(mixed.path());
+                        wrong.extend(salvaged.map(|salvaged| format!("{case}: {error}: {salvaged}")));
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(refused > 20 && begun > 20, "{refused} {begun}");
+}
+
+fn strings(parts: Vec<&str>) -> Vec<String> {
+    parts.into_iter().map(str::to_owned).collect()
+}
+
+/// The one file that claims more is a checkpoint: the database has what was acknowledged, and begins.
+#[test]
+fn a_checkpoint_of_a_copy_that_went_further_is_made_up_for() {
+    let place = tempfile::tempdir().unwrap();
+    go_on(place.path(), 1..=FORK, false, u64::MAX);
+    let other = copied(place.path());
+    go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
+    go_on(other.path(), FORK + 1..=LAST + 3, true, u64::MAX);
+    make_checkpoint(other.path());
+    put(other.path(), "journal/checkpoint", place.path());
+    let damaged = copied(place.path());
+    let store = open(place.path()).unwrap();
+    assert!(Content::of(&store).unwrap() == ours(LAST));
+    drop(store);
+    each_copy_has_all(place.path(), &ours(LAST));
+    // Salvage has the same, and says how to get at the rest.
+    let (traces, told) = salvaged(damaged.path());
+    assert!(traces.contains(&format!("ours{LAST}")), "{traces:?}");
+    let told = told.sources.join("\n");
+    assert!(told.contains("journal/checkpoint is left out") && told.contains("without"), "{told}");
+    // Nothing says that it is of another history where nobody says how far the store was: nothing is lost untold.
+    remove(&damaged.path().join("acknowledged"));
+    let refused = open(damaged.path()).unwrap_err().to_string();
+    assert!(refused.contains("is at revision 9"), "{refused}");
+}
+
+/// The journal is whole up to what was acknowledged: what stands behind it is what is named.
+#[test]
+fn batches_of_a_copy_behind_the_end_are_named() {
+    let place = tempfile::tempdir().unwrap();
+    go_on(place.path(), 1..=FORK, false, u64::MAX);
+    let other = copied(place.path());
+    go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
+    go_on(other.path(), FORK + 1..=LAST, true, u64::MAX);
+    make_checkpoint(other.path());
+    go_on(other.path(), LAST + 1..=LAST + 2, true, u64::MAX);
+    let stray = files_in(other.path(), "journal").into_iter().find(|file| file.ends_with("10")).unwrap();
+    put(other.path(), &stray, place.path());
+    let before = files_of(place.path());
+    let refused = open(place.path()).unwrap_err().to_string();
+    assert!(refused.contains(&stray) && refused.contains("its batch 10 does not follow on"), "{refused}");
+    assert!(
+        refused.contains("tells of revision 11") && !refused.contains("11 was acknowledged"),
+        "{refused}"
+    );
+    assert!(files_of(place.path()) == before);
+    for has_database in [true, false] {
+        let (traces, told) = salvaged(place.path());
+        assert!(traces.contains("ours9") && !traces.contains("theirs10"), "{traces:?}");
+        let told = told.sources.join("\n");
+        assert!(told.contains(&format!("{stray} is left out")), "{told}");
+        if has_database {
+            std::fs::write(place.path().join("store/db"), "cut").unwrap();
+        }
+    }
+    put(other.path(), "store", place.path());
+    remove(&place.path().join(stray));
+    let refused = open(place.path()).unwrap_err().to_string();
+    assert!(
+        refused.contains("batches.00000000000000000001") && refused.contains("move the other"),
+        "{refused}"
+    );
+}
+
+/// What a start would clear away stays where it is refused, which only the database can tell.
+#[test]
+fn a_refused_start_clears_nothing_away() {
+    let place = tempfile::tempdir().unwrap();
+    go_on(place.path(), 1..=FORK, false, u64::MAX);
+    let other = copied(place.path());
+    go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
+    go_on(other.path(), FORK + 1..=LAST, true, u64::MAX);
+    put(other.path(), "store", place.path());
+    std::fs::write(place.path().join("store/notes.txt"), "mine").unwrap();
+    for made in ["store.new", "successor.new", "successor"] {
+        std::fs::create_dir(place.path().join(made)).unwrap();
+        std::fs::write(place.path().join(made).join("left"), "of a crash").unwrap();
+    }
+    let before = files_of(place.path());
+    let refused = open(place.path()).unwrap_err().to_string();
+    assert!(refused.contains("other records at the same revision 9"), "{refused}");
+    assert!(files_of(place.path()) == before, "{refused}");
+}
