@@ -1,5 +1,6 @@
 //! Backups that the server makes by itself: when one is due, that there is room for it, and which are kept. Of a directory that
-//! several servers write to each looks at what is of its own store.
+//! several servers write to each looks at what is of its own store, and of its own history of that: not at what a copy of the data
+//! directory makes that goes on by itself.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Look;
 use crate::config::BackupSettings;
 use crate::http::in_words;
-use crate::model::{DateMeans, Incarnation, Revision, Timestamp};
+use crate::model::{DateMeans, Revision, Timestamp};
 use crate::registry::{NewestBackup, Registry};
 use crate::seldom::{self, Seldom};
-use crate::store::{NewFile, StoreError, check_reserve, lives_before, read_head, verify};
+use crate::store::{Meta, NewFile, StoreError, check_reserve, has_been, lives_before, read_head, verify};
 
 /// Makes backups of the store in `data_dir` until the server goes down.
 pub(super) async fn make_backups(
@@ -95,8 +96,15 @@ impl Maker {
         let before = lives_before(data_dir);
         // What is restored is another life, and goes on with the backups of the one before.
         // Where it has none yet, no backup of it tells one.
-        let is_ours = |life: Option<Incarnation>| {
-            life.is_none_or(|life| meta.incarnation == Some(life) || before.contains(&life))
+        let is_ours = |of: &Meta| {
+            let is_of_life =
+                of.incarnation.is_none_or(|life| meta.incarnation == Some(life) || before.contains(&life));
+            // A copy of the store has the same incarnation. Where the store cannot be asked, it is as if there were none.
+            let is_of_copy = || {
+                of.incarnation == meta.incarnation
+                    && has_been(registry.store(), of).is_ok_and(|has_been| !has_been)
+            };
+            is_of_life && !is_of_copy()
         };
         let Found { own, of_others } = tidy(directory, is_ours).map_err(|error| failed("list", &error))?;
         if let Some(first) = of_others.first()
@@ -104,8 +112,8 @@ impl Maker {
         {
             tracing::warn!(
                 count = of_others.len(), first = %first.display(),
-                "backups of another store, or that cannot be read, are where those of this one are: they are neither counted nor \
-                 removed"
+                "backups of another store, of a copy of this one that went on by itself, or that cannot be read, are where those of \
+                 this one are: they are neither counted nor removed"
             );
         }
         *has_told = !of_others.is_empty();
@@ -170,12 +178,12 @@ impl Maker {
 struct Found {
     /// Those of this store, the oldest first.
     own: Vec<Own>,
-    /// Those of another one, and those of which nobody can say.
+    /// Those of another one, or of a copy of this one, and those of which nobody can say.
     of_others: Vec<PathBuf>,
 }
 
 /// What is in the directory. What a crash has left unfinished is removed, unless it is of another store.
-fn tidy(directory: &Path, is_ours: impl Fn(Option<Incarnation>) -> bool) -> io::Result<Found> {
+fn tidy(directory: &Path, is_ours: impl Fn(&Meta) -> bool) -> io::Result<Found> {
     let mut found = Found::default();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -183,12 +191,12 @@ fn tidy(directory: &Path, is_ours: impl Fn(Option<Incarnation>) -> bool) -> io::
         let Some(name) = name.to_str() else { continue };
         if let Some((made, is_doubted)) = read_name(name) {
             match read(&path, made) {
-                Some(head) if is_ours(head.incarnation) => found.own.push(Own { head, is_doubted, path }),
+                Some((head, of)) if is_ours(&of) => found.own.push(Own { head, is_doubted, path }),
                 _ => found.of_others.push(path),
             }
         } else if let Some(name) = NewFile::finished_name(name.as_bytes())
             && str::from_utf8(name).is_ok_and(|name| read_name(name).is_some())
-            && read_head(&path).map_or(true, |head| is_ours(head.meta.incarnation))
+            && read_head(&path).map_or(true, |head| is_ours(&head.meta))
         {
             // One that belongs to somebody else is no reason to make none.
             let _ = NewFile::remove_partial(&path);
@@ -226,11 +234,12 @@ fn read_name(name: &str) -> Option<(Timestamp, bool)> {
     is_ours.then_some((made, is_doubted))
 }
 
-/// What the first block of a backup says; `None`: it cannot be read.
-fn read(path: &Path, made: Timestamp) -> Option<NewestBackup> {
+/// What the first block of a backup says, and what of; `None`: it cannot be read.
+fn read(path: &Path, made: Timestamp) -> Option<(NewestBackup, Meta)> {
     let meta = read_head(path).ok()?.meta;
     let octets = path.metadata().ok()?.len();
-    Some(NewestBackup { made, octets, revision: meta.revision, incarnation: meta.incarnation })
+    let (revision, incarnation) = (meta.revision, meta.incarnation);
+    Some((NewestBackup { made, octets, revision, incarnation }, meta))
 }
 
 fn name_of(now: Timestamp, revision: Revision, is_doubted: bool) -> String {
@@ -302,13 +311,15 @@ const ASK_OCTETS: u64 = 4 * 1024 * 1024;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::os::unix::fs::PermissionsExt;
     use std::sync::Mutex;
 
     use super::*;
     use crate::clock::Clock;
+    use crate::model::{Actor, InternalAccount};
     use crate::registry::RegistrySettings;
-    use crate::store::{Batch, MemoryStore, Store};
+    use crate::store::{Batch, DiskStore, MemoryStore, Store};
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -395,6 +406,76 @@ mod tests {
         assert_eq!(kept.names().len(), 2);
         kept.look(3 * DAY).unwrap();
         assert_eq!(kept.names().len(), 2);
+    }
+
+    /// It has the same incarnation, and its backups go to the same directory: they are not those of the store that it was.
+    #[tokio::test]
+    async fn backups_of_a_copy_that_went_on_by_itself_are_not_ours() {
+        let place = tempfile::tempdir().unwrap();
+        let [ours, theirs] = ["ours", "theirs"].map(|name| place.path().join(name));
+        let open = |data_dir: &Path| {
+            let store = Arc::new(DiskStore::open(data_dir).unwrap());
+            let registry = Registry::open(store, RegistrySettings::default()).unwrap();
+            let directory = place.path().join("backups");
+            let settings = BackupSettings { keep: 2, directory, ..BackupSettings::of_data_dir(data_dir) };
+            let (data_dir, shutdown) = (data_dir.to_owned(), CancellationToken::new());
+            Maker { registry, settings, every: DAY, data_dir, shutdown, last: None, has_told: false }
+        };
+        let change = async |maker: &Maker, what: &str| {
+            let actor = Actor::internal(InternalAccount::CommandLine);
+            maker.registry.note_backup(actor, what.to_owned(), false).await.unwrap();
+        };
+        let (clock, start) = (Clock::of_system(), Instant::now());
+        let look = |maker: &mut Maker, day: u32| {
+            let mut clock = clock.look();
+            clock.earliest = clock.earliest.after(DAY * day);
+            maker.make_due(clock, start + DAY * day).unwrap();
+            let newest = maker.registry.backups().now().newest.unwrap();
+            assert_eq!(newest.revision, maker.registry.store().meta().revision);
+        };
+        let names = || {
+            let entries = fs::read_dir(place.path().join("backups")).unwrap();
+            entries.map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>()
+        };
+        let first = open(&ours);
+        change(&first, "before").await;
+        first.registry.close();
+        drop(first);
+        copy(&ours, &theirs);
+
+        let mut mine = open(&ours);
+        change(&mine, "mine").await;
+        look(&mut mine, 1);
+        change(&mine, "mine").await;
+        look(&mut mine, 2);
+        let made = names();
+        assert_eq!(made.len(), 2);
+        // As many changes: at the same revision, too.
+        let mut other = open(&theirs);
+        for day in 3..6 {
+            change(&other, "theirs").await;
+            look(&mut other, day);
+        }
+        assert_eq!(names().len(), 4);
+        assert!(names().is_superset(&made));
+        // The others take no place of ours, and those that are too many are ours.
+        change(&mine, "mine").await;
+        look(&mut mine, 7);
+        assert_eq!(names().intersection(&made).count(), 1);
+        assert_eq!(names().len(), 4);
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
     }
 
     #[test]
