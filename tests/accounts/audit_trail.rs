@@ -127,14 +127,28 @@ fn swapped_events_are_named() {
 #[test]
 fn a_trail_that_was_written_anew_is_told_by_its_old_end() {
     let (place, end) = filled();
-    let store = DiskStore::open(&place.path("data")).unwrap();
-    let meta = store.load(&mut |_| {}).unwrap();
-    let mut events = store.events(Trail::Changes, 0, usize::MAX).unwrap();
+    let data = place.path("data");
+    let store = DiskStore::open(&data).unwrap();
+    let mut records = Vec::new();
+    let meta = store.load(&mut |record| records.push(record)).unwrap();
+    let of_trail = |trail| store.events(trail, 0, usize::MAX).unwrap();
+    let others = Trail::ALL.into_iter().filter(|trail| *trail != Trail::Changes).flat_map(of_trail);
+    records.extend(others.map(Record::Event));
+    let mut events = of_trail(Trail::Changes);
+    drop(store);
+    // All of it, as a batch that does not follow on the one before it is refused by the store.
+    for copy in ["journal", "store"] {
+        std::fs::remove_dir_all(data.join(copy)).unwrap();
+    }
+    std::fs::remove_file(data.join("acknowledged")).unwrap();
+    let store = DiskStore::open(&data).unwrap();
+    store.load(&mut |_| {}).unwrap();
     events[1].object_name = "somebody else".to_owned();
     let mut state = TrailState::default();
     events.iter_mut().for_each(|event| bindery::inside::audit::append(&mut state, event));
     let trails = Trails { changes: state, ..meta.counters.trails };
-    let changes = events.into_iter().map(|event| Change::Put(Record::Event(event))).collect();
+    records.extend(events.into_iter().map(Record::Event));
+    let changes = records.into_iter().map(Change::Put).collect();
     let counters = bindery::inside::store::Counters { trails, ..meta.counters };
     store.commit(&Batch { changes, counters, seeded: meta.seeded, ..Batch::default() }).unwrap();
     drop(store);
