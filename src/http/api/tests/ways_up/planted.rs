@@ -73,7 +73,9 @@ fn what_a_stranger_has_planted_stands_in_the_way() {
                 reason.contains(&format!("`{mine}` was made, or given its name, by `robot`")),
                 "{reason}"
             );
-            assert!(reason.contains("--adopt"), "{reason}");
+            // A provider that is taken over would stand where it does.
+            let what_to_do = if permission == "add_ldapprovider" { "provider delete" } else { "--adopt" };
+            assert!(reason.contains(what_to_do), "{reason}");
         }
         let adopt = SeedOptions { adopt: vec![mine.to_owned()], ..SeedOptions::default() };
         let plan = doors.config_with(text, &adopt).unwrap();
