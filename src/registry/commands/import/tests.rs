@@ -661,12 +661,16 @@ fn an_entry_of_too_many_attributes_is_left_out() {
         }
         entry + "\n"
     };
-    let ldif = [person("many", 70_000), person("enough", 900)].concat();
+    let ldif = [person("many", 70_000), person("tagged", 65), person("enough", 64)].concat();
     let report = import(&registry, &layout, &ldif);
     assert_eq!((report.users, report.stopped), (1, None));
     assert_eq!(
         report.left_out["it has more than 1000 attributes"].examples,
         [format!("uid=many,ou=people,{BASE}")]
+    );
+    assert_eq!(
+        report.left_out["it has more than 64 attributes with options"].examples,
+        [format!("uid=tagged,ou=people,{BASE}")]
     );
 
     // What a container has is only told, and not a line for each.
