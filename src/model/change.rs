@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Account, AccountNumber, Application, ApplicationNumber, AttributeNumber, CustomAttribute, Event,
-    EventPlace, Group, GroupNumber, LdapProvider, Membership, Origin, ProviderNumber, Role, RoleNumber,
-    Timestamp, Token, TokenNumber, Usage, UsageOf,
+    EventPlace, Group, GroupNumber, LdapProvider, Membership, ObjectReference, Origin, ProviderNumber, Role,
+    RoleNumber, Timestamp, Token, TokenNumber, Usage, UsageOf,
 };
 
 /// The number of a commit; increases by one. 0: nothing was ever committed.
@@ -57,6 +57,38 @@ pub enum Key {
     Usage(UsageOf),
     /// A line of the audit trail.
     Event(EventPlace),
+}
+
+impl Key {
+    /// The object that it is the record of, if it is one that others refer to.
+    pub const fn object(&self) -> Option<ObjectReference> {
+        Some(match self {
+            Self::Account(number) => ObjectReference::Account(*number),
+            Self::Group(number) => ObjectReference::Group(*number),
+            Self::Role(number) => ObjectReference::Role(*number),
+            Self::Token(number) => ObjectReference::Token(*number),
+            Self::Application(number) => ObjectReference::Application(*number),
+            Self::Provider(number) => ObjectReference::Provider(*number),
+            Self::Membership(..)
+            | Self::CustomAttribute(_)
+            | Self::Tombstone(_)
+            | Self::Usage(_)
+            | Self::Event(_) => return None,
+        })
+    }
+}
+
+impl From<ObjectReference> for Key {
+    fn from(on: ObjectReference) -> Self {
+        match on {
+            ObjectReference::Account(number) => Self::Account(number),
+            ObjectReference::Group(number) => Self::Group(number),
+            ObjectReference::Role(number) => Self::Role(number),
+            ObjectReference::Token(number) => Self::Token(number),
+            ObjectReference::Application(number) => Self::Application(number),
+            ObjectReference::Provider(number) => Self::Provider(number),
+        }
+    }
 }
 
 /// One object as it is kept.

@@ -165,17 +165,7 @@ pub(super) fn with_origin(record: Record, origin: Origin) -> Record {
 
 /// What an event calls the object of this key.
 fn object(key: &Key) -> Option<(&'static str, u32)> {
-    match key {
-        Key::Account(number) => Some(("account", number.get())),
-        Key::Group(number) => Some(("group", number.get())),
-        Key::Role(number) => Some(("role", number.get())),
-        Key::Token(number) => Some(("token", number.get())),
-        Key::Application(number) => Some(("application", number.get())),
-        Key::Provider(number) => Some(("provider", number.get())),
-        Key::Membership(..) | Key::CustomAttribute(_) | Key::Tombstone(_) | Key::Usage(_) | Key::Event(_) => {
-            None
-        }
-    }
+    key.object().map(|on| (on.kind(), on.number()))
 }
 
 const KINDS: [&str; 6] = ["account", "group", "role", "token", "application", "provider"];

@@ -354,6 +354,16 @@ fn is_member(accounts: &Accounts, one: ObjectReference, other: ObjectReference) 
     }
 }
 
+/// The directory of a provider, where none was the same in this before.
+fn unlike_before<'s>(
+    before: &Snapshot,
+    after: &'s Snapshot,
+    number: ProviderNumber,
+    is_same: impl Fn(&Tree, &Tree) -> bool,
+) -> Option<&'s Arc<Tree>> {
+    after.tree(number).filter(|tree| !before.trees().iter().any(|was| is_same(was, tree)))
+}
+
 /// What a provider with another domain makes of the names of accounts: one that is `alice` and the domain leads to `alice`
 /// now, whoever has it.
 fn names_of_domain(
@@ -362,9 +372,8 @@ fn names_of_domain(
     number: ProviderNumber,
 ) -> Vec<([ObjectReference; 2], Vec<u8>)> {
     let accounts = after.accounts();
-    let has_domain = |tree: &Tree, domain: &str| tree.domain().eq_ignore_ascii_case(domain);
-    let is_new = |tree: &&Arc<Tree>| !before.trees().iter().any(|was| has_domain(was, tree.domain()));
-    let Some(tree) = after.tree(number).filter(is_new) else { return Vec::new() };
+    let is_same = |one: &Tree, other: &Tree| one.domain().eq_ignore_ascii_case(other.domain());
+    let Some(tree) = unlike_before(before, after, number, is_same) else { return Vec::new() };
     let mut found = Vec::new();
     for account in accounts.accounts() {
         let on = ObjectReference::Account(account.number);
@@ -387,8 +396,8 @@ fn derived_numbers(
 ) -> Vec<([ObjectReference; 2], Vec<u8>)> {
     let accounts = after.accounts();
     let start = |tree: &Tree| tree.provider().gid_start_number;
-    let is_new = |tree: &&Arc<Tree>| !before.trees().iter().any(|was| start(was) == start(tree));
-    let Some(tree) = after.tree(number).filter(is_new) else { return Vec::new() };
+    let is_same = |one: &Tree, other: &Tree| start(one) == start(other);
+    let Some(tree) = unlike_before(before, after, number, is_same) else { return Vec::new() };
     let of_accounts = accounts.accounts().map(|account| ObjectReference::Account(account.number));
     let of_groups = accounts.groups().map(|group| ObjectReference::Group(group.number));
     let mut found = Vec::new();
@@ -559,12 +568,8 @@ pub(super) fn folded(value: &[u8]) -> Vec<u8> {
 }
 
 fn reference_of(key: &Key) -> Option<ObjectReference> {
-    match key {
-        Key::Account(number) => Some(ObjectReference::Account(*number)),
-        Key::Group(number) => Some(ObjectReference::Group(*number)),
-        Key::Provider(number) => Some(ObjectReference::Provider(*number)),
-        _ => None,
-    }
+    use ObjectReference::{Account, Group, Provider};
+    key.object().filter(|on| matches!(on, Account(_) | Group(_) | Provider(_)))
 }
 
 fn entry_of(on: ObjectReference) -> Option<EntryId> {

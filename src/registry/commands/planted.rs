@@ -8,7 +8,7 @@ use super::known_by::Claim;
 use super::provider;
 use crate::audit::EventObject;
 use crate::directory::Tree;
-use crate::model::{Key, LdapProvider, ObjectReference, ProviderNumber};
+use crate::model::{LdapProvider, ObjectReference, ProviderNumber};
 use crate::registry::origins::{self, is_strangers};
 use crate::registry::{ChangeError, Transaction};
 
@@ -51,7 +51,7 @@ pub(super) fn strangers(
     transaction: &Transaction<'_>,
     on: ObjectReference,
 ) -> Result<Option<String>, ChangeError> {
-    let Some(record) = transaction.stored(&key_of(on))? else { return Ok(None) };
+    let Some(record) = transaction.stored(&on.into())? else { return Ok(None) };
     let origin = origins::origin(&record).unwrap_or_default();
     let accounts = transaction.before().accounts();
     let Some(maker) = origin.account().filter(|_| is_strangers(origin, accounts)) else { return Ok(None) };
@@ -133,16 +133,4 @@ fn has_other_names(was: &Tree, now: &Tree) -> bool {
         || one.users != other.users
         || one.service_accounts != other.service_accounts
         || one.groups != other.groups
-}
-
-/// Where the record of an object stands.
-pub(super) fn key_of(on: ObjectReference) -> Key {
-    match on {
-        ObjectReference::Provider(number) => Key::Provider(number),
-        ObjectReference::Account(number) => Key::Account(number),
-        ObjectReference::Application(number) => Key::Application(number),
-        ObjectReference::Group(number) => Key::Group(number),
-        ObjectReference::Role(number) => Key::Role(number),
-        ObjectReference::Token(number) => Key::Token(number),
-    }
 }

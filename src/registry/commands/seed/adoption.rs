@@ -15,7 +15,6 @@ use crate::model::{
     Record, RoleNumber, Timestamp, Token, TombstoneOf, first_identifier,
 };
 use crate::registry::ChangeError;
-use crate::registry::commands::planted::key_of;
 use crate::registry::commands::whole::Problem;
 use crate::registry::commands::worth::{Admissions, Worth};
 use crate::registry::commands::{account, token};
@@ -478,7 +477,7 @@ impl SeedRun<'_, '_> {
 
     /// Whose an object is that stands in the way, in words.
     pub(super) fn whose_is(&self, on: ObjectReference) -> Result<Option<String>, ChangeError> {
-        let Some(record) = self.transaction.stored(&key_of(on))? else { return Ok(None) };
+        let Some(record) = self.transaction.stored(&on.into())? else { return Ok(None) };
         let EventObject { kind, name, .. } = EventObject::of(&record);
         Ok(Some(format!("the {kind} `{name}` was {}", self.made(&record))))
     }
@@ -527,7 +526,7 @@ impl SeedRun<'_, '_> {
 
     /// Whether an object is one that a caller of the API has made, and that the seed does not describe.
     fn is_callers(&self, on: ObjectReference) -> Result<bool, ChangeError> {
-        let record = self.transaction.stored(&key_of(on))?;
+        let record = self.transaction.stored(&on.into())?;
         let is_made = record.is_some_and(|record| origin(&record).account().is_some());
         Ok(is_made && self.described(on).is_none())
     }

@@ -12,18 +12,10 @@ impl SeedRun<'_, '_> {
     /// Takes from an object what the config does not say of it: who holds a role, who and which groups are in a group, and
     /// the permissions on it. Where the config says a list that it stands in, that list is set later.
     pub(super) fn begin_as_said(&mut self, key: &Key) -> Result<(), ChangeError> {
-        let on = match key {
-            Key::Account(number) => ObjectReference::Account(*number),
-            Key::Group(number) => {
-                self.empty(*number)?;
-                ObjectReference::Group(*number)
-            }
-            Key::Role(number) => ObjectReference::Role(*number),
-            Key::Token(number) => ObjectReference::Token(*number),
-            Key::Application(number) => ObjectReference::Application(*number),
-            Key::Provider(number) => ObjectReference::Provider(*number),
-            _ => return Ok(()),
-        };
+        let Some(on) = key.object() else { return Ok(()) };
+        if let ObjectReference::Group(number) = on {
+            self.empty(number)?;
+        }
         self.take_from_all(on)
     }
 
