@@ -106,22 +106,20 @@ impl Evaluation<'_> {
                 self.allowance =
                     self.allowance.saturating_sub(reader.cost_of_values(self.id, self.entry, id));
                 let (allowance, scratch) = (&mut self.allowance, &mut *self.scratch);
-                let mut found = false;
-                for stored in self.entry.attributes_of(id) {
+                self.entry.attributes_of(id).any(|stored| {
                     // Behind the end of the allowance nothing is compared any more.
-                    if found || *allowance == 0 {
-                        break;
+                    if *allowance == 0 {
+                        return false;
                     }
                     let mut work = 0;
                     let is_meant = has_options(stored.description(), wanted, &mut work);
-                    found = spend(allowance, work)
+                    spend(allowance, work)
                         && is_meant
                         && stored
                             .values()
                             .take_while(|value| spend_on(allowance, cost, value))
-                            .any(|value| passes(filter, place, value, scratch));
-                }
-                found
+                            .any(|value| passes(filter, place, value, scratch))
+                })
             };
             if found {
                 return Truth::True;

@@ -110,26 +110,21 @@ impl SourceTurns {
     /// Waits for a turn, which lasts until what is given back is dropped. `None`: nobody has to wait.
     pub async fn take(&self, now: Instant) -> Option<Turn<'_>> {
         let widest = self.lines.iter().rposition(|line| line.is_paced(now))?;
-        let (own, wider) = self.lines.get(..=widest)?.split_first()?;
+        let (first, wider) = self.lines.get(..=widest)?.split_first()?;
         // No line is ever closed.
-        let own = own.permits.acquire().await.ok();
+        let own = first.permits.acquire().await.ok();
         // Of a network's turns each source waits for as many at most as it would have alone, and takes none while it rests.
-        let mut permits = Permits::new();
-        for _ in 0..TRIES_MAX {
+        let (mut permits, mut tries) = (Permits::new(), 0..TRIES_MAX);
+        loop {
             self.sleep().await;
             for line in wider {
                 permits.extend(line.permits.acquire().await.ok());
             }
             // Another turn of this source may have ended meanwhile.
-            if self.lines.first().is_none_or(|line| line.rest(Instant::now()).is_zero()) {
+            if first.rest(Instant::now()).is_zero() || tries.next().is_none() {
                 break;
             }
             permits.clear();
-        }
-        if permits.len() < wider.len() {
-            for line in wider {
-                permits.extend(line.permits.acquire().await.ok());
-            }
         }
         permits.extend(own);
         // Otherwise all connections of a source would have their turns before anybody looks for what has come from others.

@@ -319,6 +319,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::model::{Actor, InternalAccount};
     use crate::registry::RegistrySettings;
+    use crate::store::tests::copy;
     use crate::store::{Batch, DiskStore, MemoryStore, Store};
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -463,19 +464,6 @@ mod tests {
         look(&mut mine, 7);
         assert_eq!(names().intersection(&made).count(), 1);
         assert_eq!(names().len(), 4);
-    }
-
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            let to = to.join(entry.file_name());
-            if entry.path().is_dir() {
-                copy(&entry.path(), &to);
-            } else {
-                fs::copy(entry.path(), to).unwrap();
-            }
-        }
     }
 
     #[test]

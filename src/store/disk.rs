@@ -203,9 +203,10 @@ impl DiskStore {
         Self::open_with(directory, Settings::default())
     }
 
-    /// The same, once `check` has looked at what was found there, before the database is opened, which changes its files. Answers with
-    /// what `check` says, too. `may_begin` is asked first, when nobody else holds the store and nothing of it was touched. `is_doubted`: what the ledger holds did not fit together when it was loaded, so it is summed before
-    /// anything is believed of it, and the database is asked where it does not.
+    /// The same, once `check` has looked at what was found there, before the database is opened, which changes its files. Answers
+    /// with what `check` says, too. `may_begin` is asked first, when nobody else holds the store and nothing of it was touched.
+    /// `is_doubted`: what the ledger holds did not fit together when it was loaded, so it is summed before anything is believed of
+    /// it, and the database is asked where it does not.
     ///
     /// # Errors
     /// The same, or what `check` says.

@@ -376,8 +376,11 @@ impl Ledger {
 
     /// What it says of the store at a revision; `None`: it does not reach so far back, or not so far.
     pub(super) fn described_at(&self, revision: Revision) -> Option<Meta> {
-        if revision == self.checkpoint_revision() {
-            return Some(self.head.meta);
+        // Mostly it is asked for its end, which need not be looked for.
+        for known in [self.meta, self.head.meta] {
+            if known.revision == revision {
+                return Some(known);
+            }
         }
         let (_, mut items) = self.batches().find(|(number, _)| *number == revision)?;
         let (_, value) = items.find(|(key, _)| *key == record::meta_key())?;

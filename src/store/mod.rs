@@ -31,7 +31,7 @@ mod salvage;
 mod stored;
 mod successor;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod unreadable;
 mod verify;
 

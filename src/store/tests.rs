@@ -218,7 +218,7 @@ pub(super) fn newest_batches(directory: &Path) -> PathBuf {
 }
 
 /// Copies a data directory.
-pub(super) fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -64,6 +64,16 @@ fn make_checkpoint(directory: &Path) {
     before.iter().for_each(|file| remove(file));
 }
 
+/// A store that has gone on to its last revision, and a copy of it from the fork that has gone on to another one by itself.
+fn forked(theirs: u64) -> [tempfile::TempDir; 2] {
+    let place = tempfile::tempdir().unwrap();
+    go_on(place.path(), 1..=FORK, false, u64::MAX);
+    let other = copied(place.path());
+    go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
+    go_on(other.path(), FORK + 1..=theirs, true, u64::MAX);
+    [place, other]
+}
+
 fn copied(directory: &Path) -> tempfile::TempDir {
     let copied = tempfile::tempdir().unwrap();
     copy(directory, copied.path());
@@ -217,11 +227,7 @@ fn strings(parts: Vec<&str>) -> Vec<String> {
 /// The one file that claims more is a checkpoint: the database has what was acknowledged, and begins.
 #[test]
 fn a_checkpoint_of_a_copy_that_went_further_is_made_up_for() {
-    let place = tempfile::tempdir().unwrap();
-    go_on(place.path(), 1..=FORK, false, u64::MAX);
-    let other = copied(place.path());
-    go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
-    go_on(other.path(), FORK + 1..=LAST + 3, true, u64::MAX);
+    let [place, other] = forked(LAST + 3);
     make_checkpoint(other.path());
     put(other.path(), "journal/checkpoint", place.path());
     let damaged = copied(place.path());
@@ -243,11 +249,7 @@ fn a_checkpoint_of_a_copy_that_went_further_is_made_up_for() {
 /// The journal is whole up to what was acknowledged: what stands behind it is what is named.
 #[test]
 fn batches_of_a_copy_behind_the_end_are_named() {
-    let place = tempfile::tempdir().unwrap();
-    go_on(place.path(), 1..=FORK, false, u64::MAX);
-    let other = copied(place.path());
-    go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
-    go_on(other.path(), FORK + 1..=LAST, true, u64::MAX);
+    let [place, other] = forked(LAST);
     make_checkpoint(other.path());
     go_on(other.path(), LAST + 1..=LAST + 2, true, u64::MAX);
     let stray = files_in(other.path(), "journal").into_iter().find(|file| file.ends_with("10")).unwrap();
@@ -281,11 +283,7 @@ fn batches_of_a_copy_behind_the_end_are_named() {
 /// What a start would clear away stays where it is refused, which only the database can tell.
 #[test]
 fn a_refused_start_clears_nothing_away() {
-    let place = tempfile::tempdir().unwrap();
-    go_on(place.path(), 1..=FORK, false, u64::MAX);
-    let other = copied(place.path());
-    go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
-    go_on(other.path(), FORK + 1..=LAST, true, u64::MAX);
+    let [place, other] = forked(LAST);
     put(other.path(), "store", place.path());
     std::fs::write(place.path().join("store/notes.txt"), "mine").unwrap();
     for made in ["store.new", "successor.new", "successor"] {
