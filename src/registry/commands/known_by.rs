@@ -572,7 +572,8 @@ fn reference_of(key: &Key) -> Option<ObjectReference> {
     key.object().filter(|on| matches!(on, Account(_) | Group(_) | Provider(_)))
 }
 
-fn entry_of(on: ObjectReference) -> Option<EntryId> {
+/// The entry of an account or a group.
+pub(super) fn entry_of(on: ObjectReference) -> Option<EntryId> {
     match on {
         ObjectReference::Account(number) => Some(EntryId::of_account(number)),
         ObjectReference::Group(number) => Some(EntryId::of_group(number)),

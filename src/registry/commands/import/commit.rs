@@ -15,7 +15,7 @@ use crate::model::{
     GroupNumber, HashText, LdapProvider, ObjectReference, Placement, ProviderChanges, ProviderNumber, Record,
     RoleNumber, Token, TokenNumber, TokenSelector,
 };
-use crate::registry::commands::known_by::{folded, is_known_by};
+use crate::registry::commands::known_by::{entry_of, folded, is_known_by};
 use crate::registry::commands::planted::{self, Planted, what_to_do};
 use crate::registry::commands::worth::Worth;
 use crate::registry::commands::{account, find_provider, group, provider, token, validate};
@@ -864,14 +864,6 @@ fn without(
         None => true,
     });
     true
-}
-
-fn entry_of(on: ObjectReference) -> Option<EntryId> {
-    match on {
-        ObjectReference::Account(number) => Some(EntryId::of_account(number)),
-        ObjectReference::Group(number) => Some(EntryId::of_group(number)),
-        _ => None,
-    }
 }
 
 /// The number that both the uidNumber and the gidNumber would be derived from.
