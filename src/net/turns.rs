@@ -531,7 +531,7 @@ mod tests {
         use tokio::io::AsyncReadExt;
 
         let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build().unwrap();
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let heard = Arc::new(AtomicUsize::new(0));
         let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
         there.set_nonblocking(true).unwrap();
@@ -563,7 +563,7 @@ mod tests {
 
         const CONNECTIONS: usize = 100;
         let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build().unwrap();
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let turns = Turns::new(1);
         let done = Arc::new(AtomicUsize::new(0));
         let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
