@@ -110,7 +110,7 @@ pub struct Placement {
 pub struct Password {
     /// What is kept of it.
     pub hash: HashText,
-    /// Counts the passwords that this account has had; a proof of an older one is worth nothing.
+    /// Higher with each password of this account, also behind one that has ended: a proof of an older one is worth nothing.
     pub generation: u32,
     /// BLAKE3 of the `password_hash` that the seed gave, to know it again when the first success has put another
     /// hash in its place; `None`: it did not come so.

@@ -300,6 +300,11 @@ impl<'a> Transaction<'a> {
         self.draft.keeps_clock = true;
     }
 
+    /// The place in the trail of changes of the event of what is put next. It never comes again.
+    pub(super) fn next_event(&self) -> u64 {
+        self.draft.counters.trails.changes.next
+    }
+
     /// Whether a seed was ever applied.
     pub fn is_seeded(&self) -> bool {
         self.draft.seeded

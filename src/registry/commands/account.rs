@@ -219,13 +219,20 @@ pub(super) fn put(
 }
 
 /// The password that takes the place of an account's present one; `seeded`: by what the config knows it again.
+///
+/// Where there is none, one may have ended, of whose secret a proof may still be remembered and connections be open. So its
+/// generation begins at a place of the trail: each password that it had has left an event there, so none had one as high.
 pub(super) fn next_password(
     transaction: &Transaction<'_>,
     account: &Account,
     hash: HashText,
     seeded: Option<[u8; 32]>,
 ) -> Password {
-    let generation = account.password.as_ref().map_or(0, |password| password.generation).saturating_add(1);
+    let generation = match &account.password {
+        Some(present) => present.generation.wrapping_add(1),
+        // The place of the event of this one; what is above these bits was 4 billion events ago.
+        None => u32::try_from(transaction.next_event() & u64::from(u32::MAX)).unwrap_or(u32::MAX),
+    };
     Password { hash, generation, seeded, changed: transaction.now(), made_by: transaction.made_by() }
 }
 

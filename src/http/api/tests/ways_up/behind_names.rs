@@ -78,8 +78,17 @@ fn what_is_taken_over_begins_as_the_config_says() {
             assert!(rights_of(&doors, "carol").grants.iter().any(is_event), "{text}");
         }
         // It is told who loses what.
-        let told: Vec<&str> = plan.diff.iter().map(|entry| entry.name.as_str()).collect();
-        assert!(["robot", "inner", "ops"].iter().any(|name| told.contains(name)), "{text}{told:?}");
+        let loses = |entry: &crate::registry::DiffEntry| {
+            let left = |name: &str, of: &str, lost: &str| {
+                let mut fields = entry.fields.iter().filter(|field| field.field == of);
+                let is_in = |list: &Option<String>| list.as_ref().is_some_and(|list| list.contains(lost));
+                entry.name == name && fields.any(|field| is_in(&field.before) && !is_in(&field.after))
+            };
+            left("robot", "roles", "reader")
+                || left("inner", "parents", "ops")
+                || left("ops", "members", "robot")
+        };
+        assert!(plan.diff.iter().any(loses), "{text}{:?}", plan.diff);
     }
 }
 
@@ -393,4 +402,37 @@ fn who_is_admitted_by_a_config_has_no_secret_that_somebody_else_has_set() {
     let told = obstacles(&apply(&doors, &wider));
     assert!(told.len() == 1 && told[0].1.contains("--adopt token:mine"), "{told:?}");
     assert_eq!(taken_over(&doors, &wider).needed.len(), 1);
+}
+
+/// A proof of the secret that has ended is remembered until that of another takes its place, and connections may be open.
+#[test]
+fn a_password_that_was_ended_is_not_proved_by_the_next_one() {
+    let doors = Doors::new();
+    robot_holds(&doors, Held::AllBut(&["view_event"]));
+    done(&doors, &user("mine"));
+    let registry = &doors.operator.registry;
+    let set = |password: &str| post("/core/users/{user:mine}/set_password/", json!({ "password": password }));
+    let generation = || {
+        let snapshot = registry.snapshot();
+        snapshot
+            .accounts()
+            .account_named("mine")
+            .unwrap()
+            .password
+            .as_ref()
+            .map(|password| password.generation)
+    };
+    let binds = |secret: &str| crate::registry::commands::testing::binds(registry, "mine", secret.as_bytes());
+    let mut before = None;
+    for secret in ["the first long one", "the second long one", "the third long one"] {
+        done(&doors, &set(secret));
+        assert!(binds(secret) && generation() > before, "{secret}");
+        before = generation();
+    }
+    taken_over(&doors, "[[account]]\nusername = \"mine\"\n");
+    assert!(generation().is_none() && !binds("the third long one"));
+    doors.prepare(&[set("the fourth long one")]);
+    assert!(generation() > before, "{before:?}");
+    // Nobody has used the new one yet.
+    assert!(!binds("the third long one") && binds("the fourth long one") && !binds("the third long one"));
 }
