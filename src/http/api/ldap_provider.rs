@@ -199,7 +199,7 @@ pub(super) async fn create(
         let certificate = certificate_of(transaction, has_tls);
         // Nothing of a new one was hidden.
         let names_certificate = request.certificate.map(|named| named.is_some());
-        let mut changes = changes(transaction, request, certificate)?;
+        let mut changes = changes(transaction, request, certificate, has_tls)?;
         changes.as_given.names_certificate = names_certificate;
         changes.base_dn.get_or_insert_with(|| BASE_DN.to_owned());
         let number = create_provider(transaction, name, changes)?;
@@ -222,7 +222,7 @@ pub(super) async fn update(
     call.require_on(Permission::ChangeProvider, ObjectReference::Provider(number))?;
     call.change(move |transaction| {
         let certificate = certificate_of(transaction, has_tls);
-        let changes = changes(transaction, request, certificate)?;
+        let changes = changes(transaction, request, certificate, has_tls)?;
         update_provider(transaction, number, changes)?;
         by_number(transaction, number, certificate)
     })
@@ -279,6 +279,7 @@ fn changes(
     source: &impl RepresentationSource,
     request: PatchedLDAPProviderRequest,
     certificate: Option<Uuid>,
+    has_tls: bool,
 ) -> Result<ProviderChanges, ChangeError> {
     let wrong = |field, message| source.noting(Err::<(), _>(ChangeError::field(field, message)));
     if request.tls_server_name.is_some_and(|name| !name.is_empty()) {
@@ -291,7 +292,8 @@ fn changes(
         wrong("property_mappings", "bindery has no property mappings: leave them out")?;
     }
     if request.certificate.flatten().is_some_and(|named| certificate != Some(named)) {
-        if certificate.is_none() {
+        // Where there is none, none is hidden.
+        if has_tls && certificate.is_none() {
             source.caller().lacks(Lack::Permission(Permission::ViewCertificate));
         }
         wrong(

@@ -443,17 +443,18 @@ impl<'t, 's> Batch<'t, 's> {
         let schema = self.transaction.snapshot().schema();
         let (rdn, address) = (named_values(rdn), folded(email.as_bytes()));
         for Planted { value, whose, of, .. } in values {
-            let what_to_do = what_to_do(*of, THEN);
             let has_it = |attribute: &Attribute| {
                 is_known_by(&attribute.description, schema)
                     && attribute.values.iter().any(|other| folded(other) == *value)
             };
             if *is_named || rdn.iter().any(has_it) {
+                let what_to_do = what_to_do(*of, THEN);
                 let reason =
                     format!("it would be known by what something else is known by: {whose}; {what_to_do}");
                 self.report.leave_out(reason, dn);
                 return false;
             }
+            let what_to_do = what_to_do(*of, THEN_SET);
             if address == *value && !email.is_empty() {
                 email.clear();
                 let reason =
@@ -1044,6 +1045,8 @@ const SHARED: &str = "known by one value, so that clients could take one for the
 const NOT_TAKEN: &str = "the {}: the entry is there already, without a value of it that the file has";
 /// What comes after whose an object is has been settled.
 const THEN: &str = "; then import again";
+/// The same of what an entry that came in goes without: another import leaves the entry as it is.
+const THEN_SET: &str = "; then `bindery account set` or `bindery group set` gives it to this one";
 /// How what was left out comes in nevertheless.
 const ALLOW: &str = "--allow-system-numbers takes them over";
 const SHARE: &str = "--allow-shared-numbers takes it over";

@@ -106,4 +106,12 @@ fn who_lacks_a_right_leaves_a_trace_and_who_holds_it_leaves_none() {
     doors.import(&["ou=users"], &imported_person("bindery:x", ""));
     doors.import(&[], &imported_group("one", &["nobody"]));
     assert_eq!(traces(&doors), []);
+    // Where the server has no certificate, none is hidden from who names one.
+    for held in [Held::AllBut(&[]), Held::AllBut(&["view_certificatekeypair"])] {
+        let doors = directory();
+        robot_holds(&doors, held);
+        let named = json!({ "certificate": uuid::Uuid::from_u128(7) });
+        refused(&doors, &patch("/providers/ldap/{provider:ldap}/", named));
+        assert_eq!(traces(&doors), []);
+    }
 }
