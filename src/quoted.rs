@@ -33,6 +33,15 @@ pub fn beginning(text: &str) -> String {
     shown
 }
 
+/// The first of so many names, and how many more there are.
+pub fn enumerated(names: &[impl AsRef<str>], count: usize) -> String {
+    let shown: Vec<String> = names.iter().take(ENUMERATED_MAX).map(|name| beginning(name.as_ref())).collect();
+    match count.saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// The same as it was written.
 fn cut(text: &str) -> String {
     let mut shown: String = text.chars().take(REPEATED_MAX).collect();
@@ -59,10 +68,21 @@ const QUOTES: [char; 3] = ['"', '\'', '\\'];
 /// Characters of what is repeated.
 /// No limit of the config: how long a message is, not what is held of anybody.
 const REPEATED_MAX: usize = 100;
+/// Names of many that are told.
+/// No limit of the config: how long a message is, and the others are counted.
+const ENUMERATED_MAX: usize = 3;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_names_the_first_are_told() {
+        let names = ["a", "b\n", "c", "d"];
+        assert_eq!(enumerated(&names, 437), "a, b\\n, c and 434 more");
+        assert_eq!(enumerated(&names, 4), "a, b\\n, c and 1 more");
+        assert_eq!(enumerated(&names[..2], 2), "a, b\\n");
+    }
 
     #[test]
     fn no_more_is_repeated_than_finds_it_again() {

@@ -79,21 +79,38 @@ impl Admissible {
 
     /// Whether the account may be admitted: one look at each group that it is in.
     pub fn admits(&self, accounts: &Accounts, account: &AccountState) -> bool {
-        self.meets(accounts, account) == self.admits_the_met
+        self.admits_in(account.number, || accounts.groups_of(account))
     }
 
-    fn meets(&self, accounts: &Accounts, account: &AccountState) -> bool {
+    /// The same of an account of which it is known in which groups it is, directly or through nesting.
+    pub fn admits_in<G: AsRef<[GroupNumber]>>(
+        &self,
+        account: AccountNumber,
+        groups: impl FnOnce() -> G,
+    ) -> bool {
+        self.meets(account, groups) == self.admits_the_met
+    }
+
+    /// The accounts, and the groups of the accounts, that are admitted, where nobody else is.
+    pub fn admitted(&self) -> Option<(&BTreeSet<AccountNumber>, &BTreeSet<GroupNumber>)> {
+        let admits_others =
+            !self.admits_the_met || self.meets_all || self.all_but.is_some() || !self.outside.is_empty();
+        (!admits_others).then_some((&self.accounts, &self.groups))
+    }
+
+    fn meets<G: AsRef<[GroupNumber]>>(&self, account: AccountNumber, groups: impl FnOnce() -> G) -> bool {
         if self.meets_all
-            || self.accounts.contains(&account.number)
-            || self.all_but.is_some_and(|other| other != account.number)
+            || self.accounts.contains(&account)
+            || self.all_but.is_some_and(|other| other != account)
         {
             return true;
         }
         if self.groups.is_empty() && self.outside.is_empty() {
             return false;
         }
-        let groups = accounts.groups_of(account);
-        let is_in = |of: &BTreeSet<GroupNumber>| groups.iter().filter(|group| of.contains(group)).count();
+        let groups = groups();
+        let is_in =
+            |of: &BTreeSet<GroupNumber>| groups.as_ref().iter().filter(|group| of.contains(group)).count();
         is_in(&self.groups) > 0 || is_in(&self.outside) < self.outside.len()
     }
 }

@@ -48,7 +48,7 @@ impl Decision {
 }
 
 /// Rights as a whole: what an account, a group or a role gives to whoever has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rights {
     /// Whether everything is allowed.
     pub is_superuser: bool,

@@ -13,7 +13,8 @@ use super::secrets::{self, Destination, SecretsFile, Shown};
 use super::seeding;
 use crate::config::Config;
 use crate::registry::{
-    DiffEntry, ForeignCredential, LostAccesses, NewSecret, SeedOptions, SeedPlan, SharedValues,
+    DiffEntry, ForeignCredential, ForeignCredentials, LostAccesses, NewSecret, SeedOptions, SeedPlan,
+    SharedValues,
 };
 use crate::store::has_store;
 
@@ -30,11 +31,14 @@ pub(super) struct ApplyArguments {
     #[arg(long, value_name = "IDENTIFIER")]
     recreate: Vec<String>,
     /// Take over what a caller of the API has made under a name of the config, as kind:name (group:vip), or by a name that
-    /// is that of one thing: it begins as the config says, and credentials that its maker knows end
+    /// is that of one thing: it begins as the config says, and credentials that its maker knows end. by:USERNAME takes over
+    /// all that this account has made and that stands in the way; groups keep who is in them, and accounts that the config
+    /// does not describe are accepted where they stand, as they are. Superusers are made by kind:name alone
     #[arg(long, value_name = "KIND:NAME")]
     adopt: Vec<String>,
     /// Give rights to an account, or admit it, although somebody who has not as much has made this credential of it:
-    /// token:identifier or password:username, or a name where there are not both
+    /// token:identifier or password:username, or a name where there are not both; by:USERNAME: all that this account alone
+    /// has made, but for those of superusers
     #[arg(long, value_name = "CREDENTIAL")]
     accept_credentials: Vec<String>,
     /// Write generated secrets to this new file, instead of showing them
@@ -51,6 +55,8 @@ struct Document<'a> {
     changes: &'a [DiffEntry],
     /// Credentials of accounts that get rights, made by somebody who does not hold these, that were not accepted.
     credentials: &'a [ForeignCredential],
+    /// Those of them of which one account has made two or more.
+    credentials_together: &'a [ForeignCredentials],
     /// Accounts that its applications shut out.
     losing_access: &'a LostAccesses,
     /// Values by which clients could take one object for another.
@@ -159,6 +165,7 @@ fn show(plan: &SeedPlan, secrets: &[NewSecret], dry_run: bool, output: Output) -
         dry_run,
         changes: &plan.diff,
         credentials: &plan.credentials,
+        credentials_together: &plan.credentials_together,
         losing_access: &plan.losing_access,
         shared_values: &plan.shared_values,
         secrets: secrets::shown(secrets),

@@ -194,11 +194,17 @@ pub(super) async fn apply(
 
 /// What whoever applies the plan is told beside its changes.
 pub(super) fn told(plan: &SeedPlan) -> Vec<String> {
-    let credentials = plan
-        .credentials
-        .iter()
-        .map(|it| foreign_credential(&it.account, &it.identifier, &it.made_by, &it.acceptance()));
-    credentials.chain(told_of_objects(plan)).collect()
+    foreign_credentials(plan).chain(told_of_objects(plan)).collect()
+}
+
+/// Credentials that somebody else has made: those of one maker together, each other one by itself.
+fn foreign_credentials(plan: &SeedPlan) -> impl Iterator<Item = String> {
+    let together = plan.credentials_together.iter().map(|it| visible(&it.sentence()));
+    let others = plan.credentials.iter().filter(|it| !it.is_among(&plan.credentials_together));
+    together.chain(others.map(|it| {
+        let what_to_do = format!("revoke it, or say `bindery apply {}`", it.acceptance());
+        foreign_credential(&it.account, &it.identifier, &it.made_by, &what_to_do)
+    }))
 }
 
 /// The same without what it would be refused for.
@@ -242,11 +248,7 @@ pub(super) fn refuse_credentials(plan: &SeedPlan) -> Result<(), Failure> {
     if plan.credentials.is_empty() {
         return Ok(());
     }
-    let messages = plan.credentials.iter().map(|it| {
-        let what_to_do = format!("revoke it, or say `bindery apply {}`", it.acceptance());
-        foreign_credential(&it.account, &it.identifier, &it.made_by, &what_to_do)
-    });
-    Err(Failure { exit: Exit::Refused, messages: messages.collect(), is_drawn: false })
+    Err(Failure { exit: Exit::Refused, messages: foreign_credentials(plan).collect(), is_drawn: false })
 }
 
 /// The changes as a diff, one object after the other; empty when there are none.
@@ -283,6 +285,7 @@ fn draw(text: &mut String, entry: &DiffEntry, styled: bool) {
         Sign::Changed => ('~', "33"),
         Sign::Deleted => ('-', "31"),
         Sign::Skipped => ('!', "35"),
+        Sign::Accepted => ('=', "35"),
         Sign::Obstructed => ('x', "31"),
     };
     let (on, off) = if styled { (format!("\u{1b}[{colour}m"), "\u{1b}[0m") } else { (String::new(), "") };
@@ -342,6 +345,7 @@ mod tests {
                 needed: vec![needed],
                 unresolved: Vec::new(),
                 credentials: Vec::new(),
+                credentials_together: Vec::new(),
                 warnings: Vec::new(),
                 losing_access: LostAccesses::default(),
                 shared_values: SharedValues::default(),
@@ -426,6 +430,7 @@ mod tests {
             name: name.to_owned(),
             fields,
             reason: reason.map(str::to_owned),
+            together: Vec::new(),
         };
         let plan = SeedPlan {
             revision: 1,
@@ -443,6 +448,7 @@ mod tests {
             needed: Vec::new(),
             unresolved: Vec::new(),
             credentials: Vec::new(),
+            credentials_together: Vec::new(),
             warnings: Vec::new(),
             losing_access: LostAccesses::default(),
             shared_values: SharedValues::default(),

@@ -48,10 +48,10 @@ pub use caller::{Asker, Caller, Lack};
 #[cfg(test)]
 pub use commands::{Classified, Classifier, ImportEntry, ImportLayout};
 pub use commands::{
-    DEFAULT_LIFETIME, DiffEntry, Exchanged, ForeignCredential, ImportOptions, ImportReport, LostAccesses,
-    NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, Replaced, SeedOptions, SeedPlan,
-    SeedProblem, SharedValue, SharedValues, Sign, Spool, SpoolError, Spools, TokenCare, TokenCareSettings,
-    TokenChanges, TokenCounts, remove_spools,
+    DEFAULT_LIFETIME, DiffEntry, Exchanged, ForeignCredential, ForeignCredentials, ImportOptions,
+    ImportReport, LostAccesses, NeededSecret, NewSecret, NewToken, OwnSecret, OwnSecretError, Replaced,
+    SeedOptions, SeedPlan, SeedProblem, SharedValue, SharedValues, Sign, Spool, SpoolError, Spools,
+    TokenCare, TokenCareSettings, TokenChanges, TokenCounts, remove_spools,
 };
 pub use error::{ChangeError, OpenError};
 pub use rules::Rules;

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use super::{Registry, nobody};
 use crate::directory::Accounts;
-use crate::model::{Action, Actor, Event, InternalAccount, Key, Origin, Record, TokenNumber, Trail};
+use crate::model::{
+    Action, Actor, Event, InternalAccount, Key, Origin, Record, Timestamp, TokenNumber, Trail,
+};
 use crate::registry::caller::origin_of;
 use crate::registry::commands::is_replaced_name;
 use crate::registry::{ChangeError, Transaction};
@@ -142,6 +144,49 @@ pub(super) fn origin(record: &Record) -> Option<Origin> {
 pub(super) fn is_strangers(origin: Origin, accounts: &Accounts) -> bool {
     let Some(maker) = origin.account().map(|maker| accounts.account(maker)) else { return false };
     !maker.is_some_and(|maker| maker.is_active && accounts.is_superuser(maker))
+}
+
+/// Whose something of this origin is, in words.
+pub(super) fn whose(origin: Origin, accounts: &Accounts) -> String {
+    match origin {
+        Origin::Account(number) => {
+            let maker = accounts.account(number);
+            maker.map_or_else(
+                || format!("account {number}, which is gone,"),
+                |maker| format!("`{}`", maker.username),
+            )
+        }
+        Origin::Config => "the config".to_owned(),
+        Origin::Import => "an import".to_owned(),
+        Origin::Server => "the server".to_owned(),
+        Origin::Operator | Origin::Unknown => "the operator".to_owned(),
+    }
+}
+
+/// Who made an object, and when, in words. A caller of the API that has given one its name or type has the place of its
+/// maker from then on: that may be all it has done, and the time is not of that.
+pub(super) fn made(record: &Record, accounts: &Accounts) -> String {
+    let origin = origin(record).unwrap_or_default();
+    let whose = whose(origin, accounts);
+    match time_of_creation(record) {
+        _ if origin.account().is_some() => {
+            let given = if matches!(record, Record::Account(_)) { "name or type" } else { "name" };
+            format!("made, or given its {given}, by {whose}")
+        }
+        Some(created) => format!("made by {whose} at {created}"),
+        None => format!("made by {whose}"),
+    }
+}
+
+fn time_of_creation(record: &Record) -> Option<Timestamp> {
+    match record {
+        Record::Account(account) => Some(account.created),
+        Record::Group(group) => Some(group.created),
+        Record::Token(token) => Some(token.created),
+        Record::Application(application) => Some(application.created),
+        Record::Provider(provider) => Some(provider.created),
+        _ => None,
+    }
 }
 
 /// Says whose a record is.

@@ -188,6 +188,64 @@ fn what_somebody_else_has_made_is_in_the_way_of_an_apply() {
     assert!(pruned.contains("- account mallory (made by "), "{pruned}");
 }
 
+/// An automation makes accounts, sets their passwords and fills a group, which the config makes worth something later.
+#[test]
+fn what_an_automation_has_made_is_told_and_accepted_by_its_name() {
+    let doors = Doors::start();
+    let place = &doors.place;
+    place.run(&["account", "create", "scim"]).exits(0);
+    place.run(&["group", "create", "staff"]).exits(0);
+    for permission in ["add_user", "view_user"] {
+        place.run(&["grant", "add", "scim", permission]).exits(0);
+    }
+    place.run(&["grant", "add", "scim", "add_user_to_group", "--on", "group:staff"]).exits(0);
+    let scim = api_token(place, "scim");
+    let staff = place.run(&["group", "show", "staff", "--json"]).exits(0).json()["pk"].clone();
+    let staff = staff.as_str().unwrap();
+    for name in ["ann", "ben", "cat", "dan"] {
+        let body = json!({ "username": name, "name": name, "type": "internal" });
+        assert_eq!(doors.call(&scim, "POST", "/api/v3/core/users/", &body).0, 201);
+        let user: u32 = doors.number(name).parse().unwrap();
+        let calls = [
+            (format!("/api/v3/core/users/{user}/set_password/"), json!({ "password": "a long enough one" })),
+            (format!("/api/v3/core/groups/{staff}/add_user/"), json!({ "pk": user })),
+        ];
+        for (path, body) in calls {
+            let (status, said) = doors.call(&scim, "POST", &path, &body);
+            assert_eq!(status, 204, "{path} {said}");
+        }
+    }
+    let config = place.read("bindery.toml");
+    let worth = "\n[[group]]\nname = \"staff\"\nroles = [\"ldap-search\"]\n";
+    place.write("bindery.toml", &format!("{config}{worth}"));
+    let told = "4 accounts made, or given their names or types, by `scim` (ann, ben, cat and 1 more)";
+    for command in ["apply", "check"] {
+        place.run(&[command]).exits(1).says(&[told, "--adopt by:scim accepts them as they are"]);
+    }
+    let refused = place.run(&["apply", "--json"]).exits(1).json();
+    let together =
+        json!([{ "kind": "account", "by": "scim", "count": 4, "names": ["ann", "ben", "cat", "dan"] }]);
+    assert_eq!(refused["changes"][0]["together"], together, "{refused}");
+    let adopt = ["--adopt", "by:scim"];
+    let run = |more: &[&str]| place.run(&[&["apply"], &adopt[..], more].concat());
+    let told = "4 passwords that `scim` has made or exchanged (ann, ben, cat and 1 more)";
+    run(&[]).exits(5).says(&[told, "bindery apply --accept-credentials by:scim"]);
+    let refused = run(&["--dry-run", "--json"]).exits(5).json();
+    assert_eq!(refused["credentials_together"][0]["count"], 4, "{refused}");
+    let accept = ["--accept-credentials", "by:scim"];
+    let done = run(&accept).exits(0).stdout;
+    assert!(done.contains("= account ann (accepted as they are: 4 accounts made"), "{done}");
+    assert!(done.contains("= account ann (accepted: 4 passwords"), "{done}");
+    assert_eq!(doors.code_of_bind("dan", "a long enough one"), 0);
+    assert!(place.run(&["apply"]).exits(0).stdout.contains("nothing to change"));
+    run(&["--adopt", "by:nobody"]).exits(3).says(&["there is no account `nobody`"]);
+    // An account that is described begins as the config says, and its credentials end.
+    place.write("bindery.toml", &format!("{config}{worth}\n[[account]]\nusername = \"ann\"\n"));
+    place.run(&["apply"]).exits(1).says(&["--adopt account:ann"]);
+    run(&[]).exits(0);
+    assert_eq!(doors.code_of_bind("ann", "a long enough one"), 49);
+}
+
 #[test]
 fn who_binds_an_application_is_told_whom_that_shuts_out() {
     let place = Place::new(SEED);

@@ -1,16 +1,17 @@
 //! Credentials that somebody else has made: whoever gives rights to an account, or has it admitted somewhere, gives that to
 //! whoever knows its secrets.
 
-use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::seed::options::{PASSWORD, TOKEN, typed};
-use super::worth::Admissions;
+use super::seed::options::{BY, PASSWORD, TOKEN, typed};
+use super::worth::NewAdmissions;
 use crate::access::{Rights, holds};
 use crate::directory::{AccountState, Accounts, GroupState, Snapshot};
-use crate::model::{AccountNumber, Key, MadeBy, ObjectReference, TokenNumber};
+use crate::model::{AccountNumber, Key, MadeBy, ObjectReference, ProviderNumber, TokenNumber};
+use crate::quoted::enumerated;
 
 /// A credential whose account gets rights, or is admitted somewhere, and that was made by somebody who has not what it gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub struct ForeignCredential {
     pub made_by: Vec<String>,
     /// The same by number.
     pub makers: Vec<AccountNumber>,
+    /// Whether the account may do everything then: that is said of each by its name.
+    pub is_superuser: bool,
 }
 
 impl ForeignCredential {
@@ -42,14 +45,101 @@ impl ForeignCredential {
 
     /// What says that it is meant, as it is typed.
     pub fn acceptance(&self) -> String {
-        let kind = if self.token.is_some() { TOKEN } else { PASSWORD };
-        typed("--accept-credentials", format_args!("{kind}:{}", self.identifier))
+        typed("--accept-credentials", format_args!("{}:{}", self.kind(), self.identifier))
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.token.is_some() { TOKEN } else { PASSWORD }
+    }
+
+    /// The one account that has made it, where it may be accepted with all that this one has made.
+    pub(super) fn maker(&self) -> Option<AccountNumber> {
+        match self.makers.as_slice() {
+            [maker] if !self.is_superuser => Some(*maker),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one of those that are told together.
+    pub fn is_among(&self, together: &[ForeignCredentials]) -> bool {
+        let maker = self.maker().and_then(|_| self.made_by.first());
+        together.iter().any(|it| it.kind == self.kind() && Some(&it.by) == maker)
     }
 
     /// Whatever one has to be allowed to view to know of it.
     pub fn objects(&self) -> impl Iterator<Item = ObjectReference> {
         let token = self.token.map(ObjectReference::Token);
         [ObjectReference::Account(self.number)].into_iter().chain(token)
+    }
+}
+
+/// Credentials of one kind that one account has made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignCredentials {
+    /// `token` or `password`.
+    pub kind: String,
+    /// The username of the account that has made them.
+    pub by: String,
+    pub count: usize,
+    /// The identifiers of tokens, the usernames of whose passwords they are: 20 at most.
+    pub names: Vec<String>,
+}
+
+impl ForeignCredentials {
+    /// The kinds, the makers and the names, where one account that is there has made two or more; and the others, one by one.
+    pub(super) fn among<'c>(
+        credentials: &'c [ForeignCredential],
+        accounts: &Accounts,
+    ) -> (Vec<Self>, Vec<&'c ForeignCredential>) {
+        let mut together: BTreeMap<_, Vec<&ForeignCredential>> = BTreeMap::new();
+        let mut others = Vec::new();
+        for credential in credentials {
+            match credential.maker().filter(|maker| accounts.account(*maker).is_some()) {
+                Some(maker) => together.entry((maker, credential.kind())).or_default().push(credential),
+                None => others.push(credential),
+            }
+        }
+        let mut groups = Vec::new();
+        for found in together.into_values() {
+            match found.as_slice() {
+                [_, _, ..] => groups.extend(Self::of(&found)),
+                alone => others.extend(alone),
+            }
+        }
+        (groups, others)
+    }
+
+    /// These, which are of one kind and of one maker.
+    pub(super) fn of(credentials: &[&ForeignCredential]) -> Option<Self> {
+        let first = credentials.first()?;
+        Some(Self {
+            kind: first.kind().to_owned(),
+            by: first.made_by.join(", "),
+            count: credentials.len(),
+            names: credentials.iter().take(NAMED_MAX).map(|it| it.identifier.clone()).collect(),
+        })
+    }
+
+    /// Whether they are no passwords.
+    pub(super) fn is_tokens(&self) -> bool {
+        self.kind == TOKEN
+    }
+
+    /// Which they are, in words.
+    pub fn in_words(&self) -> String {
+        let Self { kind, by, count, names } = self;
+        let s = if *count == 1 { "" } else { "s" };
+        format!("{count} {kind}{s} that `{by}` has made or exchanged ({})", enumerated(names, *count))
+    }
+
+    /// Why the rights are not given, and what to do.
+    pub fn sentence(&self) -> String {
+        format!(
+            "{}, of accounts that would get rights which it does not hold, or be admitted where it is not: revoke them, or say \
+             `bindery apply {}`",
+            self.in_words(),
+            typed("--accept-credentials", format_args!("{BY}:{}", self.by))
+        )
     }
 }
 
@@ -60,17 +150,25 @@ pub(in crate::registry) fn credentials<'a>(
     changed: impl Iterator<Item = &'a Key>,
 ) -> Vec<ForeignCredential> {
     let (before, accounts) = (before.accounts(), after.accounts());
-    let change = Gains { before, after: accounts, admissions: OnceCell::new() };
+    let change =
+        Gains { before, after: accounts, admissions: OnceCell::new(), answers: RefCell::new(HashMap::new()) };
     let mut found = Vec::new();
     let mut look_at = |owner: &AccountState| {
+        let gained = OnceCell::new();
+        let strangers = |made_by: &MadeBy| {
+            // Nearly all are made by their own account, the config or the operator.
+            made_by.accounts().find(|maker| *maker != owner.number)?;
+            let gained = gained.get_or_init(|| change.gained(owner));
+            change.strangers(owner.number, gained, made_by)
+        };
         let tokens = owner.tokens.iter().filter_map(|number| accounts.token(*number));
         for token in tokens {
-            if let Some(makers) = change.strangers(owner, &token.made_by) {
+            if let Some(makers) = strangers(&token.made_by) {
                 found.push(foreign(accounts, owner, &token.identifier, Some(token.number), makers));
             }
         }
         if let Some(password) = &owner.password
-            && let Some(makers) = change.strangers(owner, &password.made_by)
+            && let Some(makers) = strangers(&password.made_by)
         {
             found.push(foreign(accounts, owner, &owner.username, None, makers));
         }
@@ -152,6 +250,7 @@ fn foreign(
         token,
         made_by: makers.iter().map(name).collect(),
         makers,
+        is_superuser: accounts.is_superuser(owner),
     }
 }
 
@@ -159,30 +258,137 @@ fn foreign(
 struct Gains<'a> {
     before: &'a Accounts,
     after: &'a Accounts,
-    /// Who is admitted where before and after it: looked up where somebody else has made a credential.
-    admissions: OnceCell<[Admissions<'a>; 2]>,
+    /// Who is admitted where by it: looked up where somebody else has made a credential.
+    admissions: OnceCell<NewAdmissions<'a>>,
+    /// Whether a maker has all of this: of thousands who gain most gain the same.
+    answers: RefCell<HashMap<(AccountNumber, Gained), bool>>,
+}
+
+/// What an account has by a change that it had not before.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Gained {
+    rights: Rights,
+    admitted: Vec<ProviderNumber>,
 }
 
 impl Gains<'_> {
+    fn admissions(&self) -> &NewAdmissions<'_> {
+        self.admissions.get_or_init(|| NewAdmissions::of(self.before, self.after))
+    }
+
+    /// What an account has got by the change.
+    fn gained(&self, owner: &AccountState) -> Gained {
+        let known = self.before.account(owner.number).map(|known| &**known);
+        let held = known.map(|known| Rights::of_account(self.before, known)).unwrap_or_default();
+        Gained {
+            rights: Rights::of_account(self.after, owner).beyond(&held),
+            admitted: self.admissions().of_account(known, owner),
+        }
+    }
+
     /// Who has made a credential and has not what its account has got by the change; `None`: nobody.
-    fn strangers(&self, owner: &AccountState, made_by: &MadeBy) -> Option<Vec<AccountNumber>> {
-        // Nearly all are made by their own account, the config or the operator.
-        made_by.accounts().find(|maker| *maker != owner.number)?;
-        let Self { before, after, .. } = *self;
-        let known = before.account(owner.number);
-        let held = known.map(|known| Rights::of_account(before, known)).unwrap_or_default();
-        let gained = Rights::of_account(after, owner).beyond(&held);
-        let [were, are] = self.admissions.get_or_init(|| [before, after].map(Admissions::of));
-        let mut admitted = are.of_account(owner);
-        admitted.retain(|provider| !known.is_some_and(|known| were.admits(*provider, known)));
-        if gained.is_empty() && admitted.is_empty() {
+    fn strangers(
+        &self,
+        owner: AccountNumber,
+        gained: &Gained,
+        made_by: &MadeBy,
+    ) -> Option<Vec<AccountNumber>> {
+        if gained.rights.is_empty() && gained.admitted.is_empty() {
             return None;
         }
-        let is_stranger = |maker: &AccountNumber| {
-            let account = after.account(*maker).map(|maker| &**maker);
-            *maker != owner.number && !(holds(after, account, &gained) && are.has_all(account, &admitted))
-        };
+        let is_stranger = |maker: &AccountNumber| *maker != owner && !self.has_all(*maker, gained);
         let strangers: Vec<AccountNumber> = made_by.accounts().filter(is_stranger).collect();
         (!strangers.is_empty()).then_some(strangers)
+    }
+
+    fn has_all(&self, maker: AccountNumber, gained: &Gained) -> bool {
+        let ask = || {
+            let account = self.after.account(maker).map(|maker| &**maker);
+            holds(self.after, account, &gained.rights)
+                && self.admissions().after.has_all(account, &gained.admitted)
+        };
+        *self.answers.borrow_mut().entry((maker, gained.clone())).or_insert_with(ask)
+    }
+}
+
+/// So many are named; more are counted.
+/// No limit of the config: all are counted, and nobody reads more.
+const NAMED_MAX: usize = 20;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{
+        Account, AccountKind, Actor, Application, Binding, BindingSubject, Change, Grant, Group, GroupNumber,
+        InternalAccount, Membership, Origin, Password, Permission, Record,
+    };
+    use crate::plain;
+    use crate::registry::Caller;
+    use crate::registry::commands::testing::{registry_over, wait};
+    use crate::schema::steps;
+    use crate::store::{Batch, Counters, MemoryStore, Store as _};
+
+    const STAFF: GroupNumber = GroupNumber::new(5_000);
+    const ACCOUNTS: u32 = 100;
+    const ROBOT: AccountNumber = AccountNumber::new(4_000);
+
+    /// The steps in which it is found out whose credentials gain when a group of people whose passwords `robot` has set gets a
+    /// permission, and how many those are, where so many applications are bound: each to a group of its own, which all are in.
+    fn told(applications: u32) -> (u64, usize) {
+        let password =
+            || Password { made_by: MadeBy::one(Origin::Account(ROBOT)), ..plain::password("none") };
+        let account = |number: u32| Account {
+            kind: AccountKind::Internal,
+            password: Some(password()),
+            ..plain::account(number, &format!("a{number}"))
+        };
+        let member =
+            |group, account| Record::Membership(Membership { group, account: AccountNumber::new(account) });
+        let mut records = vec![
+            Record::Account(plain::account(ROBOT.get(), "robot")),
+            Record::Group(plain::group(STAFF.get(), "staff")),
+        ];
+        for number in 1..=ACCOUNTS {
+            records.extend([Record::Account(account(number)), member(STAFF, number)]);
+        }
+        for number in 1..=applications {
+            let group = GroupNumber::new(STAFF.get() + number);
+            let binding: Binding = plain::binding(BindingSubject::Group(group));
+            records.extend([
+                Record::Provider(plain::provider(number, &format!("dc=d{number}"))),
+                Record::Group(plain::group(group.get(), &format!("g{number}"))),
+                Record::Application(Application {
+                    provider: Some(ProviderNumber::new(number)),
+                    bindings: vec![binding],
+                    ..plain::application(number, &format!("cloud-{number}"))
+                }),
+                member(group, 1),
+            ]);
+        }
+        let store = Arc::new(MemoryStore::new());
+        let changes = records.into_iter().map(Change::Put).collect();
+        let counters = Counters { next_number: 10_000, next_object: 1_000, ..Counters::default() };
+        store.commit(&Batch { changes, counters, seeded: true, ..Batch::default() }).unwrap();
+        let operator = Caller::from(Actor::internal(InternalAccount::CommandLine));
+        let command = |transaction: &mut crate::registry::Transaction<'_>| {
+            let group = transaction.group(STAFF)?.unwrap();
+            let grants = vec![Grant { permission: Permission::ViewEvent, on: None }];
+            transaction.put(Record::Group(Group { grants, ..group }))?;
+            let before = steps::taken();
+            let found = transaction.foreign_credentials();
+            Ok((steps::taken() - before, found.len()))
+        };
+        wait(registry_over(store).change(operator, command)).unwrap()
+    }
+
+    /// The one writer waits for it, and a seed asks it of everybody.
+    #[test]
+    fn what_is_bound_is_not_asked_for_each_account() {
+        let ((few, found), (many, all)) = (told(2), told(20));
+        assert_eq!((found, all), (ACCOUNTS as usize, ACCOUNTS as usize));
+        assert!(few > 0 && many < 2 * few, "{many} for ten times as many applications as of {few}");
     }
 }

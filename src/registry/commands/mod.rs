@@ -38,7 +38,7 @@ pub use binding::{
     BindingChanges, create_binding, delete_binding, may_view_bindings, no_target, update_binding,
 };
 pub use export::{Export, ExportFormat, ExportOptions};
-pub use foreign::ForeignCredential;
+pub use foreign::{ForeignCredential, ForeignCredentials};
 pub use group::{create_group, delete_group, set_member, update_group};
 #[cfg(test)]
 pub use import::{Classified, Classifier, ImportEntry, ImportLayout};

@@ -54,12 +54,11 @@ pub(super) fn strangers(
     let Some(record) = transaction.stored(&on.into())? else { return Ok(None) };
     let origin = origins::origin(&record).unwrap_or_default();
     let accounts = transaction.before().accounts();
-    let Some(maker) = origin.account().filter(|_| is_strangers(origin, accounts)) else { return Ok(None) };
-    let maker = accounts
-        .account(maker)
-        .map_or_else(|| format!("account {maker}, which is gone"), |maker| format!("`{}`", maker.username));
+    if !is_strangers(origin, accounts) {
+        return Ok(None);
+    }
     let EventObject { kind, name, .. } = EventObject::of(&record);
-    Ok(Some(format!("the {kind} `{name}` was made, or given its name, by {maker}")))
+    Ok(Some(format!("the {kind} `{name}` was {}", origins::made(&record, accounts))))
 }
 
 /// The values by which something becomes known and a stranger's object is known as well.

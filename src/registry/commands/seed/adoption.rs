@@ -1,23 +1,27 @@
 //! What stands in the way of the config: what a caller of the API has made under a name of it, unless the operator takes it
 //! over, and what somebody else has that it gives to another.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::apply::{SeedRun, name_of};
-use super::options::{Meant, typed};
-use super::{DiffEntry, Sign};
+use super::filled;
+use super::obstacle::{Alike, Obstacle, Stranger, Together};
+use super::options::{BY, Meant, typed};
+use super::{DiffEntry, Sign, diff};
 use crate::access::{Rights, holds};
 use crate::audit::EventObject;
 use crate::config::{ReferenceKind, SeedBinding, SeedGrant, SeedReference, SeedSubject, SeedToken};
-use crate::directory::{PlaceError, Tree, name_key};
+use crate::directory::{AccountState, PlaceError, Tree, name_key};
 use crate::model::{
-    Account, AccountNumber, Attribute, BindingSubject, FieldChange, Grant, Key, ObjectReference, Origin,
-    Record, RoleNumber, Timestamp, Token, TombstoneOf, first_identifier,
+    Account, AccountNumber, Attribute, BindingSubject, FieldChange, Grant, Key, MadeBy, ObjectReference,
+    Origin, Record, RoleNumber, Token, TombstoneOf, first_identifier,
 };
-use crate::registry::ChangeError;
+use crate::registry::commands::foreign::{ForeignCredential, ForeignCredentials};
 use crate::registry::commands::whole::Problem;
 use crate::registry::commands::worth::{Admissions, Worth};
 use crate::registry::commands::{account, token};
+use crate::registry::{ChangeError, origins};
 
 /// What taking something over does beside, for whoever is told to.
 pub(super) fn takes(kind: ReferenceKind) -> &'static str {
@@ -30,28 +34,51 @@ pub(super) fn takes(kind: ReferenceKind) -> &'static str {
     }
 }
 
+/// The same of many that one account has made, without what is said of each by its name.
+fn takes_all(kind: ReferenceKind) -> &'static str {
+    match kind {
+        ReferenceKind::Token => ", with new secrets",
+        ReferenceKind::Account => ", and ends the passwords and tokens that it has given them",
+        ReferenceKind::Group => ", with all that is in them but itself",
+        ReferenceKind::Role => ", from whom the config does not give them",
+        _ => "",
+    }
+}
+
+/// What stands in the way of the seed by having been made or named by somebody else, and what of it is taken over with all that
+/// its maker has made.
+pub(super) fn obstacles(run: &SeedRun<'_, '_>) -> Result<(Vec<Obstacle>, BTreeSet<Key>), ChangeError> {
+    let (mut obstacles, mut taken) = (Vec::new(), BTreeSet::new());
+    for stranger in strangers(run)? {
+        let is_taken = run.is_taken(stranger.kind, &stranger.name);
+        if stranger.maker.is_some_and(|maker| run.adopted_makers.contains(&maker)) {
+            taken.extend(is_taken.then_some(stranger.key));
+            continue;
+        }
+        let Stranger { kind, name, made, would, maker, .. } = stranger;
+        let adopt = typed("--adopt", format_args!("{kind}:{name}"));
+        let reason = format!("it was {made}{would}; {adopt} takes it over{}", takes(kind));
+        let of = maker.map(|maker| Alike { maker, would, is_taken });
+        obstacles.push(Obstacle { of, ..Obstacle::alone(kind, name, reason) });
+    }
+    Ok((obstacles, taken))
+}
+
 /// What the seed says of an object that it names is not said of one that a caller of the API has made under that name, or
-/// has given it: with the reason, what it describes so, and what would get something for being named.
-pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, String, String)>, ChangeError> {
+/// has given it: what it describes so, and what would get something for being named.
+fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<Stranger>, ChangeError> {
     let (seed, before) = (run.seed, run.before.accounts());
     let (worth, worth_before) = (Worth::of(run.accounts()), Worth::of(before));
     let mut found = Vec::new();
-    let mut ask = |kind: ReferenceKind, name: &str, would: &str| -> Result<(), ChangeError> {
+    let mut asked = HashSet::new();
+    let mut ask = |kind: ReferenceKind, name: &str, would: &'static str| -> Result<(), ChangeError> {
         if !run.is_passed_over(kind, name)
             && let Some((_, key)) = run.named(name).into_iter().find(|(of, _)| *of == kind)
-            && let Some(record) = run.transaction.stored(&key)?
-            && run.is_strangers_origin(origin(&record))
+            && let Some(record) = run.strangers_record(&key)?
+            && asked.insert(key.clone())
         {
-            let made = run.made(&record);
-            let with = takes(kind);
-            found.push((
-                kind,
-                name.to_owned(),
-                format!(
-                    "it was {made}{would}; {} takes it over{with}",
-                    typed("--adopt", format_args!("{kind}:{name}"))
-                ),
-            ));
+            let (made, maker) = (run.made(&record), run.sole_maker(&key, &record));
+            found.push(Stranger { kind, name: name.to_owned(), key, made, would, maker });
         }
         Ok(())
     };
@@ -79,14 +106,16 @@ pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, Str
         ask_grants(&mut ask, &group.permissions, &granted.unwrap_or_default(), run)?;
         // Who is named as a member need not be described.
         let after = run.accounts().group_named(&group.name);
-        if after.is_none_or(|after| !worth.has(after)) {
+        let Some(after) = after.filter(|after| worth.gives(after) || worth.shuts_out(after)) else {
             continue;
-        }
+        };
+        // Who came into it when it gave nothing would get what it gives now.
+        let known = present.filter(|present| {
+            worth_before.gives(present) || !worth.gives(after) && worth_before.shuts_out(present)
+        });
         for member in group.members.iter().flatten() {
-            let account = before.account_named(member);
-            // Who came into it when it was worth nothing would get what it is worth now.
-            let known = account.zip(present.filter(|present| worth_before.has(present)));
-            let is_known = known.is_some_and(|(account, present)| present.has_member(account.number));
+            let account = before.account_named(member).zip(known);
+            let is_known = account.is_some_and(|(account, known)| known.has_member(account.number));
             if !is_known {
                 ask(ReferenceKind::Account, member, ", and would get what the group gives")?;
             }
@@ -153,7 +182,7 @@ pub(super) fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, Str
 
 /// Asks of each role that was not held before.
 fn ask_roles(
-    ask: &mut impl FnMut(ReferenceKind, &str, &str) -> Result<(), ChangeError>,
+    ask: &mut impl FnMut(ReferenceKind, &str, &'static str) -> Result<(), ChangeError>,
     names: &Option<Vec<String>>,
     held: &[RoleNumber],
     run: &SeedRun<'_, '_>,
@@ -169,7 +198,7 @@ fn ask_roles(
 
 /// Asks of each object on which something is granted that was not granted on it before.
 fn ask_grants(
-    ask: &mut impl FnMut(ReferenceKind, &str, &str) -> Result<(), ChangeError>,
+    ask: &mut impl FnMut(ReferenceKind, &str, &'static str) -> Result<(), ChangeError>,
     grants: &Option<Vec<SeedGrant>>,
     present: &[Grant],
     run: &SeedRun<'_, '_>,
@@ -188,29 +217,30 @@ fn ask_grants(
 }
 
 /// What of the seed stands against something that it does not describe, and whose that is: both want the same.
-pub(super) fn obstacle(run: &SeedRun<'_, '_>, problem: &Problem) -> Option<(ReferenceKind, String, String)> {
+pub(super) fn obstacle(run: &SeedRun<'_, '_>, problem: &Problem) -> Option<Obstacle> {
     let (one, other) = problem.between?;
     let described = [one, other].map(|on| run.described(on));
     let (kind, name, obstacle) = match described {
         [Some((kind, name)), None] => (kind, name, other),
         [None, Some((kind, name))] => (kind, name, one),
         [Some(first), Some(second)] => {
-            let ((kind, name), (_, obstacle), on) =
-                match [(one, other), (other, one)].map(|(on, against)| run.says_nothing_of(on, against)) {
-                    // What the config says of both is a mistake of the config, but in the directory of somebody else.
-                    [false, false] => {
-                        let is_callers = |within: &ObjectReference| run.is_callers(*within).unwrap_or(false);
-                        let within = problem.within.filter(is_callers)?;
-                        let whose = run.whose_is(within).ok()??;
-                        return Some((first.0, first.1, format!("{}: {whose}", problem.sentence)));
-                    }
-                    [true, false] => (second, first, one),
-                    [false, true] => (first, second, other),
-                    [true, true] if run.was_there(one) => (second, first, one),
-                    [true, true] => (first, second, other),
-                };
+            let ((kind, name), (_, obstacle), on) = match [(one, other), (other, one)]
+                .map(|(on, against)| run.says_nothing_of(on, against))
+            {
+                // What the config says of both is a mistake of the config, but in the directory of somebody else.
+                [false, false] => {
+                    let is_callers = |within: &ObjectReference| run.is_callers(*within).unwrap_or(false);
+                    let within = problem.within.filter(is_callers)?;
+                    let whose = run.whose_is(within).ok()??;
+                    return Some(Obstacle::alone(first.0, first.1, format!("{}: {whose}", problem.sentence)));
+                }
+                [true, false] => (second, first, one),
+                [false, true] => (first, second, other),
+                [true, true] if run.was_there(one) => (second, first, one),
+                [true, true] => (first, second, other),
+            };
             let whose = said_by_nobody(on, &obstacle);
-            return Some((kind, name, format!("{}: {whose}", problem.sentence)));
+            return Some(Obstacle::alone(kind, name, format!("{}: {whose}", problem.sentence)));
         }
         [None, None] => return None,
     };
@@ -220,7 +250,7 @@ pub(super) fn obstacle(run: &SeedRun<'_, '_>, problem: &Problem) -> Option<(Refe
         Some(_) => ", and is in the way itself",
         None => "; let that one have another, delete it, or say another in the config",
     };
-    Some((kind, name, format!("{}: {whose}{stays}", problem.sentence)))
+    Some(Obstacle::alone(kind, name, format!("{}: {whose}{stays}", problem.sentence)))
 }
 
 /// Whose what stands in the way of an object is, in words; `None`: nothing that the seed does not describe does.
@@ -278,8 +308,12 @@ impl SeedRun<'_, '_> {
     /// credentials that its maker made end with that.
     pub(super) fn adopt(&mut self) -> Result<(), ChangeError> {
         let options = self.options;
+        let mut begun = HashSet::new();
         for said in &options.adopt {
             let meant = Meant::adopted(said);
+            if meant.maker().is_some() {
+                continue;
+            }
             let mut named = self.named(meant.name);
             named.retain(|(kind, _)| meant.may_be(kind.as_str()));
             let found: Vec<Found> = named
@@ -307,31 +341,64 @@ impl SeedRun<'_, '_> {
                 continue;
             }
             for found in found {
-                self.take_over(meant.name, found)?;
+                self.take_over(meant.name, found, false, &mut begun)?;
             }
         }
-        Ok(())
+        for key in self.taken.clone() {
+            let Some(record) = self.transaction.stored(&key)? else { continue };
+            let named = key.object().and_then(|on| name_of(self.accounts(), on));
+            // What is named besides is taken over already.
+            if let Some(((kind, name), maker)) = named.zip(self.maker(&record)) {
+                self.take_over(&name, (kind, key, record, maker), true, &mut begun)?;
+            }
+        }
+        if begun.is_empty() { Ok(()) } else { self.take_from_all(&begun) }
     }
 
-    fn take_over(&mut self, name: &str, (kind, key, record, maker): Found) -> Result<(), ChangeError> {
+    /// Notes what is taken over with all that its maker has made; whether that is all that there is.
+    pub(super) fn take_all(&mut self, found: BTreeSet<Key>) -> bool {
+        // That somebody becomes a superuser is said by a name, and may be seen only when all is in place.
+        let unfit: Vec<Key> = self.taken.iter().filter(|key| self.makes_superuser(key)).cloned().collect();
+        let is_all = unfit.is_empty() && found.is_subset(&self.taken);
+        self.taken.extend(found);
+        for key in unfit {
+            self.taken.remove(&key);
+            self.not_taken.insert(key);
+        }
+        is_all
+    }
+
+    /// Takes an object over. With all that its maker has made (`is_with_all`), who stands in a group stays there, but for that
+    /// maker.
+    fn take_over(
+        &mut self,
+        name: &str,
+        (kind, key, record, maker): Found,
+        is_with_all: bool,
+        begun: &mut HashSet<ObjectReference>,
+    ) -> Result<(), ChangeError> {
         let before = self.made(&record);
         // What a superuser has made is meant as it is.
         let is_strangers = self.is_strangers_origin(origin(&record));
-        let mut reason = "adopted";
+        let mut reason = "adopted".to_owned();
         match &record {
             Record::Token(token) if self.is_renewed(token) => {
                 self.transaction.delete_token(token.number)?;
                 self.transaction.lift_tombstone(TombstoneOf::Token(token.identifier.clone()))?;
-                reason = "adopted, with a new secret";
+                reason = "adopted, with a new secret".to_owned();
             }
             _ => {
                 self.transaction.adopt(&key)?;
                 if let Key::Account(number) = key {
                     self.end_credentials(number, maker)?;
                 }
-                if is_strangers {
-                    self.begin_as_said(&key)?;
+                if let (true, Key::Group(number)) = (is_strangers, &key) {
+                    match is_with_all {
+                        true => reason = self.leave_group(*number, maker)?,
+                        false => self.empty(*number)?,
+                    }
                 }
+                begun.extend(key.object().filter(|_| is_strangers));
             }
         }
         let origin = FieldChange {
@@ -339,14 +406,92 @@ impl SeedRun<'_, '_> {
             before: Some(before),
             after: Some("config".to_owned()),
         };
-        self.note(DiffEntry {
-            sign: Sign::Changed,
-            kind,
-            name: name.to_owned(),
-            fields: vec![origin],
-            reason: Some(reason.to_owned()),
-        });
+        let entry = diff::of_object(Sign::Changed, kind, name, Some(reason));
+        self.note(DiffEntry { fields: vec![origin], ..entry });
         Ok(())
+    }
+
+    /// Whether what one account has made is taken over with all of that: an account of which the config says nothing but that it
+    /// stands somewhere is accepted as it is.
+    fn is_taken(&self, kind: ReferenceKind, name: &str) -> bool {
+        kind != ReferenceKind::Account || self.described.account(name).is_some()
+    }
+
+    /// The one account that has made or named an object, where it may be taken over or accepted with all that this one has made:
+    /// nobody else has, and nobody becomes a superuser by it.
+    pub(super) fn sole_maker(&self, key: &Key, record: &Record) -> Option<AccountNumber> {
+        let makers = match record {
+            Record::Token(token) => self.strangers_of(token),
+            _ => origin(record).account().into_iter().collect(),
+        };
+        let (first, rest) = makers.split_first()?;
+        let is_sole = rest.iter().all(|maker| maker == first);
+        let is_there = self.before.accounts().account(*first).is_some();
+        let is_fit = !self.not_taken.contains(key) && !self.makes_superuser(key);
+        (is_sole && is_there && is_fit).then_some(*first)
+    }
+
+    /// Whether who stands behind an object may do everything, as it would be.
+    fn makes_superuser(&self, key: &Key) -> bool {
+        let accounts = self.accounts();
+        let is_superuser = |number| accounts.account(number).is_some_and(|it| accounts.is_superuser(it));
+        match key {
+            Key::Group(number) => accounts.group(*number).is_some_and(|group| group.makes_superusers),
+            Key::Account(number) => is_superuser(*number),
+            Key::Token(number) => accounts.token(*number).is_some_and(|token| is_superuser(token.account)),
+            _ => false,
+        }
+    }
+
+    /// What stands in the way, as it is told: several things that one account has made as one.
+    pub(super) fn told_obstacle(&self, alike: &[&Obstacle]) -> Option<DiffEntry> {
+        let (first, rest) = alike.split_first()?;
+        let told = |reason, together| {
+            let entry = diff::of_object(Sign::Obstructed, first.kind, &first.name, Some(reason));
+            Some(DiffEntry { together, ..entry })
+        };
+        let Some(Alike { maker, would, is_taken }) = first.of.as_ref().filter(|_| !rest.is_empty()) else {
+            return told(first.reason.clone(), first.together.clone());
+        };
+        let names: Vec<&str> = alike.iter().map(|obstacle| obstacle.name.as_str()).collect();
+        let together = self.together(first.kind, *maker, &names);
+        let what = match is_taken {
+            true => format!("takes them over{}", takes_all(first.kind)),
+            false => "accepts them as they are".to_owned(),
+        };
+        let adopt = typed("--adopt", format_args!("{BY}:{}", together.by));
+        told(format!("it is one of {}{would}: {adopt} {what}", together.in_words()), vec![together])
+    }
+
+    /// Objects that one account has made.
+    pub(super) fn together(&self, kind: ReferenceKind, maker: AccountNumber, names: &[&str]) -> Together {
+        let maker = self.before.accounts().account(maker);
+        Together::of(kind, maker.map(|maker| maker.username.to_string()).unwrap_or_default(), names)
+    }
+
+    /// What is accepted with all that one account has made: accounts as they are, and credentials.
+    pub(super) fn accepted(&self, credentials: &[ForeignCredential]) -> Result<Vec<DiffEntry>, ChangeError> {
+        let mut accounts: BTreeMap<AccountNumber, BTreeSet<String>> = BTreeMap::new();
+        let named =
+            strangers(self)?.into_iter().filter_map(|stranger| Some((stranger.maker?, stranger.name)));
+        for (maker, name) in named.chain(filled::accepted(self)?) {
+            accounts.entry(maker).or_default().insert(name);
+        }
+        let accounts = accounts.iter().filter_map(|(maker, names)| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let together = self.together(ReferenceKind::Account, *maker, &names);
+            let reason = format!("accepted as they are: {}", together.in_words());
+            let entry = diff::of_object(Sign::Accepted, ReferenceKind::Account, names.first()?, Some(reason));
+            Some(DiffEntry { together: vec![together], ..entry })
+        });
+        let (together, others) = ForeignCredentials::among(credentials, self.accounts());
+        let others = others.into_iter().filter_map(|it| ForeignCredentials::of(&[it]));
+        let credentials = together.into_iter().chain(others).filter_map(|credentials| {
+            let reason = format!("accepted: {}", credentials.in_words());
+            let kind = if credentials.is_tokens() { ReferenceKind::Token } else { ReferenceKind::Account };
+            Some(diff::of_object(Sign::Accepted, kind, credentials.names.first()?, Some(reason)))
+        });
+        Ok(accounts.chain(credentials).collect())
     }
 
     /// The account that has made or named an object; of a token also who else may know its secret.
@@ -370,25 +515,44 @@ impl SeedRun<'_, '_> {
     /// Whether a token that is taken over gets another secret: one that the config describes, where somebody else may know
     /// the present one.
     fn is_renewed(&self, token: &Token) -> bool {
-        self.seed.tokens.iter().any(|seed| seed.identifier == token.identifier)
+        self.described.token(&token.identifier).is_some()
             && !self.strangers_of(token).is_empty()
-            && !self.options.accepts_token(&token.identifier)
+            && !self.accepts_token(token)
+    }
+
+    /// Whether somebody else may know the secret of a token all the same.
+    fn accepts_token(&self, token: &Token) -> bool {
+        self.options.accepts_token(&token.identifier)
+            || self.is_of_accepted_makers(token.account, &self.strangers_of(token))
+    }
+
+    /// The same of the password of an account.
+    fn accepts_password(&self, account: &AccountState, made_by: &MadeBy) -> bool {
+        let makers: Vec<AccountNumber> = made_by.accounts().filter(|by| *by != account.number).collect();
+        self.options.accepts_password(&account.username)
+            || self.is_of_accepted_makers(account.number, &makers)
+    }
+
+    fn is_of_accepted_makers(&self, owner: AccountNumber, makers: &[AccountNumber]) -> bool {
+        !makers.is_empty()
+            && makers.iter().all(|maker| self.accepted_makers.contains(maker))
+            && !self.makes_superuser(&Key::Account(owner))
     }
 
     fn end_credentials(&mut self, number: AccountNumber, maker: AccountNumber) -> Result<(), ChangeError> {
         let Some(account) = self.accounts().account(number).cloned() else { return Ok(()) };
         let tokens: Vec<Arc<Token>> =
             account.tokens.iter().filter_map(|token| self.accounts().token(*token)).cloned().collect();
-        let is_ended = |token: &Arc<Token>| {
-            token.made_by.accounts().any(|by| by == maker) && !self.options.accepts_token(&token.identifier)
-        };
+        let is_ended =
+            |token: &Arc<Token>| token.made_by.accounts().any(|by| by == maker) && !self.accepts_token(token);
         let ended: Vec<_> = tokens.into_iter().filter(is_ended).collect();
         let is_password_ended = account
             .password
             .as_ref()
-            .is_some_and(|password| password.made_by.accounts().any(|by| by == maker))
-            && !self.options.accepts_password(&account.username)
-            && !self.has_password_in_seed(&account.username);
+            .filter(|password| password.made_by.accounts().any(|by| by == maker))
+            .is_some_and(|password| !self.accepts_password(&account, &password.made_by))
+            // The config says another one, or that one.
+            && self.described.account(&account.username).is_none_or(|seed| seed.password.is_none());
         for token in ended {
             self.transaction.delete_token(token.number)?;
         }
@@ -400,13 +564,6 @@ impl SeedRun<'_, '_> {
                 account::put(self.transaction, Some(&before), ended)
             }
         }
-    }
-
-    /// Whether the config says the password of an account, so that it is another one, or that one.
-    fn has_password_in_seed(&self, username: &str) -> bool {
-        let key = name_key(username);
-        let mut seeds = self.seed.accounts.iter().filter(|seed| name_key(&seed.username) == key);
-        seeds.any(|seed| seed.password.is_some())
     }
 
     /// The object of the seed that this is; one that is passed over is as if it were not described.
@@ -422,8 +579,9 @@ impl SeedRun<'_, '_> {
         match (on, against) {
             (ObjectReference::Provider(one), ObjectReference::Provider(other)) => {
                 let trees = snapshot.tree(one).zip(snapshot.tree(other));
-                let seed = self.seed.providers.iter().find(|seed| seed.name == name);
-                let Some(((one, other), seed)) = trees.zip(seed) else { return false };
+                let Some(((one, other), seed)) = trees.zip(self.described.provider(&name)) else {
+                    return false;
+                };
                 let both_default = one.provider().is_default && other.provider().is_default;
                 let domain = |tree: &Tree| tree.bind_domain().map(str::to_lowercase);
                 let one_domain = domain(one).is_some() && domain(one) == domain(other);
@@ -435,14 +593,12 @@ impl SeedRun<'_, '_> {
                     let mut given = account.attributes.iter();
                     given.any(|attribute| attribute.description.eq_ignore_ascii_case("uidNumber"))
                 };
-                let seed = self.seed.accounts.iter().find(|seed| seed.username == name);
                 let record = self.transaction.account(number).ok().flatten();
-                seed.is_some_and(|seed| seed.said.attributes.is_none())
+                self.described.account(&name).is_some_and(|seed| seed.said.attributes.is_none())
                     && record.is_some_and(|it| is_given(&it))
             }
             (ObjectReference::Application(number), ObjectReference::Application(_)) => {
-                let mut seeds = self.seed.applications.iter();
-                seeds.find(|seed| seed.slug == name).is_some_and(|seed| seed.provider.is_none())
+                self.described.application(&name).is_some_and(|seed| seed.provider.is_none())
                     && self.accounts().application(number).is_some_and(|it| it.provider.is_some())
             }
             _ => false,
@@ -454,25 +610,11 @@ impl SeedRun<'_, '_> {
     }
 
     fn named_in_seed(&self, on: ObjectReference) -> Option<(ReferenceKind, String)> {
-        let (accounts, seed) = (self.accounts(), self.seed);
-        match on {
-            ObjectReference::Provider(number) => {
-                let key = name_key(&accounts.provider(number)?.name);
-                let found = seed.providers.iter().find(|provider| name_key(&provider.name) == key)?;
-                Some((ReferenceKind::Provider, found.name.clone()))
-            }
-            ObjectReference::Account(number) => {
-                let key = name_key(&accounts.account(number)?.username);
-                let found = seed.accounts.iter().find(|account| name_key(&account.username) == key)?;
-                Some((ReferenceKind::Account, found.username.clone()))
-            }
-            ObjectReference::Application(number) => {
-                let slug = &accounts.application(number)?.slug;
-                let found = seed.applications.iter().find(|application| application.slug == *slug)?;
-                Some((ReferenceKind::Application, found.slug.clone()))
-            }
-            ObjectReference::Group(_) | ObjectReference::Role(_) | ObjectReference::Token(_) => None,
-        }
+        use ReferenceKind::{Account, Application, Provider};
+        let (kind, name) = name_of(self.accounts(), on)?;
+        let name =
+            self.described.name(kind, &name).filter(|_| matches!(kind, Provider | Account | Application))?;
+        Some((kind, name.to_owned()))
     }
 
     /// Whose an object is that stands in the way, in words.
@@ -484,18 +626,9 @@ impl SeedRun<'_, '_> {
 
     /// An attribute type that is in the way, and that the seed says an account or a group has values of.
     fn obstructed_type(&self, kind: ReferenceKind, name: &str) -> Option<String> {
-        let key = name_key(name);
         let attributes = match kind {
-            ReferenceKind::Account => {
-                let mut seeds = self.seed.accounts.iter();
-                seeds
-                    .find(|seed| name_key(&seed.username) == key)
-                    .and_then(|seed| seed.said.attributes.as_ref())
-            }
-            ReferenceKind::Group => {
-                let mut seeds = self.seed.groups.iter();
-                seeds.find(|seed| name_key(&seed.name) == key).and_then(|seed| seed.said.attributes.as_ref())
-            }
+            ReferenceKind::Account => self.described.account(name)?.said.attributes.as_ref(),
+            ReferenceKind::Group => self.described.group(name)?.said.attributes.as_ref(),
             _ => None,
         };
         let snapshot = self.transaction.snapshot();
@@ -534,14 +667,14 @@ impl SeedRun<'_, '_> {
     /// Whether a caller of the API, and not a superuser, has made or named what has this origin: what the config says by that
     /// name was not said of it.
     pub(super) fn is_strangers_origin(&self, origin: Origin) -> bool {
-        crate::registry::origins::is_strangers(origin, self.before.accounts())
+        origins::is_strangers(origin, self.before.accounts())
     }
 
     /// Why a token that is there is not changed as the seed says: somebody else may know its secret, whoever made the token.
     pub(super) fn reason_against_token(&self, before: &Token, after: &Token) -> Option<String> {
         let is_more = token::is_later(before.expires, after.expires)
             || token::is_wider(&before.networks, &after.networks);
-        if !is_more || self.options.accepts_token(&before.identifier) {
+        if !is_more || self.accepts_token(before) {
             return None;
         }
         let accounts = self.before.accounts();
@@ -564,39 +697,17 @@ impl SeedRun<'_, '_> {
 
     /// Who made an object, in words; `None`: of such objects that is not kept.
     pub(super) fn made_by(&self, record: &Record) -> Option<String> {
-        crate::registry::origins::origin(record)?;
+        origins::origin(record)?;
         Some(self.made(record))
     }
 
-    /// Who made an object, and when, in words. A caller of the API that has given one its name or type has the place of its
-    /// maker from then on: that may be all it has done, and the time is not of that.
+    /// Who made an object, and when, in words.
     pub(super) fn made(&self, record: &Record) -> String {
-        let origin = origin(record);
-        let whose = self.whose(origin);
-        match created(record) {
-            _ if origin.account().is_some() => {
-                let given = if matches!(record, Record::Account(_)) { "name or type" } else { "name" };
-                format!("made, or given its {given}, by {whose}")
-            }
-            Some(created) => format!("made by {whose} at {created}"),
-            None => format!("made by {whose}"),
-        }
+        origins::made(record, self.before.accounts())
     }
 
     pub(super) fn whose(&self, origin: Origin) -> String {
-        match origin {
-            Origin::Account(number) => {
-                let maker = self.before.accounts().account(number);
-                maker.map_or_else(
-                    || format!("account {number}, which is gone,"),
-                    |maker| format!("`{}`", maker.username),
-                )
-            }
-            Origin::Config => "the config".to_owned(),
-            Origin::Import => "an import".to_owned(),
-            Origin::Server => "the server".to_owned(),
-            Origin::Operator | Origin::Unknown => "the operator".to_owned(),
-        }
+        origins::whose(origin, self.before.accounts())
     }
 
     /// What there is of this name.
@@ -631,16 +742,5 @@ pub(super) fn said_by_nobody(on: ObjectReference, name: &str) -> String {
 }
 
 pub(super) fn origin(record: &Record) -> Origin {
-    crate::registry::origins::origin(record).unwrap_or_default()
-}
-
-fn created(record: &Record) -> Option<Timestamp> {
-    match record {
-        Record::Account(account) => Some(account.created),
-        Record::Group(group) => Some(group.created),
-        Record::Token(token) => Some(token.created),
-        Record::Application(application) => Some(application.created),
-        Record::Provider(provider) => Some(provider.created),
-        _ => None,
-    }
+    origins::origin(record).unwrap_or_default()
 }

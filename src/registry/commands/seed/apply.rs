@@ -4,9 +4,11 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::adoption;
+use super::described::Described;
 use super::diff::{self, Lookup};
 use super::filled;
 use super::names::Names;
+use super::obstacle::{Obstacle, grouped};
 use super::options::{Meant, PASSWORD, TOKEN, typed};
 use super::planted;
 use super::secrets::Prepared;
@@ -14,11 +16,11 @@ use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
 use crate::config::{ReferenceKind, Seed, SeedAccount};
 use crate::directory::{Accounts, Snapshot, name_key};
 use crate::model::{
-    AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ObjectReference, Origin,
-    Record, RoleNumber, TokenNumber, Tombstone, TombstoneOf, first_identifier,
+    AccountKind, AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, Key, ObjectReference,
+    Origin, Record, RoleNumber, TokenNumber, Tombstone, TombstoneOf, first_identifier,
 };
 use crate::quoted::beginning;
-use crate::registry::commands::foreign::ForeignCredential;
+use crate::registry::commands::foreign::{ForeignCredential, ForeignCredentials};
 use crate::registry::commands::validate;
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
@@ -27,6 +29,8 @@ use crate::registry::{ChangeError, Transaction};
 pub(super) struct SeedRun<'t, 's> {
     pub(super) transaction: &'t mut Transaction<'s>,
     pub(super) seed: &'t Seed,
+    /// The same by name.
+    pub(super) described: Described<'t>,
     pub(super) options: &'t SeedOptions,
     pub(super) prepared: &'t Prepared,
     /// The directory before any of it.
@@ -39,7 +43,15 @@ pub(super) struct SeedRun<'t, 's> {
     pub(super) changed_attributes: BTreeSet<AttributeNumber>,
     skipped: Vec<DiffEntry>,
     /// What cannot be as the seed says, because something that it does not describe stands in the way.
-    pub(super) obstructed: Vec<(ReferenceKind, String, String)>,
+    pub(super) obstructed: Vec<Obstacle>,
+    /// Accounts of which the operator takes over all that they have made and that stands in the way.
+    pub(super) adopted_makers: HashSet<AccountNumber>,
+    /// Accounts of which the operator accepts all credentials that they alone have made.
+    pub(super) accepted_makers: HashSet<AccountNumber>,
+    /// What stands in the way and is taken over with all that its maker has made.
+    pub(super) taken: BTreeSet<Key>,
+    /// What is not, as it would make somebody a superuser.
+    pub(super) not_taken: BTreeSet<Key>,
 }
 
 /// How the config calls an object.
@@ -72,9 +84,13 @@ impl<'t, 's> SeedRun<'t, 's> {
         prepared: &'t Prepared,
     ) -> Self {
         let before = transaction.snapshot().clone();
+        let number = |name: &str| before.accounts().account_named(name).map(|account| account.number);
+        let adopted_makers = options.adopted_makers().filter_map(number).collect();
+        let accepted_makers = options.accepted_makers().filter_map(number).collect();
         Self {
             transaction,
             seed,
+            described: Described::of(seed),
             options,
             prepared,
             before,
@@ -85,6 +101,10 @@ impl<'t, 's> SeedRun<'t, 's> {
             changed_attributes: BTreeSet::new(),
             skipped: Vec::new(),
             obstructed: Vec::new(),
+            adopted_makers,
+            accepted_makers,
+            taken: BTreeSet::new(),
+            not_taken: BTreeSet::new(),
         }
     }
 
@@ -97,8 +117,8 @@ impl<'t, 's> SeedRun<'t, 's> {
         let mut problems;
         loop {
             self.attempt()?;
-            let mut obstacles = adoption::strangers(&self)?;
-            obstacles.extend(filled::obstacles(&self)?);
+            let (mut obstacles, mut taken) = adoption::obstacles(&self)?;
+            filled::obstacles(&self, &mut obstacles, &mut taken)?;
             obstacles.append(&mut self.obstructed);
             obstacles.append(&mut planted::obstacles(&self)?);
             problems = self.transaction.problems();
@@ -109,8 +129,9 @@ impl<'t, 's> SeedRun<'t, 's> {
                 }
                 None => true,
             });
-            obstacles.retain(|(kind, name, _)| !self.is_passed_over(*kind, name));
-            if obstacles.is_empty() {
+            obstacles.retain(|obstacle| !self.is_passed_over(obstacle.kind, &obstacle.name));
+            let is_all_said = self.take_all(taken);
+            if obstacles.is_empty() && is_all_said {
                 break;
             }
             self.begin_anew(obstacles);
@@ -140,6 +161,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         let seed = self.seed;
         self.recreate()?;
         self.adopt()?;
+        self.check_makers();
         self.check_accepted();
         if self.options.prune {
             self.prune()?;
@@ -174,12 +196,12 @@ impl<'t, 's> SeedRun<'t, 's> {
     }
 
     /// Forgets what was done, and passes over these from now on.
-    fn begin_anew(&mut self, obstacles: Vec<(ReferenceKind, String, String)>) {
+    fn begin_anew(&mut self, obstacles: Vec<Obstacle>) {
         self.transaction.rewind();
         let mut names = Names { obstructed: std::mem::take(&mut self.names.obstructed), ..Names::default() };
-        for (kind, name, reason) in obstacles {
+        for obstacle in obstacles {
             // What is said first is nearest to the matter: who made it, before what it has in common with another.
-            names.obstructed.entry((kind, name_key(&name))).or_insert((name, reason));
+            names.obstructed.entry((obstacle.kind, name_key(&obstacle.name))).or_insert(obstacle);
         }
         self.names = names;
         self.needed.clear();
@@ -211,8 +233,7 @@ impl<'t, 's> SeedRun<'t, 's> {
     }
 
     fn tell(&mut self, sign: Sign, kind: ReferenceKind, name: &str, reason: String) {
-        let name = name.to_owned();
-        self.skipped.push(DiffEntry { sign, kind, name, fields: Vec::new(), reason: Some(reason) });
+        self.skipped.push(diff::of_object(sign, kind, name, Some(reason)));
     }
 
     /// Whether an object of the seed is not made or changed: it was deleted, or something stands in its way.
@@ -269,7 +290,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         if let (Some((_, whose)), true) = (obstructed.first(), wrong.is_empty()) {
             let sentences: Vec<&str> = obstructed.iter().map(|(sentence, _)| sentence.as_str()).collect();
             let reason = format!("{}: {whose}", sentences.join("; "));
-            self.obstructed.push((kind, name.to_owned(), reason));
+            self.obstructed.push(Obstacle::alone(kind, name, reason));
         }
         for (field, sentence) in wrong {
             let attribute = self.attribute_of(kind, name, &sentence);
@@ -280,16 +301,9 @@ impl<'t, 's> SeedRun<'t, 's> {
 
     /// The attribute of the seed that a sentence about an object is about, as a field of the object.
     fn attribute_of(&self, kind: ReferenceKind, name: &str, sentence: &str) -> Option<String> {
-        let key = name_key(name);
-        let Seed { accounts, groups, .. } = self.seed;
         let said = match kind {
-            ReferenceKind::Account => {
-                let account = accounts.iter().find(|account| name_key(&account.username) == key)?;
-                account.said.attributes.as_ref()?
-            }
-            ReferenceKind::Group => {
-                groups.iter().find(|group| name_key(&group.name) == key)?.said.attributes.as_ref()?
-            }
+            ReferenceKind::Account => self.described.account(name)?.said.attributes.as_ref()?,
+            ReferenceKind::Group => self.described.group(name)?.said.attributes.as_ref()?,
             _ => return None,
         };
         let schema = self.transaction.snapshot().schema();
@@ -315,14 +329,20 @@ impl<'t, 's> SeedRun<'t, 's> {
         }
     }
 
-    /// Credentials of accounts that get rights, made by somebody who does not hold these, that the operator has not accepted.
-    pub(super) fn foreign_credentials(&self) -> Vec<ForeignCredential> {
-        let is_accepted = |credential: &ForeignCredential| match credential.token {
+    /// Credentials of accounts that get rights, made by somebody who does not hold these: that the operator has not accepted, and
+    /// has accepted with all that one account has made.
+    fn foreign_credentials(&self) -> [Vec<ForeignCredential>; 2] {
+        let is_named = |credential: &ForeignCredential| match credential.token {
             Some(_) => self.options.accepts_token(&credential.identifier),
             None => self.options.accepts_password(&credential.identifier),
         };
-        let found = self.transaction.foreign_credentials().into_iter();
-        found.filter(|credential| !is_accepted(credential)).collect()
+        let mut found = self.transaction.foreign_credentials();
+        found.retain(|credential| !is_named(credential));
+        let is_accepted = |credential: &ForeignCredential| {
+            credential.maker().is_some_and(|maker| self.accepted_makers.contains(&maker))
+        };
+        let (accepted, left) = found.into_iter().partition(is_accepted);
+        [left, accepted]
     }
 
     /// The kind that an account of the seed has at the end.
@@ -382,6 +402,9 @@ impl<'t, 's> SeedRun<'t, 's> {
             let accounts = self.before.accounts();
             let meant = Meant::accepted(said);
             let name = meant.name;
+            if meant.maker().is_some() {
+                continue;
+            }
             let owner = accounts.account_named(name).filter(|owner| *owner.username == *name);
             let is_password = owner.is_some() && meant.may_be(PASSWORD);
             let is_token = accounts.token_named(name).is_some() && meant.may_be(TOKEN);
@@ -403,6 +426,21 @@ impl<'t, 's> SeedRun<'t, 's> {
         }
     }
 
+    /// Whether there are the accounts of which all is meant that they have made.
+    fn check_makers(&mut self) {
+        for name in self.options.adopted_makers().chain(self.options.accepted_makers()) {
+            if self.before.accounts().account_named(name).is_none() {
+                let sentence = format!(
+                    "there is no account `{name}`, so there is nothing that it has made; check the name, which is a username"
+                );
+                let problem = SeedProblem::about(None, None, sentence);
+                if !self.problems.contains(&problem) {
+                    self.problems.push(problem);
+                }
+            }
+        }
+    }
+
     /// The tombstone of something that the config describes is the config's, whoever had made it: the config would bring it
     /// back, perhaps with the secret that was revoked, so it is not forgotten.
     fn keep_tombstone(&mut self, of: &TombstoneOf) -> Result<(), ChangeError> {
@@ -417,9 +455,11 @@ impl<'t, 's> SeedRun<'t, 's> {
     /// Gives every new object its number, so that objects can name each other in any order.
     fn number_objects(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
-        for (kind, name, reason) in self.names.told_obstructed() {
-            self.obstruct(kind, &name, reason);
-        }
+        let told: Vec<DiffEntry> = grouped(self.names.obstructed.values())
+            .iter()
+            .filter_map(|alike| self.told_obstacle(alike))
+            .collect();
+        self.skipped.extend(told);
         for role in &seed.roles {
             let deleted = TombstoneOf::Role(name_form(&role.name));
             if self.accounts().role_named(&role.name).is_none()
@@ -457,7 +497,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         // The group of an account that is not made is not made either, unless the seed describes it.
         for account in seed.accounts.iter().filter(|account| account.create_group == Some(true)) {
             let key = name_key(&account.username);
-            let is_described = seed.groups.iter().any(|group| name_key(&group.name) == key);
+            let is_described = self.described.group(&account.username).is_some();
             if self.is_passed_over(ReferenceKind::Account, &account.username)
                 && self.accounts().group_keyed(&key).is_none()
                 && !is_described
@@ -487,7 +527,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         if let Some(whose) = self.strangers_tombstone(of) {
             let reason =
                 format!("{whose}; {recreate} makes the one of the config, or take it out of the config");
-            self.obstructed.push((kind, name.to_owned(), reason));
+            self.obstructed.push(Obstacle::alone(kind, name, reason));
             return true;
         }
         let with = if kind == ReferenceKind::Account { ", with its tokens" } else { "" };
@@ -531,7 +571,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         });
         let first: Vec<(String, &str)> = first
             .map(|account| (first_identifier(&account.username), account.username.as_str()))
-            .filter(|(identifier, _)| seed.tokens.iter().all(|token| token.identifier != *identifier))
+            .filter(|(identifier, _)| self.described.token(identifier).is_none())
             .collect();
         let seeded = seed.tokens.iter().map(|token| (token.identifier.clone(), token.account.as_str()));
         let seeded: Vec<_> = seeded.map(|token| (token, true)).collect();
@@ -633,7 +673,9 @@ impl<'t, 's> SeedRun<'t, 's> {
         }
         filled::tell(&self, &mut diff)?;
         diff.sort_by_key(|entry| (entry.sign != Sign::Deleted, diff::rank(entry.kind)));
-        let credentials = self.foreign_credentials();
+        let [credentials, accepted] = self.foreign_credentials();
+        let (credentials_together, _) = ForeignCredentials::among(&credentials, after.accounts());
+        diff.extend(self.accepted(&accepted)?);
         diff.extend(self.skipped);
         Ok(SeedPlan {
             revision: self.before.revision(),
@@ -641,6 +683,7 @@ impl<'t, 's> SeedRun<'t, 's> {
             needed: self.needed,
             unresolved: self.unresolved.into_iter().collect(),
             credentials,
+            credentials_together,
             warnings: without_provider(after.accounts()).map(str::to_owned).into_iter().collect(),
             losing_access: self.transaction.lost_access(|_| true),
             shared_values: self.transaction.shared_values(|_| true),

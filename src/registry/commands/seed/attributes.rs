@@ -6,8 +6,9 @@ use super::SeedProblem;
 use super::adoption::{origin, said_by_nobody};
 use super::apply::SeedRun;
 use super::objects::set;
+use super::obstacle::Obstacle;
 use crate::config::{ReferenceKind, SeedAttribute};
-use crate::directory::{name_key, unknown_attributes, uses_attribute};
+use crate::directory::{unknown_attributes, uses_attribute};
 use crate::model::{Attribute, AttributeNumber, CustomAttribute, Key, ObjectReference, Placement, Record};
 use crate::quoted::quoted;
 use crate::registry::ChangeError;
@@ -121,7 +122,8 @@ impl SeedRun<'_, '_> {
                 Some(object) => said_by_nobody(on, &object),
                 None => self.whose_is(on)?.unwrap_or_default(),
             };
-            self.obstructed.push((ReferenceKind::Attribute, name.to_owned(), format!("{problem}: {whose}")));
+            let reason = format!("{problem}: {whose}");
+            self.obstructed.push(Obstacle::alone(ReferenceKind::Attribute, name, reason));
         }
         if more > 0 {
             let sentence = format!("{more} more values stand in the way of the attribute types of the seed");
@@ -139,15 +141,13 @@ impl SeedRun<'_, '_> {
     fn says_attributes(&self, record: &Record) -> bool {
         match record {
             Record::Account(account) => {
-                let key = name_key(&account.username);
-                let mut seeds = self.seed.accounts.iter();
-                seeds.any(|seed| seed.said.attributes.is_some() && name_key(&seed.username) == key)
+                let seed = self.described.account(&account.username);
+                seed.is_some_and(|seed| seed.said.attributes.is_some())
                     && !self.is_passed_over(ReferenceKind::Account, &account.username)
             }
             Record::Group(group) => {
-                let key = name_key(&group.name);
-                let mut seeds = self.seed.groups.iter();
-                seeds.any(|seed| seed.said.attributes.is_some() && name_key(&seed.name) == key)
+                let seed = self.described.group(&group.name);
+                seed.is_some_and(|seed| seed.said.attributes.is_some())
                     && !self.is_passed_over(ReferenceKind::Group, &group.name)
             }
             _ => false,

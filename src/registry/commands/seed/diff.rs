@@ -45,7 +45,7 @@ pub(super) fn entry(
     if changes.is_empty() && sign == Sign::Changed {
         return None;
     }
-    Some(DiffEntry { sign, kind, name, fields: changes, reason: None })
+    Some(DiffEntry { sign, kind, name, fields: changes, reason: None, together: Vec::new() })
 }
 
 /// What became of custom attribute types: those of the seed, and those that what it describes is the first to use.
@@ -65,7 +65,12 @@ pub(super) fn custom_attributes(before: &Snapshot, after: &Snapshot, lookup: &Lo
 
 /// An entry of an object of which only the members change.
 pub(super) fn unchanged(kind: ReferenceKind, name: &str) -> DiffEntry {
-    DiffEntry { sign: Sign::Changed, kind, name: name.to_owned(), fields: Vec::new(), reason: None }
+    of_object(Sign::Changed, kind, name, None)
+}
+
+/// An entry that says why, and of no field.
+pub(super) fn of_object(sign: Sign, kind: ReferenceKind, name: &str, reason: Option<String>) -> DiffEntry {
+    DiffEntry { sign, kind, name: name.to_owned(), fields: Vec::new(), reason, together: Vec::new() }
 }
 
 /// The accounts that left and joined a group.

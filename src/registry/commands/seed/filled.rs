@@ -5,43 +5,96 @@
 //! has made, which it may go on filling, below whatever becomes worth more; and accounts that it has made, in what was worth
 //! nothing before. Whoever filled what was worth something already was asked for that, and all others are told.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::DiffEntry;
 use super::adoption::{origin, takes};
 use super::apply::SeedRun;
 use super::diff;
-use super::options::typed;
+use super::obstacle::{NAMED_MAX, Obstacle};
+use super::options::{BY, typed};
 use crate::access::Rights;
 use crate::config::ReferenceKind;
-use crate::directory::{AccountState, GroupState, name_key};
-use crate::model::{FieldChange, Grant, Key, Record};
+use crate::directory::{AccountState, GroupState};
+use crate::model::{AccountNumber, FieldChange, Grant, Key, Record};
 use crate::registry::ChangeError;
 use crate::registry::commands::worth::Worth;
 
 /// Who gains by what becomes of a group or a role.
-pub(super) struct Gain {
+struct Gain {
     kind: ReferenceKind,
     name: String,
-    /// What a caller of the API has made, in words.
-    strangers: Vec<String>,
+    /// The group itself, where a caller of the API has made it and the config does not describe it, and what it is in.
+    itself: Option<(Filler, Vec<String>)>,
+    /// Accounts that a caller of the API has made.
+    strangers: Vec<Filler>,
     /// By their usernames.
     others: Vec<String>,
 }
 
-/// What stands in the way of the seed: what a caller of the API has put into what becomes worth more.
-pub(super) fn obstacles(run: &SeedRun<'_, '_>) -> Result<Vec<(ReferenceKind, String, String)>, ChangeError> {
-    let gains = gains(run)?.into_iter().filter(|gain| !gain.strangers.is_empty());
-    let obstacle = |gain: Gain| {
-        let more = gain.strangers.len().saturating_sub(NAMED_MAX);
-        let named: Vec<&str> = gain.strangers.iter().take(NAMED_MAX).map(String::as_str).collect();
+/// What a caller of the API has made, and put where something becomes worth more.
+struct Filler {
+    key: Key,
+    name: String,
+    /// Who has made it, in words.
+    made: String,
+    /// The one account by whose name it may be taken over or accepted.
+    maker: Option<AccountNumber>,
+}
+
+/// Adds what stands in the way of the seed: what a caller of the API has put into what becomes worth more. Accounts are accepted
+/// as they are with all that their maker has made; groups are taken over, as that could go on filling them.
+pub(super) fn obstacles(
+    run: &SeedRun<'_, '_>,
+    obstacles: &mut Vec<Obstacle>,
+    taken: &mut BTreeSet<Key>,
+) -> Result<(), ChangeError> {
+    let is_said = |filler: &Filler| filler.maker.is_some_and(|maker| run.adopted_makers.contains(&maker));
+    for Gain { kind, name, itself, strangers, .. } in gains(run)? {
+        let mut reasons = Vec::new();
+        match itself {
+            Some((group, _)) if is_said(&group) => drop(taken.insert(group.key)),
+            Some((group, above)) => reasons.push(group.as_group(&above)),
+            None => {}
+        }
+        let mut by_maker: BTreeMap<Option<AccountNumber>, Vec<Filler>> = BTreeMap::new();
+        for filler in strangers.into_iter().filter(|filler| !is_said(filler)) {
+            by_maker.entry(filler.maker).or_default().push(filler);
+        }
+        let mut together = Vec::new();
+        for (maker, fillers) in by_maker {
+            match maker.filter(|_| fillers.len() > 1) {
+                None => reasons.extend(fillers.iter().map(Filler::as_account)),
+                Some(maker) => {
+                    let names: Vec<&str> = fillers.iter().map(|filler| filler.name.as_str()).collect();
+                    let alike = run.together(ReferenceKind::Account, maker, &names);
+                    let adopt = typed("--adopt", format_args!("{BY}:{}", alike.by));
+                    let which = alike.in_words();
+                    reasons.push(format!(
+                        "{which}: {adopt} accepts them as they are; or take them out of there"
+                    ));
+                    together.push(alike);
+                }
+            }
+        }
+        if reasons.is_empty() {
+            continue;
+        }
+        let more = reasons.len().saturating_sub(NAMED_MAX);
+        reasons.truncate(NAMED_MAX);
         let more = if more == 0 { String::new() } else { format!("; and {more} more") };
-        let reason =
-            format!("it would give more than it does to what nobody has named: {}{more}", named.join("; "));
-        (gain.kind, gain.name, reason)
-    };
-    Ok(gains.map(obstacle).collect())
+        let reasons = reasons.join("; ");
+        let reason = format!("it would give more than it does to what nobody has named: {reasons}{more}");
+        obstacles.push(Obstacle { together, ..Obstacle::alone(kind, name, reason) });
+    }
+    Ok(())
+}
+
+/// The accounts that are accepted as they are, each with who has made it: nothing stands in the way any more.
+pub(super) fn accepted(run: &SeedRun<'_, '_>) -> Result<Vec<(AccountNumber, String)>, ChangeError> {
+    let strangers = gains(run)?.into_iter().flat_map(|gain| gain.strangers);
+    Ok(strangers.filter_map(|filler| Some((filler.maker?, filler.name))).collect())
 }
 
 /// Tells in the diff who gains without being named.
@@ -72,19 +125,17 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
         }
         let mut gain = Gain::of(ReferenceKind::Group, &group.name);
         gain.add_group(run, group)?;
-        if !run.says_members(&group.name) {
+        if !run.described.says_members(&group.name) {
             let members = group.members().filter_map(|member| after.account_of_entry(member));
             let is_unnamed = |member: &&Arc<AccountState>| {
-                known.has_member(member.number) && !run.is_own_group(&group.name, &member.username)
+                known.has_member(member.number) && !run.described.is_own_group(&group.name, &member.username)
             };
             for member in members.filter(is_unnamed) {
-                gain.add_account(run, member, !was.has(known))?;
+                gain.add_account(run, member, !was.gives(known))?;
             }
         }
         found.push(gain);
     }
-    let seeds = run.seed.accounts.iter().filter(|seed| seed.roles.is_some());
-    let named: HashSet<Vec<u8>> = seeds.map(|seed| name_key(&seed.username)).collect();
     for role in after.roles() {
         let Some(known) = before.role(role.number) else { continue };
         let rights = |grants: &[Grant]| Rights { is_superuser: false, grants: grants.to_vec() };
@@ -94,7 +145,9 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
         let mut gain = Gain::of(ReferenceKind::Role, &role.name);
         for holder in after.accounts().filter(|account| account.roles.contains(&role.number)) {
             let held = before.account(holder.number).is_some_and(|known| known.roles.contains(&role.number));
-            if held && !named.contains(&name_key(&holder.username)) {
+            let is_named =
+                || run.described.account(&holder.username).is_some_and(|seed| seed.roles.is_some());
+            if held && !is_named() {
                 gain.add_account(run, holder, known.grants.is_empty())?;
             }
         }
@@ -105,26 +158,18 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
 
 impl Gain {
     fn of(kind: ReferenceKind, name: &str) -> Self {
-        Self { kind, name: name.to_owned(), strangers: Vec::new(), others: Vec::new() }
+        Self { kind, name: name.to_owned(), itself: None, strangers: Vec::new(), others: Vec::new() }
     }
 
     /// The group itself, where a caller of the API has made it: one that the config describes is told of as that.
     fn add_group(&mut self, run: &SeedRun<'_, '_>, group: &GroupState) -> Result<(), ChangeError> {
-        let key = name_key(&group.name);
-        let is_described = run.seed.groups.iter().any(|seed| name_key(&seed.name) == key);
-        let record = run.strangers_record(&Key::Group(group.number))?.filter(|_| !is_described);
-        if let Some(record) = record {
-            let adopt = typed("--adopt", format_args!("{}:{}", ReferenceKind::Group, group.name));
+        let key = Key::Group(group.number);
+        if run.described.group(&group.name).is_none()
+            && let Some(record) = run.strangers_record(&key)?
+        {
             let above = group.parents.iter().filter_map(|parent| run.accounts().group(*parent));
-            let above: Vec<String> = above.map(|parent| format!("`{}`", parent.name)).collect();
-            let within = match above.is_empty() {
-                true => String::new(),
-                false => format!(" and is in {}", above.join(", ")),
-            };
-            self.strangers.push(format!(
-                "it was {}{within}: {adopt} takes it over, empty; or delete it, or take it out of there",
-                run.made(&record)
-            ));
+            let above = above.map(|parent| format!("`{}`", parent.name)).collect();
+            self.itself = Some((Filler::of(run, key, &group.name, &record), above));
         }
         Ok(())
     }
@@ -136,23 +181,40 @@ impl Gain {
         account: &AccountState,
         is_asked: bool,
     ) -> Result<(), ChangeError> {
-        let record = match is_asked {
-            true => run.strangers_record(&Key::Account(account.number))?,
-            false => None,
-        };
+        let key = Key::Account(account.number);
+        let record = if is_asked { run.strangers_record(&key)? } else { None };
         match record {
             None => self.others.push(account.username.to_string()),
-            Some(record) => {
-                let adopt = typed("--adopt", format_args!("{}:{}", ReferenceKind::Account, account.username));
-                self.strangers.push(format!(
-                    "the account `{}` was {}: {adopt} takes it over{}; or take it out of there",
-                    account.username,
-                    run.made(&record),
-                    takes(ReferenceKind::Account)
-                ));
-            }
+            Some(record) => self.strangers.push(Filler::of(run, key, &account.username, &record)),
         }
         Ok(())
+    }
+}
+
+impl Filler {
+    fn of(run: &SeedRun<'_, '_>, key: Key, name: &str, record: &Record) -> Self {
+        let (made, maker) = (run.made(record), run.sole_maker(&key, record));
+        Self { key, name: name.to_owned(), made, maker }
+    }
+
+    fn as_group(&self, above: &[String]) -> String {
+        let adopt = typed("--adopt", format_args!("{}:{}", ReferenceKind::Group, self.name));
+        let within =
+            if above.is_empty() { String::new() } else { format!(" and is in {}", above.join(", ")) };
+        format!(
+            "it was {}{within}: {adopt} takes it over, empty; or delete it, or take it out of there",
+            self.made
+        )
+    }
+
+    fn as_account(&self) -> String {
+        let adopt = typed("--adopt", format_args!("{}:{}", ReferenceKind::Account, self.name));
+        format!(
+            "the account `{}` was {}: {adopt} takes it over{}; or take it out of there",
+            self.name,
+            self.made,
+            takes(ReferenceKind::Account)
+        )
     }
 }
 
@@ -166,7 +228,3 @@ impl SeedRun<'_, '_> {
 
 /// The field of a diff that says who gains.
 const GIVES_MORE: &str = "gives more to";
-
-/// So many are named; more are counted.
-/// No limit of the config: all are counted, and nobody reads more.
-const NAMED_MAX: usize = 20;

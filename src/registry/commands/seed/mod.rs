@@ -2,18 +2,20 @@
 //!
 //! A key that is present is authoritative, one that is absent is left alone. `secrets.rs` finds out which
 //! hashes are needed and has them computed; `apply.rs` then does all of it in the writer's transaction, with
-//! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` for references, `adoption.rs`, `filled.rs`
-//! and `shut_out.rs` for what stands in the way, `options.rs` and `taken_over.rs` for what the operator says to that, and
-//! `diff.rs` for what is told. A plan is the same work, forgotten at its end, and so is that of a seed in whose way something
+//! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` and `described.rs` for references,
+//! `adoption.rs`, `filled.rs`, `planted.rs` and `shut_out.rs` for what stands in the way, `options.rs` and `taken_over.rs` for
+//! what the operator says to that, and `diff.rs` for what is told. A plan is the same work, forgotten at its end, and so is that of a seed in whose way something
 //! stands: it is applied whole, or not at all.
 
 mod adoption;
 mod apply;
 mod attributes;
+mod described;
 mod diff;
 mod filled;
 mod names;
 mod objects;
+mod obstacle;
 pub(super) mod options;
 mod planted;
 mod prune;
@@ -26,15 +28,17 @@ mod tokens;
 
 use serde::{Deserialize, Serialize};
 
-use super::foreign::ForeignCredential;
+use super::foreign::{ForeignCredential, ForeignCredentials};
 use super::known_by::SharedValues;
 use super::lost::LostAccesses;
 use super::secret_text;
 use crate::config::{ReferenceKind, Seed};
+use crate::directory::Accounts;
 use crate::model::{Actor, FieldChange, Intent, Revision, Timestamp};
 use crate::registry::{ChangeError, Registry};
 use crate::secret::Secret;
 use apply::SeedRun;
+use obstacle::Together;
 use secrets::Prepared;
 
 /// How a seed is applied.
@@ -45,11 +49,12 @@ pub struct SeedOptions {
     /// Names of accounts, tokens, groups and roles that were deleted and are to be made again.
     pub recreate: Vec<String>,
     /// Objects that callers of the API have made and that are the config's from now on: `kind:name`, or a name that no two of
-    /// them have.
+    /// them have; `by:username`: all that this account has made and that stands in the way.
     #[serde(default)]
     pub adopt: Vec<String>,
     /// Credentials that somebody else has made, and that are to get the rights of their accounts all the same:
-    /// `token:identifier`, `password:username`, or a name where there are not both.
+    /// `token:identifier`, `password:username`, or a name where there are not both; `by:username`: all that this account alone
+    /// has made.
     #[serde(default)]
     pub accept_credentials: Vec<String>,
 }
@@ -94,6 +99,9 @@ pub struct SeedPlan {
     pub unresolved: Vec<(ReferenceKind, String)>,
     /// Credentials of accounts that get rights, made by somebody who does not hold these, that were not accepted.
     pub credentials: Vec<ForeignCredential>,
+    /// Those of them of which one account has made two or more.
+    #[serde(default)]
+    pub credentials_together: Vec<ForeignCredentials>,
     /// What is stored against a rule, for whoever asks for it: [`Registry::broken_records`].
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -128,7 +136,7 @@ impl SeedProblem {
 impl SeedPlan {
     /// Whether the store agrees with the seed already.
     pub fn is_empty(&self) -> bool {
-        self.diff.iter().all(|entry| entry.sign == Sign::Skipped)
+        self.diff.iter().all(|entry| matches!(entry.sign, Sign::Skipped | Sign::Accepted))
     }
 
     /// What stands in the way of the seed: nothing of it is applied.
@@ -149,6 +157,9 @@ pub struct DiffEntry {
     pub fields: Vec<FieldChange>,
     /// Why, where that needs saying.
     pub reason: Option<String>,
+    /// Who has made what it is about, where that are many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub together: Vec<Together>,
 }
 
 impl DiffEntry {
@@ -171,6 +182,8 @@ pub enum Sign {
     Deleted,
     /// It is left as it is, though the seed asks for something else.
     Skipped,
+    /// It is left as it is, and gets what the seed gives though somebody else has made it, as the operator says.
+    Accepted,
     /// It cannot be as the seed says, because somebody else has what it needs: nothing is applied until that is put right.
     Obstructed,
 }
@@ -215,7 +228,7 @@ impl Registry {
             let plan = SeedRun::new(transaction, &seed, &options, &prepared).run()?;
             names::refuse_unresolved(&plan.unresolved, options.prune)?;
             refuse_obstructed(&plan)?;
-            refuse_foreign(&plan.credentials)?;
+            refuse_foreign(&plan, transaction.snapshot().accounts())?;
             transaction.set_seeded();
             Ok(plan)
         })
@@ -229,11 +242,13 @@ fn refuse_obstructed(plan: &SeedPlan) -> Result<(), ChangeError> {
 }
 
 /// Asks the operator before rights go to who may know a secret of somebody else's account.
-fn refuse_foreign(credentials: &[ForeignCredential]) -> Result<(), ChangeError> {
-    if credentials.is_empty() {
+fn refuse_foreign(plan: &SeedPlan, accounts: &Accounts) -> Result<(), ChangeError> {
+    if plan.credentials.is_empty() {
         return Ok(());
     }
-    Err(ChangeError::Refused(
-        credentials.iter().map(ForeignCredential::sentence).collect::<Vec<_>>().join("\n"),
-    ))
+    let (together, others) = ForeignCredentials::among(&plan.credentials, accounts);
+    let together = together.iter().map(ForeignCredentials::sentence);
+    let sentences: Vec<String> =
+        together.chain(others.into_iter().map(ForeignCredential::sentence)).collect();
+    Err(ChangeError::Refused(sentences.join("\n")))
 }

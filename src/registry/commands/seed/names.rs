@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::apply::SeedRun;
+use super::obstacle::Obstacle;
 use crate::config::{ReferenceKind, SeedGrant, SeedReference};
 use crate::directory::{Accounts, name_key};
 use crate::model::{
@@ -21,17 +22,8 @@ pub(super) struct Names {
     pub(super) applications: HashMap<String, ApplicationNumber>,
     /// What was deleted and stays so: what refers to it goes without.
     pub(super) skipped: HashSet<(ReferenceKind, Vec<u8>)>,
-    /// What stands in the way, with its name and why: what refers to it is told no more.
-    pub(super) obstructed: BTreeMap<(ReferenceKind, Vec<u8>), (String, String)>,
-}
-
-impl Names {
-    /// What stands in the way, in words.
-    pub(super) fn told_obstructed(&self) -> Vec<(ReferenceKind, String, String)> {
-        let told =
-            self.obstructed.iter().map(|((kind, _), (name, reason))| (*kind, name.clone(), reason.clone()));
-        told.collect()
-    }
+    /// What stands in the way: what refers to it is told no more.
+    pub(super) obstructed: BTreeMap<(ReferenceKind, Vec<u8>), Obstacle>,
 }
 
 impl SeedRun<'_, '_> {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::apply::SeedRun;
+use super::obstacle::Obstacle;
 use super::secrets::check_password;
 use crate::auth::StoredHash;
 use crate::config::{
@@ -96,7 +97,7 @@ impl SeedRun<'_, '_> {
         };
         let schema = self.transaction.snapshot().schema();
         if let Some(reason) = self.tree_in_the_way(|tree| tree.check_group(&group, schema))? {
-            self.obstructed.push((ReferenceKind::Group, name.to_owned(), reason));
+            self.obstructed.push(Obstacle::alone(ReferenceKind::Group, name, reason));
             return Ok(());
         }
         let changes = changes(&group);
@@ -144,7 +145,7 @@ impl SeedRun<'_, '_> {
         let filled = Account { kind, ..account::filled(account.clone(), &changes) };
         let schema = self.transaction.snapshot().schema();
         if let Some(reason) = self.tree_in_the_way(|tree| tree.check_account(&filled, schema))? {
-            self.obstructed.push((kind_of_object, name.to_owned(), reason));
+            self.obstructed.push(Obstacle::alone(kind_of_object, name, reason));
             return Ok(());
         }
         self.write(kind_of_object, name, |transaction| account::write(transaction, before, account, changes))
@@ -171,8 +172,7 @@ impl SeedRun<'_, '_> {
         }
         for account in self.made_group_accounts() {
             let key = name_key(&account.username);
-            let is_listed =
-                seed.groups.iter().any(|group| group.members.is_some() && name_key(&group.name) == key);
+            let is_listed = self.described.says_members(&account.username);
             let number = self.accounts().account_keyed(&key).map(|account| account.number);
             let group = self.accounts().group_keyed(&key).map(|group| group.number);
             if self.is_passed_over(ReferenceKind::Group, &account.username) {
@@ -203,7 +203,7 @@ impl SeedRun<'_, '_> {
         let not_renamed = || self.not_renamed(seed, before.as_ref()?);
         let missing = self.not_shut_out(seed).or_else(not_renamed).or_else(|| self.not_kept_closed(seed));
         if let Some(missing) = missing {
-            self.obstructed.push((ReferenceKind::Application, seed.slug.clone(), missing));
+            self.obstructed.push(Obstacle::alone(ReferenceKind::Application, &seed.slug, missing));
             return Ok(());
         }
         let provider = match &seed.provider {

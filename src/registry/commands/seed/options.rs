@@ -1,4 +1,5 @@
-//! What an operator says of single objects beside the config: by a name, or by kind and name where two kinds have it.
+//! What an operator says of objects beside the config: of one by its name, or by kind and name where two kinds have it; of all
+//! that one account has made by `by:` and the name of that.
 
 use std::fmt::Display;
 
@@ -24,12 +25,19 @@ impl<'a> Meant<'a> {
 
     /// Of what is to be taken over.
     pub(super) fn adopted(said: &'a str) -> Self {
-        Self::of(said, &ReferenceKind::GRANTABLE.map(ReferenceKind::as_str))
+        let [provider, account, group, role, token, application] =
+            ReferenceKind::GRANTABLE.map(ReferenceKind::as_str);
+        Self::of(said, &[provider, account, group, role, token, application, BY])
     }
 
     /// Of credentials.
     pub(super) fn accepted(said: &'a str) -> Self {
-        Self::of(said, &[TOKEN, PASSWORD])
+        Self::of(said, &[TOKEN, PASSWORD, BY])
+    }
+
+    /// The account of which all is meant that it has made.
+    pub(super) fn maker(&self) -> Option<&'a str> {
+        self.kind.filter(|kind| *kind == BY).map(|_| self.name)
     }
 
     /// Whether what is of this kind is meant, if it has the name.
@@ -43,6 +51,16 @@ impl SeedOptions {
     pub(super) fn adopts_token(&self, identifier: &str) -> bool {
         let mut meant = self.adopt.iter().map(|said| Meant::adopted(said));
         meant.any(|meant| meant.may_be(ReferenceKind::Token.as_str()) && meant.name == identifier)
+    }
+
+    /// Accounts of which all is taken over that they have made and that stands in the way.
+    pub(super) fn adopted_makers(&self) -> impl Iterator<Item = &str> {
+        self.adopt.iter().filter_map(|said| Meant::adopted(said).maker())
+    }
+
+    /// Accounts of which all credentials are accepted that they alone have made.
+    pub(super) fn accepted_makers(&self) -> impl Iterator<Item = &str> {
+        self.accept_credentials.iter().filter_map(|said| Meant::accepted(said).maker())
     }
 
     /// Whether somebody else may know the secret of this token all the same.
@@ -72,6 +90,8 @@ pub(in crate::registry) fn typed(option: &str, value: impl Display) -> String {
     }
 }
 
+/// Before the name of an account of which all is meant that it has made.
+pub(in crate::registry) const BY: &str = "by";
 /// What `--accept-credentials` calls the kinds of credentials.
 pub(in crate::registry) const TOKEN: &str = "token";
 pub(in crate::registry) const PASSWORD: &str = "password";
@@ -95,6 +115,7 @@ mod tests {
             ("vip", None, "vip"),
             ("bindery:config", None, "bindery:config"),
             ("group:group:vip", Some("group"), "group:vip"),
+            ("by:by:vip", Some("by"), "by:vip"),
         ] {
             let meant = Meant::adopted(said);
             assert_eq!((meant.kind, meant.name), (kind, name), "{said}");
@@ -102,5 +123,9 @@ mod tests {
         let options =
             SeedOptions { accept_credentials: vec!["password:bob".to_owned()], ..SeedOptions::default() };
         assert!(options.accepts_password("bob") && !options.accepts_token("bob"));
+        let by = vec!["by:bob".to_owned()];
+        let options = SeedOptions { adopt: by.clone(), accept_credentials: by, ..SeedOptions::default() };
+        assert!(!options.accepts_password("bob") && !options.adopts_token("bob"));
+        assert!(options.adopted_makers().eq(["bob"]) && options.accepted_makers().eq(["bob"]));
     }
 }

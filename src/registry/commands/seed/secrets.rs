@@ -223,8 +223,12 @@ fn is_new(token: &SeedToken, options: &SeedOptions, accounts: &Accounts) -> bool
     };
     // With an account that is pruned its tokens go, and one that is taken over is made anew.
     let stored = accounts.token_named(&token.identifier);
-    let is_adopted = options.adopts_token(&token.identifier);
-    stored.is_none_or(|stored| is_adopted || options.prune && is_of_another(stored))
+    let is_adopted = |stored: &Arc<Token>| {
+        let mut makers = stored.made_by.accounts().chain(stored.origin.account());
+        options.adopts_token(&token.identifier)
+            || options.adopted_makers().next().is_some() && makers.next().is_some()
+    };
+    stored.is_none_or(|stored| is_adopted(stored) || options.prune && is_of_another(stored))
         && (!is_deleted || !options.recreate.is_empty())
 }
 

@@ -41,7 +41,7 @@ impl SeedRun<'_, '_> {
             if !is_new || self.kind_of(account) != AccountKind::ServiceAccount {
                 continue;
             }
-            if seed.tokens.iter().any(|token| token.identifier == name) {
+            if self.described.token(&name).is_some() {
                 continue;
             }
             let said = TokenChanges {

@@ -70,7 +70,8 @@ fn what_a_stranger_has_planted_stands_in_the_way() {
         for (told, reason) in &told {
             assert!([name, "alice"].contains(&told.as_str()), "{said:?} {text} {reason}");
             assert!(
-                reason.contains(&format!("`{mine}` was made, or given its name, by `robot`")),
+                reason.contains(&format!("`{mine}` was made, or given its name"))
+                    && reason.contains("by `robot`"),
                 "{reason}"
             );
             // A provider that is taken over would stand where it does.
@@ -93,6 +94,21 @@ fn what_a_stranger_has_planted_stands_in_the_way() {
         let is_said = permission == "add_ldapprovider" || name == "new";
         assert_eq!(plan.shared_values.values.is_empty(), is_said, "{said:?} {text}");
     }
+}
+
+#[test]
+fn all_that_is_planted_for_one_thing_is_told_at_once() {
+    let doors = Doors::new();
+    robot_holds(&doors, Held::Only(&["add_user"], &[]));
+    let numbered = || json!({ "attributes": { "gidNumber": "7000" } });
+    for name in ["one", "two", "three"] {
+        done(&doors, &person(name, numbered()));
+    }
+    let wheel = "[[role]]\nname = \"r\"\npermissions = [\"view_event\"]\n\
+                 [[group]]\nname = \"wheel\"\nattributes = { gidNumber = [\"7000\"] }\nroles = [\"r\"]\n";
+    let told = obstacles(&apply(&doors, wheel));
+    let is_told = |name: &str| told[0].1.contains(&format!("the account `{name}` was made"));
+    assert!(told.len() == 1 && ["one", "two", "three"].iter().all(|name| is_told(name)), "{told:?}");
 }
 
 /// Where numbers begin decides whose number one is that was given before.
@@ -256,5 +272,12 @@ fn a_file_shares_no_value_with_what_a_stranger_has_made() {
         assert_eq!(accounts.account_named("bob").is_none(), is_strangers, "{report}");
         assert_eq!(accounts.group_named("wheel").is_none(), is_strangers, "{report}");
         assert_eq!(report.contains("by `robot`"), is_strangers, "{report}");
+        // An entry that came in without it is not given it by another import.
+        assert_eq!(
+            report.contains("`bindery account set` or `bindery group set` gives it"),
+            is_strangers,
+            "{report}"
+        );
+        assert_eq!(report.contains("; then import again"), is_strangers, "{report}");
     }
 }
