@@ -495,7 +495,7 @@ fn with_options(name: &str, options: usize, count: usize) -> Vec<String> {
 }
 
 /// A call for as many accounts as a page may have.
-fn page_of_people(token: &str) -> Vec<u8> {
+pub fn page_of_people(token: &str) -> Vec<u8> {
     let head = "GET /api/v3/core/users/?page_size=1000&ordering=-email HTTP/1.1\r\nHost: x";
     format!("{head}\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes()
 }

@@ -75,6 +75,7 @@ impl Attacked {
     fn suffer(&self, attack: &Attack, times: &Times) -> Row {
         let server = self.serve();
         let mut victim = Victim::new(self, &server, attack.beside);
+        victim::read_everybody(&server, &self.viewer);
         std::thread::sleep(times.rest);
         let memory = Memory::watch(server.process());
         let without = victim.measure(times.without);

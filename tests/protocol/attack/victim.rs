@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use super::attacks::page_of_people;
 use super::figures::{Measured, Waits};
 use super::{Attacked, PASSWORD, PEOPLE_WITH_PASSWORDS, header, person, service_account};
 use crate::support::octets::{
@@ -44,6 +45,17 @@ fn come(address: SocketAddr) -> TcpStream {
     let mut stream = connect(address);
     stream.write_all(&header(200, 1)).unwrap();
     stream
+}
+
+/// Has everybody be read once, so that what the database keeps of pages that were read, which is bounded, is not taken for what an
+/// attacker leaves.
+pub fn read_everybody(server: &Server, token: &str) {
+    let mut stream = come(server.address("http"));
+    let request = String::from_utf8(page_of_people(token)).unwrap();
+    stream.write_all(request.replacen("Host: x", "Host: x\r\nConnection: close", 1).as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
 }
 
 impl Victim {
