@@ -227,7 +227,7 @@ fn in_a_namespace(application: &str) -> Option<String> {
     // A container without the right to mount, a user without the right to have a namespace.
     let is_refused = !output.status.success() && (text.contains("unshare: ") || text.contains("mount: "));
     if is_refused || text.contains("skipped: ") {
-        eprintln!("skipped: {application} needs mounts of its own: {text}");
+        crate::support::rounds::skip(&format!("{application} needs mounts of its own: {text}"));
         return None;
     }
     assert!(output.status.success(), "{text}");

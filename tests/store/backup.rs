@@ -310,7 +310,7 @@ fn a_restore_that_cannot_set_aside_puts_back_what_it_has_moved() {
     let before = content_of(&place.path("data"));
     for at in ["data/store", "elsewhere"] {
         let Some(mounted) = SmallDisk::mount(&place.path(at)) else {
-            eprintln!("skipped: no right to mount a small file system");
+            crate::support::rounds::skip("no right to mount a small file system");
             return;
         };
         if at == "elsewhere" {

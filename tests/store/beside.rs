@@ -51,7 +51,7 @@ fn commands_that_only_read_write_nothing() {
 fn they_work_on_a_mount_that_is_read_only() {
     let place = Place::new(SEED);
     let Some(mount) = Mount::of(&place.path("data")) else {
-        eprintln!("skipped: this user cannot mount a file system");
+        crate::support::rounds::skip("this user cannot mount a file system");
         return;
     };
     place.run(&["apply", "--json"]).exits(0);
@@ -66,7 +66,7 @@ fn they_work_on_a_mount_that_is_read_only() {
 fn they_work_for_who_may_not_write() {
     let place = Place::new(SEED);
     if !is_nobody_usable(&place) {
-        eprintln!("skipped: this user cannot become another one");
+        crate::support::rounds::skip("this user cannot become another one");
         return;
     }
     place.run(&["apply", "--json"]).exits(0);
@@ -94,7 +94,7 @@ fn they_work_for_who_may_not_write() {
 fn another_user_leaves_nothing_that_the_owner_cannot_read() {
     let place = Place::new(SEED);
     if !is_nobody_usable(&place) {
-        eprintln!("skipped: this user cannot become another one");
+        crate::support::rounds::skip("this user cannot become another one");
         return;
     }
     std::fs::create_dir(place.path("data")).unwrap();

@@ -54,7 +54,7 @@ fn a_server_starts_on_a_full_disk() {
     let place = Place::new(SEED);
     let disk = place.path("disk");
     let Some(_disk) = SmallDisk::mount(&disk) else {
-        eprintln!("skipped: no right to mount a small file system");
+        crate::support::rounds::skip("no right to mount a small file system");
         return;
     };
     place.edit("data_dir = \"data\"", "data_dir = \"disk/data\"");

@@ -85,7 +85,9 @@ fn a_thousand_wrong_secrets_at_once_hold_nobody_up() {
 fn on_a_full_disk_changes_are_refused_and_searches_go_on() {
     let place = Place::new(SEED);
     let Some(mount) = SmallDisk::mount(&place.path("data")) else {
-        eprintln!("skipped: this user cannot mount a small file system, so the disk cannot be filled");
+        crate::support::rounds::skip(
+            "this user cannot mount a small file system, so the disk cannot be filled",
+        );
         return;
     };
     let (server, secrets) = place.serve_first();
@@ -120,7 +122,9 @@ fn on_a_full_disk_changes_are_refused_and_searches_go_on() {
 fn an_import_that_fills_the_disk_ends_before_the_store_has_to() {
     let place = Place::new(SEED);
     let Some(_mount) = SmallDisk::mount(&place.path("data")) else {
-        eprintln!("skipped: this user cannot mount a small file system, so the disk cannot be filled");
+        crate::support::rounds::skip(
+            "this user cannot mount a small file system, so the disk cannot be filled",
+        );
         return;
     };
     let (server, _) = place.serve_first();
@@ -136,7 +140,9 @@ fn backups_of_the_server_leave_the_store_its_reserve() {
     let place = Place::new(SEED);
     place.edit("[server.hashing]", "[server.backup]\nevery = \"1s\"\n\n[server.hashing]");
     let Some(mount) = SmallDisk::mount(&place.path("data")) else {
-        eprintln!("skipped: this user cannot mount a small file system, so the disk cannot be filled");
+        crate::support::rounds::skip(
+            "this user cannot mount a small file system, so the disk cannot be filled",
+        );
         return;
     };
     let (server, _) = place.serve_first();

@@ -1,5 +1,5 @@
-//! How much a test leaves to chance, which is also how long it takes: one variable for all of them, read here alone, for the
-//! tests of the library and for those with the real binary.
+//! How much a test leaves to chance, which is also how long it takes, and that it cannot be played here: one variable for all of
+//! them for each, read here alone, for the tests of the library and for those with the real binary.
 
 use proptest::test_runner::Config;
 
@@ -16,4 +16,12 @@ pub(crate) fn rounds(few: u32) -> u32 {
 /// The same for the cases of a property.
 pub(crate) fn cases(few: u32) -> Config {
     Config::with_cases(rounds(few))
+}
+
+/// Says that a test, or a part of it, cannot be played here, and why; where all are to be, it fails by that.
+#[track_caller]
+#[allow(clippy::print_stderr, reason = "whoever runs the test is to see it")]
+pub(crate) fn skip(reason: &str) {
+    assert!(std::env::var_os("BINDERY_TEST_NO_SKIP").is_none(), "skipped, and is to be played: {reason}");
+    eprintln!("skipped: {reason}");
 }

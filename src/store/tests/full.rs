@@ -14,7 +14,7 @@ pub(super) struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// `None`: not allowed here; the test says so and passes.
+    /// `None`: not allowed here; the test says so and passes, unless all are to be played.
     fn mount(mebibytes: u32) -> Option<Self> {
         Self::mount_with(&format!("size={mebibytes}m"))
     }
@@ -28,7 +28,7 @@ impl SmallDisk {
             .output()
             .is_ok_and(|output| output.status.success());
         if !mounted {
-            eprintln!("skipped: no right to mount a small file system");
+            crate::rounds::skip("no right to mount a small file system");
             return None;
         }
         Some(Self { directory })
@@ -59,6 +59,26 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.directory.path()).output();
     }
+}
+
+/// As `tests/run --rounds` plays them.
+#[test]
+fn what_cannot_be_played_fails_by_its_name_where_all_is_to_be() {
+    let play = |is_strict: bool| {
+        let mut play = Command::new(std::env::current_exe().unwrap());
+        play.args(["--exact", "store::tests::full::a_change_is_refused_before_the_disk_is_full"]);
+        // Without the program that mounts.
+        play.env("PATH", "/nonexistent").env_remove("BINDERY_TEST_NO_SKIP");
+        if is_strict {
+            play.env("BINDERY_TEST_NO_SKIP", "1");
+        }
+        let output = play.output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert!(play(false).0);
+    let (is_passed, said) = play(true);
+    assert!(!is_passed && said.contains("a_change_is_refused_before_the_disk_is_full ... FAILED"), "{said}");
+    assert!(said.contains("no right to mount"), "{said}");
 }
 
 #[test]
