@@ -56,7 +56,7 @@ pub use invisible::{escape, is_invisible, visible};
 pub use name::{
     NAME_OCTETS_MAX, TEXT_OCTETS_MAX, first_identifier, is_domain, is_mail_address, is_slug, slug_of,
 };
-pub use network::{BadNetwork, NETWORK_WORDS, read_network};
+pub use network::{BadNetwork, NETWORK_WORDS, as_ipv4, read_network};
 pub use number::{
     AccountNumber, ApplicationNumber, AttributeNumber, GroupNumber, ProviderNumber, RoleNumber, TokenNumber,
 };

@@ -26,7 +26,8 @@ pub fn read_network(text: &str) -> Result<IpNet, BadNetwork> {
     if network.trunc() == network { Ok(as_ipv4(network)) } else { Err(BadNetwork::Bits(network)) }
 }
 
-fn as_ipv4(network: IpNet) -> IpNet {
+/// A network as peers are known: one of addresses of IPv4 that are written as IPv6 is that of IPv4.
+pub fn as_ipv4(network: IpNet) -> IpNet {
     let IpAddr::V6(address) = network.network() else { return network };
     let bits = network.prefix_len().checked_sub(MAPPED_BITS);
     let mapped = address.to_ipv4_mapped().zip(bits);

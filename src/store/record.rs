@@ -21,14 +21,15 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::SizeWriter;
 use bincode::error::DecodeError;
 use bincode::serde::encode_into_writer;
+use ipnet::IpNet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Meta;
 use super::error::{Damage, StoreError};
 use crate::model::{
-    Account, AccountNumber, ApplicationNumber, AttributeNumber, EventPlace, GroupNumber, InPlace, Key,
-    ProviderNumber, Record, RoleNumber, TokenNumber, TombstoneOf, Trail, UsageOf,
+    Account, AccountNumber, ApplicationNumber, AttributeNumber, BindingSubject, EventPlace, GroupNumber,
+    InPlace, Key, ProviderNumber, Record, RoleNumber, TokenNumber, TombstoneOf, Trail, UsageOf, as_ipv4,
 };
 
 /// One stored item: its key and its value.
@@ -303,7 +304,7 @@ pub fn measure(record: &Record) -> Result<usize, StoreError> {
 
 /// The record of this name out of its bincode, as this version wrote it.
 pub(super) fn decode(name: &[u8], version: u8, octets: &[u8]) -> Result<Record, Fault> {
-    let record = match (name.first(), version) {
+    let mut record = match (name.first(), version) {
         (Some(&CUSTOM_ATTRIBUTE), _) => Record::CustomAttribute(unbincoded(name, octets)?),
         (Some(&MEMBERSHIP), _) => Record::Membership(unbincoded(name, octets)?),
         (Some(&PROVIDER), 1) => Record::Provider(unbincoded::<v1::LdapProvider>(name, octets)?.into()),
@@ -334,7 +335,23 @@ pub(super) fn decode(name: &[u8], version: u8, octets: &[u8]) -> Result<Record, 
         (Some(&(EVENT | LOGIN | FAILURE | CUSTOM_EVENT)), _) => Record::Event(unbincoded(name, octets)?),
         _ => return Err(unreadable(name, "there is no such kind of record")),
     };
+    networks_of(&mut record).for_each(|network| *network = as_ipv4(*network));
     if key_of(name) == Some(record.key()) { Ok(record) } else { Err(unreadable(name, OTHER_NAME)) }
+}
+
+/// The networks of a record. They once were stored as they had been written, and one of addresses of IPv4 in the form of IPv6
+/// matches no peer.
+fn networks_of(record: &mut Record) -> impl Iterator<Item = &mut IpNet> {
+    let (token, bindings) = match record {
+        Record::Token(token) => (&mut token.networks[..], &mut [][..]),
+        Record::Application(application) => (&mut [][..], &mut application.bindings[..]),
+        _ => (&mut [][..], &mut [][..]),
+    };
+    let bound = bindings.iter_mut().filter_map(|binding| match &mut binding.subject {
+        BindingSubject::Networks(networks) => Some(networks),
+        _ => None,
+    });
+    token.iter_mut().chain(bound.flatten())
 }
 
 /// The same for an account as version 2 and all later ones write it, into the place of another whose memory it takes: whether

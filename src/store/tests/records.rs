@@ -601,3 +601,20 @@ fn a_record_is_measured_as_it_is_written() {
         assert!(record::encode(&record).is_err());
     }
 }
+
+/// As versions wrote them that kept them as they had been written: they matched nobody.
+#[test]
+fn networks_of_ipv4_that_are_stored_as_ipv6_are_those_of_ipv4() {
+    let networks = |texts: [&str; 3]| texts.map(|text| text.parse::<IpNet>().unwrap()).to_vec();
+    let stored = || networks(["::ffff:10.0.0.0/104", "2001:db8::/32", "::ffff:192.0.2.7/128"]);
+    let read = || networks(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32"]);
+    let token = |networks| Record::Token(Token { networks, ..plain::token(7, AccountNumber::new(1)) });
+    let application = |networks| {
+        let bindings = vec![plain::binding(BindingSubject::Networks(networks))];
+        Record::Application(Application { bindings, ..plain::application(8, "wiki") })
+    };
+    for (stored, expected) in [(token(stored()), token(read())), (application(stored()), application(read()))]
+    {
+        assert!(read_back(&record::encode(&stored).unwrap()) == Ok(Some(expected)));
+    }
+}
