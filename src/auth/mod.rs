@@ -22,5 +22,5 @@ pub use password_hash::{HashBounds, HashParseError, StoredHash};
 pub use proof::{CredentialKey, ProofCache};
 pub use schemes::argon::{Argon2Parameters, ArgonMemory, HashError, hash_new};
 pub use throttle::{Pause, Throttle, ThrottleSettings, TryingSource};
-pub use token_keys::{FINDING_KEY_NAME, SealError, TokenKeyError, TokenKeys, is_finding_file};
+pub use token_keys::{SealError, TokenKeyError, TokenKeys, is_finding_file};
 pub use token_secret::{SecretShape, TokenSecret};

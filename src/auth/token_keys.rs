@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use super::token_secret::RandomSourceError;
 use crate::model::SealedSecret;
 use crate::secret::Secret;
-use crate::store::{beside_store, open_file, put_aside};
+use crate::store::{FINDING_KEY_NAME, beside_store, open_file, put_aside};
 
 /// The keys, as far as they are there. They do not print, and are wiped when dropped.
 #[derive(Clone, Default)]
@@ -405,9 +405,6 @@ fn place(path: &Path, key: &Key) -> io::Result<()> {
         None => Ok(()),
     }
 }
-
-/// The file of the finding key in the data directory.
-pub const FINDING_KEY_NAME: &str = "token.key";
 
 const FINDING: &str = "bindery 2026-11 finding key of chosen secrets";
 const MARK: &str = "bindery 2026-11 mark of the finding key";

@@ -6,8 +6,8 @@ use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::failure::Failure;
 use super::output::{Stream, has_colours};
 use crate::config::{self, Settings};
-use crate::server::{Opening, SOCKET_NAME};
-use crate::store::has_store;
+use crate::server::Opening;
+use crate::store::{SOCKET_NAME, has_store};
 
 /// Where the directory is. What is said in the command goes before what variables say, and is an error where it is not
 /// there.

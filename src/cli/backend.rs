@@ -24,8 +24,8 @@ use crate::clock::Clock;
 use crate::config::{Limits, Settings};
 use crate::http::{self, Problem, ProblemKind};
 use crate::registry::{OpenError, Registry};
-use crate::server::{Opening, Patience, SOCKET_NAME, open_forgotten, open_reading, open_registry};
-use crate::store::{StoreError, has_store, holder};
+use crate::server::{Opening, Patience, open_forgotten, open_reading, open_registry};
+use crate::store::{SOCKET_NAME, StoreError, has_store, holder};
 
 /// The way to the directory.
 pub(super) enum Backend {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use crate::net::{CertificateOutcome, create_development};
+use crate::store::check_apart;
 
 /// Make a development CA and a server certificate, if they are not there
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,7 @@ struct Made {
 }
 
 pub(super) fn run(arguments: &CertificateArguments, output: Output) -> Result<(), Failure> {
+    check_apart(&arguments.dir.join("ca.pem"), None)?;
     let made = create_development(&arguments.dir).map_err(|error| Failure::of(Exit::Failed, &error))?;
     let made = Made {
         created: made.outcome == CertificateOutcome::Created,

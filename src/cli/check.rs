@@ -11,11 +11,15 @@ use super::backend::{Absent, Backend, Purpose, Wanted};
 use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
 use super::seeding::{self, Wrong, warn};
-use crate::auth::{FINDING_KEY_NAME, TokenKeys};
+use crate::auth::TokenKeys;
 use crate::config::{self, Config, ListenerError, Problem, Problems, Reading, Settings};
 use crate::http::path;
 use crate::registry::{OpenError, SeedOptions, TokenKeyState};
-use crate::server::{check_backup_directory, check_certificates, check_data_directory, check_token_key};
+use crate::server::{
+    check_backup_directory, check_certificates, check_data_directory, check_sockets_are_apart,
+    check_token_key,
+};
+use crate::store::FINDING_KEY_NAME;
 
 /// Read the config and everything that it names, and say all that is wrong, and what stands in the way of `apply`
 #[derive(Debug, clap::Args)]
@@ -174,6 +178,9 @@ fn check_server(config: &Config, findings: &mut Findings) {
         wrong("server.data_dir", in_words(&error));
     } else if let Err(error) = check_backup_directory(settings) {
         wrong("server.backup.directory", in_words(&error));
+    }
+    if let Err((key, error)) = check_sockets_are_apart(settings) {
+        wrong(key, in_words(&error));
     }
     match check_certificates(settings.tls.as_ref()) {
         Ok(warnings) => {

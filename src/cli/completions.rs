@@ -10,6 +10,7 @@ use clap_mangen::Man;
 use super::failure::Failure;
 use super::output::Output;
 use super::refused::command;
+use crate::store::check_apart;
 
 /// Print what a shell needs to complete commands
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,7 @@ pub(super) fn man(arguments: &ManArguments, output: Output) -> Result<(), Failur
     match &arguments.dir {
         None => print(&page(&command, "bindery")?, output),
         Some(directory) => {
+            check_apart(&directory.join("bindery.1"), None)?;
             fs::create_dir_all(directory).map_err(|error| {
                 Failure::failed(format!("{} cannot be made: {error}", directory.display()))
             })?;

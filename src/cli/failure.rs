@@ -113,6 +113,7 @@ impl From<StoreError> for Failure {
         let exit = match error {
             StoreError::Foreign { .. } => Exit::Refused,
             StoreError::Stopped { .. } => Exit::Store,
+            StoreError::Mounted { .. } => Exit::Wrong,
             _ if error.is_unusable() => Exit::Store,
             _ => Exit::Failed,
         };
@@ -155,7 +156,8 @@ impl From<StartError> for Failure {
             StartError::Listeners(_)
             | StartError::Tls(_)
             | StartError::DataDirectory(_)
-            | StartError::BackupDirectory(_) => Self::of(Exit::Wrong, &error),
+            | StartError::BackupDirectory(_)
+            | StartError::Socket(_) => Self::of(Exit::Wrong, &error),
             StartError::Open(error) => error.into(),
             StartError::Listen(_) | StartError::Random(_) => Self::of(Exit::Failed, &error),
         }

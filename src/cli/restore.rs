@@ -9,13 +9,15 @@ use super::arguments::{PlaceArguments, load_settings};
 use super::backend::{Backend, in_turn};
 use super::failure::{Exit, Failure, in_words};
 use super::output::Output;
-use crate::auth::{FINDING_KEY_NAME, TokenKeyError, TokenKeys, is_finding_file};
+use crate::auth::{TokenKeyError, TokenKeys, is_finding_file};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::model::{Timestamp, visible};
 use crate::secret::Secret;
 use crate::server::{Opening, open_registry};
-use crate::store::{Contents, Counts, Examined, Existing, Restoration, ValidAgain, examine};
+use crate::store::{
+    Contents, Counts, Examined, Existing, FINDING_KEY_NAME, Restoration, ValidAgain, check_apart, examine,
+};
 
 /// Make the store of a backup in a data directory that has none
 #[derive(Debug, clap::Args)]
@@ -63,6 +65,7 @@ pub(super) async fn run(
     let RestoreArguments { file, data_dir, replace, new_token_key } = arguments;
     let mut settings = load_settings(&place.config()?)?;
     settings.data_dir = data_dir.unwrap_or(settings.data_dir);
+    check_apart(&settings.data_dir, None)?;
     let examined = examine(&file)?;
     let restoration = in_turn(&settings.limits, || Restoration::begin(&settings.data_dir)).await?;
     // It may be set aside beside the store: what cannot be read is told before all that takes long.

@@ -13,7 +13,9 @@ use crate::audit;
 use crate::config::Limits;
 use crate::directory::{SnapshotBuilder, name_key};
 use crate::model::{CustomAttribute, LdapProvider, Record, visible};
-use crate::store::{Missing, NewFile, SalvageRules, Salvaged, check_owner, has_store, salvage, verify};
+use crate::store::{
+    Missing, NewFile, SalvageRules, Salvaged, check_apart, check_owner, has_store, salvage, verify,
+};
 
 /// Write what is sound in the files of a damaged store as a backup, and say what is missing
 #[derive(Debug, clap::Args)]
@@ -73,6 +75,7 @@ pub(super) async fn run(
     if !has_store(&data_dir) {
         return Err(Failure::new(Exit::Failed, format!("there is no store in {}", data_dir.display())));
     }
+    check_apart(&file, Some(&data_dir))?;
     let mut written = NewFile::create(&file, force)?;
     let scratch = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let rules = SalvageRules { digest: &audit::digest, misfit: &misfit, name_key: &name_key };

@@ -17,6 +17,7 @@ use crate::auth::TokenSecret;
 use crate::clock::system_time;
 use crate::model::{Intent, Timestamp};
 use crate::registry::{NeededSecret, NewSecret};
+use crate::store::check_apart;
 
 /// Where generated secrets go.
 #[derive(Debug)]
@@ -67,6 +68,7 @@ impl SecretsFile {
     /// # Errors
     /// It is there already, or cannot be made.
     pub(super) fn before_store(path: &Path, data_dir: &Path) -> Result<Self, Failure> {
+        check_apart(path, Some(data_dir))?;
         let absolute = |path: &Path| std::path::absolute(path).ok();
         let directory = absolute(path).and_then(|path| path.parent().map(Path::to_owned));
         if directory == absolute(data_dir) && !data_dir.exists() {
@@ -155,6 +157,7 @@ pub(super) fn deliver(
         }
         Destination::File(file) => {
             let path = &file.path;
+            check_apart(path, None)?;
             let made = file.take().map_err(|error| not_made(path, &error))?;
             write(path, made, secrets)?;
             Ok(Delivered { file: Some(path.clone()) })

@@ -10,7 +10,7 @@ use super::accept::accept_ldap;
 use super::backups::make_backups;
 use super::process::fit_to_open_files;
 use super::reload::{connection_limits, proxies, put_in_force};
-use super::running::{SOCKET_NAME, StartError, Tasks, close};
+use super::running::{StartError, Tasks, close};
 use super::signals::Asked;
 use super::{Log, Signals};
 use crate::clock::TrustedTime;
@@ -21,7 +21,7 @@ use crate::ldap::pages::Pages;
 use crate::net::{ConnectionLimits, DRAIN_TIME_MAX, Entrance, ListenError, Listener, LocalAddress, Tls};
 use crate::registry::{ChangeError, Registry, TokenCare};
 use crate::seldom::{self, Seldom};
-use crate::store::Hindrance;
+use crate::store::{Hindrance, SOCKET_NAME};
 
 /// A server whose listeners are open.
 pub struct Listening {

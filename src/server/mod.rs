@@ -34,7 +34,8 @@ pub use open::{Opening, Patience, check_token_key, open_forgotten, open_reading,
 pub use process::{allocator_variables, check_threads, default_workers, have_memory_go_back};
 use running::close;
 pub use running::{
-    SOCKET_NAME, StartError, check_backup_directory, check_backups_are_apart, check_data_directory,
+    StartError, check_backup_directory, check_backups_are_apart, check_data_directory,
+    check_sockets_are_apart,
 };
 pub use signals::Signals;
 
@@ -73,6 +74,7 @@ impl Server {
         // Before anything is made, certificates too.
         check_data_directory(&settings.data_dir)?;
         check_backups_are_apart(&settings)?;
+        check_sockets_are_apart(&settings).map_err(|(_, error)| StartError::Socket(error))?;
         check_owner(&settings.data_dir)?;
         // One that is there may be held by a server that goes down, on the same addresses: these are tried when the store is ours
         // and nothing of it was touched, and taken when it is loaded, as clients would wait meanwhile instead of asking another

@@ -1,6 +1,5 @@
 //! What a server that runs shares, how it is closed, and why it did not start.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,11 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::certificates::TlsStartError;
-use crate::auth::FINDING_KEY_NAME;
 use crate::config::{BadListenAddress, ListenAddress, ListenerError, Settings};
 use crate::net::ListenError;
 use crate::registry::{OpenError, Registry};
-use crate::store::{StoreError, is_of_store};
+use crate::store::{FileError, OwnPlace, SOCKET_NAME, StoreError, check_apart, check_mounts, own_place};
 
 /// What all tasks of the running server share.
 pub(super) struct Tasks {
@@ -45,6 +43,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// A Unix socket would be among the files of a store.
+    #[error(transparent)]
+    Socket(FileError),
     /// Nothing can be kept where it is to be.
     #[error(transparent)]
     DataDirectory(#[from] DataDirectoryError),
@@ -76,6 +77,9 @@ pub enum DataDirectoryError {
         /// What is there.
         obstacle: Obstacle,
     },
+    /// A part of it is a mount of its own.
+    #[error(transparent)]
+    Mounted(StoreError),
     /// The system knows no such place.
     #[error("there can be no data directory {path:?}")]
     Io {
@@ -140,6 +144,7 @@ impl std::fmt::Display for Obstacle {
 /// [`DataDirectoryError`]
 pub fn check_data_directory(path: &Path) -> Result<(), DataDirectoryError> {
     ListenAddress::unix(path.join(SOCKET_NAME)).map_err(DataDirectoryError::LocalSocket)?;
+    check_mounts(path).map_err(DataDirectoryError::Mounted)?;
     match obstacle(path) {
         Ok(None) => Ok(()),
         Ok(Some(obstacle)) => Err(DataDirectoryError::NoDirectory { path: path.to_owned(), obstacle }),
@@ -169,33 +174,32 @@ pub fn check_backup_directory(settings: &Settings) -> Result<(), BackupDirectory
 /// [`BackupDirectoryError::OfStore`]
 pub fn check_backups_are_apart(settings: &Settings) -> Result<(), BackupDirectoryError> {
     let Some(path) = backup_directory(settings) else { return Ok(()) };
-    if let Ok(below) = resolved(path).strip_prefix(resolved(&settings.data_dir))
-        && let Some(name) = below.iter().next().and_then(OsStr::to_str).filter(|name| is_ours(name))
-    {
-        return Err(BackupDirectoryError::OfStore { path: path.to_owned(), name: name.to_owned() });
+    match own_place(path, Some(&settings.data_dir)) {
+        Some(OwnPlace { name, .. }) => Err(BackupDirectoryError::OfStore { path: path.to_owned(), name }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// Whether a name in a data directory is that of something of ours.
-fn is_ours(name: &str) -> bool {
-    [SOCKET_NAME, FINDING_KEY_NAME].contains(&name) || is_of_store(name)
+/// Asks that no Unix socket to listen on is the one for commands, or among the other files of the store. Beside an error is the key
+/// that it is about.
+///
+/// # Errors
+/// One is.
+pub fn check_sockets_are_apart(settings: &Settings) -> Result<(), (&'static str, FileError)> {
+    for (key, list) in [("server.ldap", &settings.ldap), ("server.http", &settings.http)] {
+        for address in list {
+            if let ListenAddress::Unix(path) = address {
+                check_apart(path, Some(&settings.data_dir)).map_err(|error| (key, error))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Where the server's own backups are to be; `None`: it makes none.
 fn backup_directory(settings: &Settings) -> Option<&Path> {
     let backup = &settings.backup;
     backup.every.is_some().then_some(&*backup.directory)
-}
-
-/// A path without links, as far as it is there.
-fn resolved(path: &Path) -> PathBuf {
-    let found = path.ancestors().find_map(|at| {
-        // The parent of a relative path of one component is the empty path.
-        let there = if at.as_os_str().is_empty() { Path::new(".") } else { at };
-        Some(fs::canonicalize(there).ok()?.join(path.strip_prefix(at).ok()?))
-    });
-    found.unwrap_or_else(|| path.to_owned())
 }
 
 /// What is where a directory is to be, or be made: `None` where nothing is against it.
@@ -220,6 +224,3 @@ fn obstacle(path: &Path) -> io::Result<Option<Obstacle>> {
     }
     Ok(None)
 }
-
-/// The local socket's name in the data directory.
-pub const SOCKET_NAME: &str = "bindery.sock";

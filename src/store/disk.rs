@@ -28,7 +28,7 @@ use std::thread::JoinHandle;
 use self::database::Database;
 #[cfg(test)]
 pub(super) use self::database::open_files;
-pub(super) use self::database::{DATABASE, DATABASE_OLD, database_in, remove_database};
+pub(super) use self::database::{DATABASE, DATABASE_OLD, database_in, is_database, remove_database};
 use self::opening::Begun;
 pub(super) use self::opening::is_beside_database;
 pub(super) use self::remains::Remains;
@@ -39,6 +39,7 @@ use super::error::{Damage, Holder, StoreError, check_ending};
 use super::journal::Journal;
 use super::ledger::{self, Files, Ledger, Trouble};
 use super::lock::Lock;
+use super::mounts::check_mounts;
 use super::stored::{Stored, Unverified};
 use super::verify::{Assembler, BackwardAssembler, Verifier};
 use super::{Batch, Hindrance, MemoryStore, Meta, Sizes, Store, reading, record};
@@ -231,6 +232,7 @@ impl DiskStore {
         may_begin: impl FnOnce() -> Result<(), E>,
         check: impl FnOnce(&Unopened<'_>) -> Result<T, E>,
     ) -> Result<(Self, T), E> {
+        check_mounts(directory)?;
         make_directory(directory)?;
         let lock = Lock::take(directory)?;
         may_begin()?;

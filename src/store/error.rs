@@ -55,6 +55,19 @@ pub enum StoreError {
         /// What the system refuses.
         reason: String,
     },
+    /// A part of it that is moved as a whole is a mount of its own.
+    #[error(
+        "{} is a mount point of its own, and what the store does with it goes by renaming, which a mount refuses: mount {} \
+         instead, the data directory as a whole (`backups` in it may be another mount)",
+        part.display(),
+        path.display()
+    )]
+    Mounted {
+        /// The data directory.
+        path: PathBuf,
+        /// What is mounted.
+        part: PathBuf,
+    },
     /// It was opened to be read only.
     #[error("{} is only read: nothing of it is changed", path.display())]
     OnlyRead {
@@ -294,6 +307,7 @@ impl StoreError {
             | Self::Backup { .. } => true,
             Self::Foreign { .. }
             | Self::Unfinished { .. }
+            | Self::Mounted { .. }
             | Self::OnlyRead { .. }
             | Self::Full { .. }
             | Self::TooLarge { .. }

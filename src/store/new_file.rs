@@ -11,11 +11,26 @@ use rustix::io::{Errno, retry_on_intr};
 use uuid::Uuid;
 
 use super::archive::READ_OCTETS;
+use super::own_files::{OwnPlace, own_place};
 use crate::file_identity::FileIdentity;
 
 /// Why a file cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
+    /// It would stand among the files of a store, which makes, moves and deletes what is there.
+    #[error(
+        "{} is a place of the store in {}, where `{name}` is bindery's own: name another file",
+        path.display(),
+        directory.display()
+    )]
+    OfStore {
+        /// What was named.
+        path: PathBuf,
+        /// The data directory.
+        directory: PathBuf,
+        /// The name there.
+        name: String,
+    },
     /// It would take the place of something.
     #[error("{} exists already: name another file, or give --force to put this one in its place", path.display())]
     Exists {
@@ -49,6 +64,19 @@ impl FileError {
     }
 }
 
+/// Refuses to write a file, or to make a directory, among the own files of a store: of the one in `data_dir`, or of any other.
+///
+/// # Errors
+/// [`FileError::OfStore`]
+pub fn check_apart(path: &Path, data_dir: Option<&Path>) -> Result<(), FileError> {
+    match own_place(path, data_dir) {
+        Some(OwnPlace { directory, name }) => {
+            Err(FileError::OfStore { path: path.to_owned(), directory, name })
+        }
+        None => Ok(()),
+    }
+}
+
 /// A file that is being written, beside the place where it belongs. What is dropped unfinished is removed.
 #[derive(Debug)]
 pub struct NewFile {
@@ -65,7 +93,7 @@ impl NewFile {
     /// Begins a file that only its owner may read. A link is followed to its file.
     ///
     /// # Errors
-    /// [`FileError`]: what is there is not to be replaced, is no file, or nothing can be made there.
+    /// [`FileError`]: what is there is not to be replaced, is no file, is of a store, or nothing can be made there.
     pub fn create(path: &Path, may_replace: bool) -> Result<Self, FileError> {
         let place = Place::of(path)?;
         match place.no_file() {
@@ -92,6 +120,7 @@ impl NewFile {
     }
 
     fn beside(named: &Path, place: Place, may_replace: bool) -> Result<Self, FileError> {
+        check_apart(&place.path, None)?;
         if place.found.is_some() && !may_replace {
             return Err(FileError::Exists { path: named.to_owned() });
         }

@@ -9,14 +9,15 @@ use super::archive::{ArchiveError, ArchiveReader};
 use super::backup::BackupError;
 use super::contents::Contents;
 use super::directories::{make_directory, sync_directory, write_file};
-use super::disk::{check_closed, is_beside_database, remove_database};
+use super::disk::{check_closed, remove_database};
 use super::error::{Damage, StoreError};
 use super::ledger::{self, Ledger};
 use super::lock::Lock;
+use super::mounts::check_mounts;
 use super::successor::{self, Draft, PARTS};
 use super::verify::Verifier;
-use super::{Meta, aside, lock, record};
-use crate::model::Incarnation;
+use super::{Meta, record};
+use crate::model::{Belief, Incarnation, Trail};
 use crate::secret::Secret;
 
 /// A data directory that is to get the store of a backup, held until this is dropped.
@@ -68,6 +69,7 @@ impl Restoration {
     /// # Errors
     /// [`StoreError::Held`], or the system refuses something.
     pub fn begin(directory: &Path) -> Result<Self, StoreError> {
+        check_mounts(directory)?;
         make_directory(directory)?;
         let lock = Lock::take(directory)?;
         check_closed(directory)?;
@@ -207,12 +209,4 @@ fn keep_only(directory: &Path, names: &[&str]) -> Result<(), StoreError> {
         removed.map_err(|error| StoreError::from_io(path, "remove", error))?;
     }
     Ok(())
-}
-
-/// Whether a name in a data directory is the store's, which makes, renames and deletes what has it.
-pub fn is_of_store(name: &str) -> bool {
-    PARTS.contains(&name)
-        || successor::NAMES.contains(&name)
-        || [lock::FILE_NAME, aside::DIRECTORY].contains(&name)
-        || is_beside_database(name)
 }

@@ -19,6 +19,7 @@ mod export;
 mod faults;
 mod format;
 mod full_disk;
+mod own_files;
 mod parts;
 mod pressure;
 mod small_disk;

@@ -11,12 +11,13 @@ pub(crate) struct SmallDisk {
 impl SmallDisk {
     /// `None`: not allowed here.
     pub(crate) fn mount(path: &Path) -> Option<Self> {
+        Self::mount_with(path, &["-t", "tmpfs", "-o", "size=48m", "bindery-test"])
+    }
+
+    /// Another one, by what `mount` is told.
+    pub(crate) fn mount_with(path: &Path, arguments: &[&str]) -> Option<Self> {
         std::fs::create_dir_all(path).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=48m", "bindery-test"])
-            .arg(path)
-            .output()
-            .ok()?;
+        let mounted = Command::new("mount").args(arguments).arg(path).output().ok()?;
         mounted.status.success().then(|| Self { path: path.to_owned() })
     }
 

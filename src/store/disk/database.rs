@@ -410,6 +410,12 @@ pub(in crate::store) fn database_in(directory: &Path) -> PathBuf {
     Database::path_in(directory)
 }
 
+/// Whether the files of a database are in a directory, whatever it is called.
+pub(in crate::store) fn is_database(path: &Path) -> bool {
+    let is_file = |name: &str| path.join(name).is_file();
+    is_file(DATABASE_FILE) && is_file(CONFIGURATION_FILE) && path.join(BLOBS_DIRECTORY).is_dir()
+}
+
 /// Removes the database in a data directory that was closed.
 ///
 /// # Errors

@@ -6,8 +6,9 @@ use super::*;
 use crate::model::EventDigest;
 use crate::store::backup::{BackupError, Examined, examine};
 use crate::store::new_file::{FileError, NewFile};
+use crate::store::own_files::is_own_name;
 use crate::store::record::Item;
-use crate::store::restore::{Existing, Restoration, has_store, is_of_store};
+use crate::store::restore::{Existing, Restoration, has_store};
 use crate::store::salvage::{SalvageRules, Salvaged};
 use crate::store::{ledger, read_directory, salvage::salvage, successor};
 
@@ -360,7 +361,7 @@ fn strays_with_names_of_the_store_are_set_aside() {
         },
     ];
     for name in ["successor", "successor.new", "journal.new", "store.new", "store.old"] {
-        assert!(is_of_store(name));
+        assert!(is_own_name(name));
         for (number, stray) in strays.iter().enumerate() {
             let context = format!("{name}, stray {number}");
             let copied = place.path().join("copied");
