@@ -10,6 +10,7 @@
 //! - *Anything else* leaves open what is on disk: the store stops until the process is restarted,
 //!   because a disk that failed to sync once reports success the next time without having written.
 
+mod copies;
 mod database;
 mod growth;
 mod opening;

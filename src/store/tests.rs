@@ -186,13 +186,6 @@ pub(super) fn as_before_the_journal(directory: &Path, revision: Revision) {
     acknowledged::write_v1(directory, [revision, revision.saturating_sub(1)]);
 }
 
-/// The files of a store but for sled's snapshot, which it exchanges for another of the same content when it opens a database.
-fn files_but_for_snapshots(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = files_of(directory);
-    files.retain(|path, _| !path.starts_with("store") || !path.to_string_lossy().contains("/snap."));
-    files
-}
-
 /// All files of a data directory with their content, but for the lock.
 pub(super) fn files_of(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! The database below [`super::DiskStore`]: sled with its errors and panics made into ours, and with
 //! the syncs that it leaves out. Nothing else in bindery knows sled.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::ControlFlow;
@@ -302,6 +302,16 @@ pub(super) fn remove_snapshots(path: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// The names of the snapshots, and of what begins as one.
+///
+/// # Errors
+/// They cannot be listed.
+pub(super) fn snapshots_in(path: &Path) -> io::Result<Vec<OsString>> {
+    let names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>();
+    let is_one = |name: &OsString| name.as_encoded_bytes().starts_with(SNAPSHOT_PREFIX.as_bytes());
+    names.map(|names| names.into_iter().filter(is_one).collect())
 }
 
 /// How many octets sled may write by opening the database, besides what a commit writes: a new snapshot.

@@ -9,21 +9,19 @@
 //! have been at is what the other says of it.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use rustix::io::Errno;
-use uuid::Uuid;
 
+use super::copies::{Copy, Snapshots, is_copy, remove_copies, take_away, tell_left};
 use super::database::{self, DATABASE_OLD, Database};
 use super::{Settings, check_space, octets_in, verify};
 use crate::model::{Incarnation, Revision};
 use crate::store::acknowledged::Said;
-use crate::store::archive::READ_OCTETS;
 use crate::store::commit::Writes;
 use crate::store::directories::sync_directory;
 use crate::store::error::{Damage, FOREIGN, StoreError, check_ending};
@@ -31,7 +29,6 @@ use crate::store::history::{self, Ends};
 use crate::store::journal::{End, Segment};
 use crate::store::ledger::{self, Changed, Ledger, Legible, Trouble};
 use crate::store::successor::{self, Draft};
-use crate::store::unreadable::{self, Patched};
 use crate::store::{Meta, aside, record};
 
 /// The ledger of a store, made where there is none, and repaired from the database where it is damaged.
@@ -268,8 +265,8 @@ fn create(
 /// What a start found of the database beside a ledger.
 #[derive(Debug)]
 pub(super) enum Begun {
-    /// It is open and not ahead of the ledger.
-    Open(Database),
+    /// It is open and not ahead of the ledger; with the snapshots that it had before.
+    Open(Database, Option<Snapshots>),
     /// It cannot be used, and is to be made of the ledger.
     Unusable {
         /// Why not.
@@ -328,8 +325,11 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
         cleared => cleared?,
     }
     let path = Database::path_in(directory);
+    // Dropped behind the database, also where this ends early: a start that is refused leaves them as they were.
+    let mut snapshots = None;
     let opened = check_space(directory, settings, database::octets_to_open(&path)).and_then(|()| {
         database::tidy(directory, &path)?;
+        snapshots = Snapshots::of(directory, &path);
         Database::open(directory, &path, settings.cache_octets)
     });
     let compared = match opened {
@@ -344,11 +344,14 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
     }
     match compared {
         Compared::Unusable { reason } => Ok(Begun::Unusable { reason }),
-        Compared::NotAhead(database) => Ok(Begun::Open(database)),
+        Compared::NotAhead(database) => Ok(Begun::Open(database, snapshots)),
         Compared::Ahead(database) => {
             let meta = super::read_meta(directory, &database)?;
             let (revision, of_journal) = (meta.revision, ledger.meta().revision);
             let aside = fill(directory, &meta, &database)?.unwrap_or_default();
+            if let Some(snapshots) = snapshots {
+                snapshots.let_go();
+            }
             tracing::warn!(
                 revision, of_journal, set_aside = %aside.display(),
                 "the end of the journal was lost; it was made anew of the database, which is whole"
@@ -542,14 +545,20 @@ pub(super) fn finish(
         Begun::Ahead(database) => database,
         Begun::Full(error) => return Err(error),
         Begun::Unusable { reason } => anew(reason)?,
-        Begun::Open(database) => match catch_up(directory, ledger, &database, ending) {
-            Ok(()) => database,
-            Err(error) if error.is_damage() => {
-                drop(database);
-                anew(said(&error))?
+        Begun::Open(database, snapshots) => {
+            // What was read is in use.
+            if let Some(snapshots) = snapshots {
+                snapshots.let_go();
             }
-            Err(error) => return Err(error),
-        },
+            match catch_up(directory, ledger, &database, ending) {
+                Ok(()) => database,
+                Err(error) if error.is_damage() => {
+                    drop(database);
+                    anew(said(&error))?
+                }
+                Err(error) => return Err(error),
+            }
+        }
     };
     remove_leftovers(directory);
     Ok(database)
@@ -750,15 +759,6 @@ impl Drop for Beside {
     }
 }
 
-/// Removes a database that may just have been closed: what sled still writes would come behind it, and what it still holds
-/// open would go on taking space.
-fn take_away(path: &Path) {
-    if path.exists() {
-        let _ = database::wait_until_closed(path);
-        let _ = aside::remove_made(path);
-    }
-}
-
 /// Puts a database that was written beside in the place of the one that was in use, and takes that away. In each moment one
 /// of them stands there, or, where the file system cannot exchange names, the old one under another name, which a start
 /// knows.
@@ -815,111 +815,16 @@ fn finish_exchanging(directory: &Path) -> Result<(), StoreError> {
     sync_directory(directory)
 }
 
-/// A copy of the database's files, gone at the end. Its name is of this one copy: another directory may be somebody's.
-pub(super) struct Copy {
-    pub(super) path: PathBuf,
-    /// Locked, as long as the copy is used; not everywhere it can be.
-    _used: Option<File>,
-}
-
-impl Copy {
-    /// Copies the files of the database at `database` into `directory`.
-    ///
-    /// # Errors
-    /// They cannot be read, or, as [`StoreError::Copy`], not be written there.
-    pub(super) fn of(directory: &Path, database: &Path) -> Result<Self, StoreError> {
-        let path = directory.join(format!("{COPY_PREFIX}{}", Uuid::new_v4()));
-        let made = fs::DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(|source| StoreError::Copy { path: path.clone(), source })?;
-        let copy = Self { _used: File::open(&path).ok().filter(|copy| lock(copy).is_ok()), path };
-        let failed = |error| StoreError::from_io(database, "copy", error);
-        for entry in fs::read_dir(database).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_type().map_err(failed)?.is_file() && database::is_of_database(&entry.file_name()) {
-                copy_file(&entry.path(), &copy.path.join(entry.file_name()))?;
-            }
-        }
-        database::tidy_copy(&copy.path)?;
-        Ok(copy)
-    }
-}
-
-/// Copies a file; what cannot be read of it is damaged in the copy.
-fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
-    let unreadable = |error| StoreError::from_io(from, "copy", error);
-    let file = unreadable::open_file(from).map_err(unreadable)?;
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
-    let mut made = made.map_err(|source| StoreError::Copy { path: to.to_owned(), source })?;
-    copy_octets((from, &mut Patched::of(&file).map_err(unreadable)?), (to, &mut made))
-}
-
-fn copy_octets(
-    (from, file): (&Path, &mut impl Read),
-    (to, made): (&Path, &mut impl Write),
-) -> Result<(), StoreError> {
-    let mut piece = vec![0; READ_OCTETS];
-    loop {
-        let taken = match file.read(&mut piece) {
-            Ok(0) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            taken => taken.map_err(|error| StoreError::from_io(from, "copy", error))?,
-        };
-        // Whatever it is, it is not what was to be copied.
-        made.write_all(piece.get(..taken).unwrap_or_default())
-            .map_err(|source| StoreError::Copy { path: to.to_owned(), source })?;
-    }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        take_away(&self.path);
-    }
-}
-
 /// Takes away what the database, which was verified, makes needless: copies that processes have left behind when they were
 /// killed, and what stood in its place before.
 fn remove_leftovers(directory: &Path) {
-    remove_copies(directory);
+    remove_copies(directory, true);
     tell_left(aside::remove_made(&directory.join(DATABASE_OLD)));
-}
-
-/// Takes away the copies in a directory that processes have left behind when they were killed.
-pub(super) fn remove_copies(directory: &Path) {
-    let left = fs::read_dir(directory).into_iter().flatten().flatten();
-    let is_copy_there = |entry: &fs::DirEntry| {
-        is_copy(&entry.file_name()) && entry.file_type().is_ok_and(|found| found.is_dir())
-    };
-    for copy in left.filter(is_copy_there) {
-        // That of a process which is at work is locked; what holds nothing may just have been made.
-        let path = copy.path();
-        let is_left = File::open(&path).is_ok_and(|copy| lock(&copy).is_ok());
-        if is_left && fs::read_dir(&path).is_ok_and(|mut files| files.next().is_some()) {
-            tell_left(aside::remove_made(&path));
-        }
-    }
-}
-
-fn tell_left(removed: Result<(), StoreError>) {
-    if let Err(error) = removed {
-        tracing::warn!(%error, "what an earlier process has left behind stays");
-    }
-}
-
-fn lock(copy: &File) -> Result<(), Errno> {
-    rustix::fs::flock(copy, rustix::fs::FlockOperation::NonBlockingLockExclusive)
 }
 
 /// Whether a name in a data directory is that of a database which is made, or of a copy of one.
 pub(in crate::store) fn is_beside_database(name: &str) -> bool {
     name == NEW || is_copy(OsStr::new(name))
-}
-
-/// Whether this is the name of a [`Copy`].
-fn is_copy(name: &OsStr) -> bool {
-    let of = name.to_str().and_then(|name| name.strip_prefix(COPY_PREFIX));
-    of.is_some_and(|of| {
-        Uuid::try_parse(of).is_ok_and(|uuid| uuid.get_version_num() == 4 && uuid.to_string() == of)
-    })
 }
 
 /// An error as a part of another one's sentence: what is damaged, without what to do.
@@ -936,8 +841,6 @@ fn behind(is: Revision, should_be: Revision) -> String {
 }
 
 const NEW: &str = "store.new";
-/// A random UUID follows.
-const COPY_PREFIX: &str = "store.copy-";
 /// Items are handed to the database in batches of about so many octets. sled writes the items of a batch in no order, and can
 /// use again what pages have left behind only when a batch has ended: with 1 MiB a database took 2.5 to 3 times what its
 /// items do, with this 1.8 times, of 100,000 accounts as of the traces of 50,000 tokens; in order and one by one, 2.1 to 4
@@ -945,36 +848,3 @@ const COPY_PREFIX: &str = "store.copy-";
 const WRITTEN_TOGETHER_OCTETS: usize = 64 * 1024;
 /// A database takes several times what its items do.
 const DATABASE_OCTETS_FOR_ONE: u64 = 4;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Refusing;
-
-    impl Read for Refusing {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(Errno::IO.into())
-        }
-    }
-
-    impl Write for Refusing {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(Errno::IO.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// The same error, of the disk of the store and of that of the copy.
-    #[test]
-    fn whose_disk_refuses_is_told_apart() {
-        let (from, to) = (Path::new("from"), Path::new("to"));
-        let read = copy_octets((from, &mut Refusing), (to, &mut Vec::new()));
-        assert!(read.is_err_and(|error| error.is_damage()));
-        let written = copy_octets((from, &mut &b"octets"[..]), (to, &mut Refusing));
-        assert!(matches!(written, Err(StoreError::Copy { path, .. }) if path == to));
-    }
-}

@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::copies::{self, Copy};
 use super::database::{self, DATABASE_OLD, Database};
-use super::opening::{self, Copy, said};
+use super::opening::said;
 use super::{Settings, check_space, record};
 use crate::model::Incarnation;
 use crate::store::Meta;
@@ -46,7 +47,7 @@ impl Remains {
     pub(in crate::store) fn of(directory: &Path, scratch: &Path) -> Result<Self, StoreError> {
         // Those in the data directory stay until a start has found the database whole.
         if scratch.canonicalize().ok() != directory.canonicalize().ok() {
-            opening::remove_copies(scratch);
+            copies::remove_copies(scratch, false);
         }
         let mut found: Option<Self> = None;
         // An exchange of databases may have left the one before beside the one that took its place, or instead of it.

@@ -269,6 +269,42 @@ fn a_harmed_file_of_each_copy_is_made_up_for_or_refused() {
     assert!(refused > 0);
 }
 
+/// All else is as a close leaves it, so it was opened itself; it is as it was behind that.
+#[test]
+fn a_start_that_is_refused_for_a_database_that_is_ahead_and_not_whole_changes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, earlier) = (place.path().join("data"), place.path().join("earlier"));
+    for (revisions, is_last) in [(1..=15, false), (16..=20, true)] {
+        let store = open(&data).unwrap();
+        for revision in revisions {
+            store.commit(&batch(revision)).unwrap();
+        }
+        drop(store);
+        if !is_last {
+            copy(&data, &earlier);
+        }
+    }
+    std::fs::remove_dir_all(data.join("journal")).unwrap();
+    copy(&earlier.join("journal"), &data.join("journal"));
+    std::fs::copy(earlier.join("acknowledged"), data.join("acknowledged")).unwrap();
+    let database = sled_of(&data);
+    let name = crate::store::record::name_of(&Key::Account(AccountNumber::new(3)));
+    let (key, value) = database.scan_prefix(name).next().unwrap().unwrap();
+    let mut value = value.to_vec();
+    *value.last_mut().unwrap() ^= 1;
+    database.insert(key, value).unwrap();
+    database.flush().unwrap();
+    drop(database);
+    std::fs::File::open(data.join("store/db")).unwrap().lock().unwrap();
+    let before = files_of(&data);
+    for _ in 0..2 {
+        let error = open(&data).unwrap_err();
+        assert!(error.to_string().contains("which has more, is not whole"), "{error}");
+        assert!(files_of(&data) == before, "{error}");
+        assert_eq!(std::fs::read_dir(&data).unwrap().count(), 4, "nothing is left beside");
+    }
+}
+
 /// What stood at the end of the journal only the database can tell, and it cannot.
 #[test]
 fn a_start_that_is_refused_for_the_ends_of_both_changes_nothing() {

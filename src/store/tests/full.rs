@@ -279,8 +279,8 @@ fn without_room_for_a_copy_the_database_itself_is_asked_for_the_end() {
     }
 }
 
-/// A database that cannot tell what the end was is opened for it all the same, where there is no room for a copy: all that is in it
-/// stays, and all other files.
+/// A database that cannot tell what the end was is opened for it all the same, where there is no room for a copy, and is as it was
+/// behind that.
 #[test]
 fn a_start_that_is_refused_for_a_torn_end_without_room_for_a_copy_keeps_what_there_is() {
     let Some(disk) = SmallDisk::mount(48) else { return };
@@ -301,14 +301,13 @@ fn a_start_that_is_refused_for_a_torn_end_without_room_for_a_copy_keeps_what_the
     damage_end(&disk.data());
     std::fs::remove_file(disk.data().join("acknowledged")).unwrap();
     disk.fill(8 * 1024 * 1024 + 256 * 1024);
-    let before = files_but_for_snapshots(&disk.data());
+    let before = files_of(&disk.data());
     for _ in 0..2 {
         let error = DiskStore::open(&disk.data()).unwrap_err();
         assert!(error.is_unusable() && error.to_string().contains("revision 15"), "{error}");
-        assert!(files_but_for_snapshots(&disk.data()) == before, "{error}");
+        assert!(files_of(&disk.data()) == before, "{error}");
     }
     disk.empty();
-    // With room for one nothing is changed at all.
     let before = files_of(&disk.data());
     assert!(DiskStore::open(&disk.data()).unwrap_err().is_unusable());
     assert!(files_of(&disk.data()) == before);

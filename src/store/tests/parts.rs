@@ -471,8 +471,11 @@ fn a_checkpoint_of_a_copy_that_went_on_by_itself_is_made_up_for() {
     Journal::create(&journal, whole.incarnation(), 21, File::sync_all).unwrap();
     commit(&open(one.path()).unwrap(), 21..=21);
     std::fs::copy(other.path().join("journal/checkpoint"), journal.join("checkpoint")).unwrap();
+    let before = files_of(one.path());
     let refused = open(one.path()).and_then(|store| Content::of(&store)).map(|content| content.meta);
     assert!(refused.is_err(), "{refused:?}");
+    // The database was opened before what was read turned out not to fit together.
+    assert!(files_of(one.path()) == before);
     let doubted = disk::Settings { is_doubted: true, ..disk::Settings::default() };
     let store = DiskStore::open_with(one.path(), doubted).unwrap();
     assert_eq!(Content::of(&store).unwrap(), Content::after(21));
@@ -481,7 +484,7 @@ fn a_checkpoint_of_a_copy_that_went_on_by_itself_is_made_up_for() {
 }
 
 /// The whole journal of a copy that is as far as ours: nobody knows which of the two is meant, and neither takes the other's place.
-/// Only the database can tell, so it was opened: its content stays, and all else.
+/// Only the database can tell, so it was opened, and is as it was behind that.
 #[test]
 fn a_journal_of_a_copy_that_went_on_by_itself_takes_no_place_of_a_database() {
     let [one, other] = parted(17);
@@ -491,12 +494,12 @@ fn a_journal_of_a_copy_that_went_on_by_itself_takes_no_place_of_a_database() {
     copy(&ours, kept.path());
     remove(&ours);
     copy(&theirs, &ours);
-    let before = files_but_for_snapshots(one.path());
+    let before = files_of(one.path());
     for _ in 0..2 {
         let refused = open(one.path()).map(|store| store.meta()).unwrap_err();
         assert!(refused.is_unusable(), "{refused}");
         assert!(refused.to_string().contains("other records at the same revision 20"), "{refused}");
-        assert!(files_but_for_snapshots(one.path()) == before, "{refused}");
+        assert!(files_of(one.path()) == before, "{refused}");
     }
     remove(&ours);
     copy(kept.path(), &ours);
