@@ -281,9 +281,10 @@ impl TrailVerifier {
             return;
         }
         self.report.verified += 1;
-        if event.sequence > self.next() {
+        let follows = event.previous == self.last.1;
+        if event.sequence > self.next() && !(follows && is_known(&self.last.1)) {
             self.problem(TrailProblem::Removed { first: self.next(), last: event.sequence - 1 });
-        } else if event.previous != self.last.1 {
+        } else if !follows {
             match self.recent.sequence_of(&event.previous) {
                 Some(written_behind) => {
                     self.problem(TrailProblem::Moved { sequence: event.sequence, written_behind });
@@ -304,9 +305,14 @@ impl TrailVerifier {
 
     /// Says that there are no more events.
     pub fn finish(mut self) -> TrailReport {
+        let has_end = self.last.1 == self.state.head;
         if self.next() < self.state.next {
-            self.problem(TrailProblem::Removed { first: self.next(), last: self.state.next - 1 });
-        } else if self.next() == self.state.next && self.last.1 != self.state.head {
+            if has_end && is_known(&self.state.head) {
+                self.report.last = self.last.0;
+            } else {
+                self.problem(TrailProblem::Removed { first: self.next(), last: self.state.next - 1 });
+            }
+        } else if self.next() == self.state.next && !has_end {
             // Further on stands who went on with a trail all of whose events are gone by now.
             self.problem(TrailProblem::Edited { sequence: self.last.0 });
         }
@@ -331,6 +337,12 @@ impl TrailVerifier {
             self.report.problems.push(problem);
         }
     }
+}
+
+/// Whether an event has this digest. What follows on that one in the chain is the next one, whatever its number: a store that was
+/// restored goes on behind the numbers of the one that it has replaced, and who could write that could write all anew.
+fn is_known(digest: &EventDigest) -> bool {
+    *digest != EventDigest::NONE
 }
 
 /// The digests of the events that were seen last, so that one that was moved is recognised.
@@ -542,6 +554,32 @@ mod tests {
         events.truncate(17);
         assert_eq!(verify(trail, &events).problems, [TrailProblem::Removed { first: 18, last: 20 }]);
         assert_eq!(verify(trail, &[]).problems, [TrailProblem::Removed { first: 1, last: 20 }]);
+    }
+
+    /// As a store does that was restored: those of the one that it has replaced had the numbers between.
+    #[test]
+    fn what_goes_on_behind_numbers_that_were_passed_over_is_whole() {
+        let (mut trail, mut events) = chain(10);
+        trail.next = 31;
+        let report = verify(trail, &events);
+        assert!(report.is_whole(), "{:?}", report.problems);
+        // What is to be noted is the event that is there.
+        assert_eq!(report.last, 10);
+        let mut event = events[0].clone();
+        append(&mut trail, &mut event);
+        assert_eq!(event.sequence, 31);
+        events.push(event);
+        let report = verify(trail, &events);
+        assert!(report.is_whole() && report.last == 31 && report.verified == 11, "{:?}", report.problems);
+        // What is missing at either end of the numbers, or was edited before them, is missed.
+        let problems = |events: &[Event]| verify(trail, events).problems;
+        let mut without = events.clone();
+        without.remove(9);
+        assert_eq!(problems(&without), [TrailProblem::Removed { first: 10, last: 30 }]);
+        assert_eq!(problems(&events[..10]), [TrailProblem::Removed { first: 11, last: 31 }]);
+        let mut edited = events.clone();
+        edited[9].count = 5;
+        assert!(!problems(&edited).is_empty());
     }
 
     #[test]

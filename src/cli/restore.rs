@@ -96,7 +96,11 @@ pub(super) async fn run(
 
     let ended: Vec<&str> =
         if new_token_key { examined.contents.chosen_tokens().collect() } else { Vec::new() };
-    let drafted = restoration.draft(&file, FINDING_KEY_NAME, key.as_ref())?;
+    let replaced = match &existing {
+        Existing::Readable(there) => Some(&there.counts.meta),
+        Existing::Nothing | Existing::Unreadable(_) => None,
+    };
+    let drafted = restoration.draft(&file, FINDING_KEY_NAME, key.as_ref(), replaced)?;
     if !ended.is_empty() {
         // Before it is the store, which no start takes with another key.
         let there = Settings { data_dir: drafted.directory().to_owned(), ..settings.clone() };

@@ -643,7 +643,8 @@ impl<'a> Transaction<'a> {
             } else {
                 break;
             }
-            if event.sequence > state.first {
+            // What was restored goes on behind the numbers of what it has replaced.
+            if event.sequence > state.first && event.previous != state.before {
                 let (first, last) = (state.first, event.sequence - 1);
                 tracing::error!(
                     trail = trail.as_str(),

@@ -106,7 +106,8 @@ impl Restoration {
     }
 
     /// Makes the store of a backup beside the place where it is to be. The file `key_name` of the data directory is to get
-    /// the content `key`, where there is one. Nothing of what is there is changed, and a crash leaves nothing that counts.
+    /// the content `key`, where there is one. What the store there that it replaces has given, as `replaced` describes that, is not
+    /// given again, and time does not go back behind it. Nothing of what is there is changed, and a crash leaves nothing that counts.
     ///
     /// # Errors
     /// The backup cannot be used, or the system refuses something.
@@ -115,6 +116,7 @@ impl Restoration {
         backup: &Path,
         key_name: &'static str,
         key: Option<&Secret>,
+        replaced: Option<&Meta>,
     ) -> Result<Drafted, BackupError> {
         let path = self.directory.join(key_name);
         let there = match fs::read(&path) {
@@ -122,7 +124,7 @@ impl Restoration {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(StoreError::from_io(path, "read", error).into()),
         };
-        let (draft, meta) = self.draft_ledger(backup)?;
+        let (draft, meta) = self.draft_ledger(backup, replaced)?;
         let other = key.filter(|key| there.as_ref().is_none_or(|there| there.expose() != key.expose()));
         if let Some(key) = other {
             write_file(&draft.path().join(key_name), key.expose())?;
@@ -160,7 +162,7 @@ impl Restoration {
     }
 
     /// Makes the ledger of the items of the backup.
-    fn draft_ledger(&self, backup: &Path) -> Result<(Draft, Meta), BackupError> {
+    fn draft_ledger(&self, backup: &Path, replaced: Option<&Meta>) -> Result<(Draft, Meta), BackupError> {
         let unusable = |fault| BackupError::of_archive(backup, fault);
         let file = File::open(backup).map_err(|error| unusable(error.into()))?;
         let reader = ArchiveReader::new(file).map_err(unusable)?;
@@ -170,6 +172,9 @@ impl Restoration {
         } else {
             let incarnation = Incarnation::random();
             meta.incarnation = Some(incarnation.map_err(|error| unusable(ArchiveError::Io(error.into())))?);
+            if let Some(replaced) = replaced {
+                go_on_behind(&mut meta, replaced);
+            }
             Some(record::encode_meta(&meta)?)
         };
         let mut fault = None;
@@ -193,6 +198,26 @@ impl Restoration {
             (Err(_), Some(fault)) => Err(unusable(fault)),
             (Err(error), None) => Err(error.into()),
         }
+    }
+}
+
+/// Has a store go on behind another one in whose place it comes: with later numbers, of events too, and no earlier time. What has
+/// noted a number of the other one, as a file that belongs to a uidNumber, or a log, finds nothing else under it.
+fn go_on_behind(meta: &mut Meta, replaced: &Meta) {
+    let (counters, given) = (&mut meta.counters, &replaced.counters);
+    counters.next_number = counters.next_number.max(given.next_number);
+    counters.next_object = counters.next_object.max(given.next_object);
+    for trail in Trail::ALL {
+        let state = counters.trails.of_mut(trail);
+        let is_empty = state.kept() == 0;
+        state.next = state.next.max(given.trails.of(trail).next);
+        if is_empty {
+            state.first = state.next;
+        }
+    }
+    let time = |belief: Option<Belief>| belief.map(|belief| belief.time);
+    if time(replaced.belief) > time(meta.belief) {
+        meta.belief = replaced.belief;
     }
 }
 

@@ -118,7 +118,7 @@ pub fn salvage(
 
     let mut kept = Kept::of(survey, rules);
     each_kept(directory, &sources, &mut kept, |kept, record, items| {
-        kept.count(record, items);
+        kept.count(record, items, rules);
         Ok(())
     })?;
     let meta = kept.describe(revision, rules, &mut salvaged);

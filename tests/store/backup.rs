@@ -157,6 +157,37 @@ fn nothing_takes_the_place_of_a_file_or_a_store_unless_told() {
     assert_ne!(document["incarnation"], earlier["incarnation"]);
 }
 
+/// What somebody has noted of the store that was replaced is not something else now: a uidNumber on a disk, an event in a log.
+#[test]
+fn a_restore_gives_no_number_away_again() {
+    let place = Place::new(SEED);
+    place.run(&["apply", "--json"]).exits(0);
+    place.run(&["backup", "earlier.backup"]).exits(0);
+    let number = |name: &str| {
+        place.run(&["account", "create", name]).exits(0);
+        place.run(&["account", "show", name, "--json"]).exits(0).json()["pk"].as_u64().unwrap()
+    };
+    let events = || {
+        let listed = place.run(&["event", "list", "--json", "--limit", "1000"]).exits(0).json();
+        let of = |event: &serde_json::Value| format!("{}:{}", event["trail"], event["sequence"]);
+        listed.as_array().unwrap().iter().map(of).collect::<BTreeSet<_>>()
+    };
+    let given: Vec<u64> = ["one", "two", "three"].map(number).to_vec();
+    let noted = events();
+    place.run(&["restore", "earlier.backup", "--replace"]).exits(0);
+    // Nothing is missing, where all is as it was in the backup and where it goes on.
+    place.run(&["event", "verify"]).exits(0);
+    let kept = events();
+    assert!(kept.is_subset(&noted) && kept.len() < noted.len());
+    let next = number("four");
+    assert!(given.iter().all(|given| *given < next), "{given:?} {next}");
+    let new: Vec<String> = events().difference(&kept).cloned().collect();
+    assert!(!new.is_empty() && new.iter().all(|place| !noted.contains(place)), "{new:?}");
+    place.run(&["event", "verify"]).exits(0);
+    let salvaged = place.run(&["--json", "salvage", "--output", "out.backup"]).exits(0).json();
+    assert_eq!(salvaged["events_missing"], serde_json::json!({}));
+}
+
 #[test]
 fn a_damaged_backup_is_refused_wherever_it_is_damaged() {
     let place = Place::new(SEED);

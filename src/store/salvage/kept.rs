@@ -131,6 +131,17 @@ struct Events {
     first: Event,
     last: Event,
     count: u64,
+    /// Numbers that a restored store has passed over: the chain goes on behind them.
+    passed_over: u64,
+}
+
+impl Events {
+    /// How many of the numbers of a trail are known: those of events, and those that were passed over.
+    fn known_numbers(&self, state: &TrailState, rules: &SalvageRules<'_>) -> u64 {
+        let behind = state.next.saturating_sub(self.last.sequence).saturating_sub(1);
+        let is_end = behind > 0 && state.head == (rules.digest)(&self.last);
+        self.count.saturating_add(self.passed_over).saturating_add(if is_end { behind } else { 0 })
+    }
 }
 
 impl Kept {
@@ -251,7 +262,7 @@ impl Kept {
     }
 
     /// Takes note of a record that is kept, as it is kept.
-    pub(super) fn count(&mut self, record: &Record, items: &[Item]) {
+    pub(super) fn count(&mut self, record: &Record, items: &[Item], rules: &SalvageRules<'_>) {
         self.records += 1;
         for (key, value) in items {
             if let Ok(item) = record::verify(key, value) {
@@ -262,7 +273,7 @@ impl Kept {
             Record::Account(account) if InternalAccount::of_number(account.number).is_none() => {
                 self.has_people = true;
             }
-            Record::Event(event) => self.count_event(event, record),
+            Record::Event(event) => self.count_event(event, record, rules),
             // These are numbered as other objects are.
             Record::CustomAttribute(attribute) => {
                 self.note_number(ObjectReference::Role(RoleNumber::new(attribute.number.get())));
@@ -285,7 +296,7 @@ impl Kept {
         }
     }
 
-    fn count_event(&mut self, event: &Event, record: &Record) {
+    fn count_event(&mut self, event: &Event, record: &Record, rules: &SalvageRules<'_>) {
         if event.trail == Trail::Custom {
             self.custom_octets += record::measure(record).unwrap_or_default() as u64;
         }
@@ -293,7 +304,12 @@ impl Kept {
             first: event.clone(),
             last: event.clone(),
             count: 0,
+            passed_over: 0,
         });
+        let between = event.sequence.saturating_sub(seen.last.sequence).saturating_sub(1);
+        if between > 0 && event.previous == (rules.digest)(&seen.last) {
+            seen.passed_over = seen.passed_over.saturating_add(between);
+        }
         seen.count += 1;
         seen.last = event.clone();
         let Some(what) = reference_of(event) else { return };
@@ -348,7 +364,8 @@ impl Kept {
             let known = self.known.map(|meta| meta.counters.trails.of(trail));
             let events = self.trails.get(&trail);
             let state = state_of(known, events, rules);
-            let lost = state.kept().saturating_sub(events.map_or(0, |events| events.count));
+            let lost =
+                state.kept().saturating_sub(events.map_or(0, |events| events.known_numbers(&state, rules)));
             if lost > 0 {
                 salvaged.events_missing.insert(trail, lost);
             }

@@ -47,7 +47,7 @@ fn back_up(store: &dyn Store, path: &Path) -> Examined {
 fn restore(backup: &Path, directory: &Path) -> Result<(Meta, Option<PathBuf>), BackupError> {
     let key = Secret::from("another key".to_owned());
     let restoration = Restoration::begin(directory)?;
-    let drafted = restoration.draft(backup, "token.key", Some(&key))?;
+    let drafted = restoration.draft(backup, "token.key", Some(&key), None)?;
     Ok(restoration.finish(drafted)?)
 }
 
@@ -138,6 +138,42 @@ fn a_store_of_a_backup_is_another_life_and_the_one_before_is_set_aside() {
     assert!(Content::of(&store).unwrap() == Content::after_batches(21, sound));
 }
 
+/// Files belong to a uidNumber, a log names an event by its number, and what has expired stays so.
+#[test]
+fn what_a_replaced_store_has_given_is_not_given_again() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, backup) = (place.path().join("data"), place.path().join("one.backup"));
+    filled(&data, 20);
+    let store = open(&data).unwrap();
+    let earlier = back_up(&store, &backup).contents.counts.meta;
+    let belief = Some(Belief::of(Timestamp::from_unix_seconds(1_900_000_000)));
+    let mut later = sound(21);
+    (later.counters.next_number, later.counters.next_object, later.belief) = (900, 800, belief);
+    later.counters.trails.changes.next = 70;
+    later.counters.trails.logins.next = 30;
+    let replaced = store.commit(&later).unwrap();
+    drop(store);
+    let restoration = Restoration::begin(&data).unwrap();
+    let drafted = restoration.draft(&backup, "token.key", None, Some(&replaced)).unwrap();
+    let (meta, _) = restoration.finish(drafted).unwrap();
+    let store = open(&data).unwrap();
+    assert_eq!(store.meta(), meta);
+    assert_eq!(store.load(&mut |_| {}).unwrap(), meta);
+    assert_eq!((meta.counters.next_number, meta.counters.next_object, meta.belief), (900, 800, belief));
+    assert_eq!((meta.revision, meta.records, meta.sum), (earlier.revision, earlier.records, earlier.sum));
+    let (trails, before) = (meta.counters.trails, earlier.counters.trails);
+    // The chain is the one of the backup, and goes on behind the numbers.
+    assert_eq!(trails.changes, TrailState { next: 70, ..before.changes });
+    assert_eq!(trails.logins, TrailState { first: 30, next: 30, ..before.logins });
+    assert_eq!(trails.custom, before.custom);
+    // One that is behind takes nothing back.
+    drop(store);
+    let restoration = Restoration::begin(&data).unwrap();
+    let drafted = restoration.draft(&backup, "token.key", None, Some(&Meta::default())).unwrap();
+    let (meta, _) = restoration.finish(drafted).unwrap();
+    assert_eq!((meta.counters, meta.belief), (earlier.counters, earlier.belief));
+}
+
 /// A store at revision 6 with a key, and a backup of its revision 5.
 fn with_backup(place: &Path) -> (PathBuf, PathBuf) {
     let (data, backup) = (place.join("data"), place.join("one.backup"));
@@ -168,7 +204,7 @@ fn a_restore_that_is_killed_leaves_one_of_the_two() {
     let (data, backup) = with_backup(place.path());
     let drafted = place.path().join("drafted");
     let restoration = Restoration::begin(&data).unwrap();
-    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())));
+    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())), None);
     copy(&data, &drafted);
     drop((draft, restoration));
     is_one_of_two(&data, false, "given up");
@@ -246,7 +282,7 @@ fn a_restore_that_does_not_know_where_all_goes_takes_another_place() {
     let (data, backup) = with_backup(place.path());
     let drafted = place.path().join("drafted");
     let restoration = Restoration::begin(&data).unwrap();
-    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())));
+    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())), None);
     copy(&data, &drafted);
     drop((draft, restoration));
     type Harm = dyn Fn(&Path, Vec<u8>);
@@ -291,7 +327,7 @@ fn a_start_that_fails_as_it_takes_another_place_loses_nothing() {
     let (data, backup) = with_backup(place.path());
     let drafted = place.path().join("drafted");
     let restoration = Restoration::begin(&data).unwrap();
-    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())));
+    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())), None);
     copy(&data, &drafted);
     drop((draft, restoration));
     for moved in 0..MOVES.len() {
@@ -327,7 +363,7 @@ fn a_restore_that_cannot_come_to_its_end_loses_nothing() {
     let (data, backup) = with_backup(place.path());
     let drafted = place.path().join("drafted");
     let restoration = Restoration::begin(&data).unwrap();
-    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())));
+    let draft = restoration.draft(&backup, "token.key", Some(&Secret::from("another key".to_owned())), None);
     copy(&data, &drafted);
     drop((draft, restoration));
     let killed = decided(&drafted, 0);
