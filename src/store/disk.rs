@@ -90,7 +90,7 @@ struct Shared {
     writer: Mutex<CommitState>,
     /// What the start has read, until it was loaded.
     start: Mutex<Option<Arc<Ledger>>>,
-    /// What the ledger holds, once somebody has read from a store that stopped.
+    /// What the ledger holds, once somebody has read while the database cannot be asked.
     copy: Mutex<Option<Arc<MemoryStore>>>,
     checkpointing: Mutex<Option<JoinHandle<()>>>,
     /// One at a time makes the database anew.
@@ -460,14 +460,20 @@ impl Shared {
         }
     }
 
-    /// What the ledger holds, where the store has stopped and the database cannot be asked any more.
-    fn stopped_copy(&self) -> Result<Option<Arc<MemoryStore>>, StoreError> {
+    /// What the ledger holds, where the database cannot be asked: the store has stopped, or a full disk has closed it. Nothing is
+    /// committed then, so one copy serves all who read until it is opened again.
+    fn copy_if_closed(&self) -> Result<Option<Arc<MemoryStore>>, StoreError> {
         self.wait_until_opened();
-        if !matches!(*self.engine(), Engine::Stopped { .. }) {
+        if matches!(*self.engine(), Engine::Open(_)) {
+            // What was read meanwhile is not needed any more.
+            if let Ok(mut copy) = self.copy.try_lock() {
+                *copy = None;
+            }
             return Ok(None);
         }
         let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
-        if copy.is_none() {
+        let revision = self.writer().meta.revision;
+        if copy.as_ref().is_none_or(|copy| copy.meta().revision != revision) {
             *copy = Some(Arc::new(reading::read_ledger(&self.ledger()?, &self.directory)?));
         }
         Ok(copy.clone())
@@ -591,7 +597,7 @@ impl Store for DiskStore {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        if let Some(copy) = self.shared.stopped_copy()? {
+        if let Some(copy) = self.shared.copy_if_closed()? {
             return copy.get(key);
         }
         let name = record::name_of(key);
@@ -636,7 +642,7 @@ impl Store for DiskStore {
     }
 
     fn events(&self, trail: Trail, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        if let Some(copy) = self.shared.stopped_copy()? {
+        if let Some(copy) = self.shared.copy_if_closed()? {
             return copy.events(trail, after, limit);
         }
         let Some((first, end)) = record::event_keys_above(trail, after) else { return Ok(Vec::new()) };
@@ -661,7 +667,7 @@ impl Store for DiskStore {
     }
 
     fn events_before(&self, trail: Trail, before: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        if let Some(copy) = self.shared.stopped_copy()? {
+        if let Some(copy) = self.shared.copy_if_closed()? {
             return copy.events_before(trail, before, limit);
         }
         let (first, end) = record::event_keys_below(trail, before);

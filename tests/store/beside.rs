@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::support::{Place, SEED};
 
 /// Every command that only reads.
-const READING: [&[&str]; 16] = [
+pub(crate) const READING: [&[&str]; 16] = [
     &["check"],
     &["apply", "--dry-run"],
     &["status"],

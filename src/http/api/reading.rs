@@ -278,13 +278,7 @@ impl Reading {
     }
 
     fn record(&self, key: &Key) -> Result<Option<Record>, ChangeError> {
-        let store = self.registry.store();
-        // A store that a full disk had closed is opened again by whoever needs it.
-        let found = match store.get(key) {
-            Err(error) if error.is_full() => store.resume().and_then(|()| store.get(key)),
-            found => found,
-        };
-        found.map_err(|error| ChangeError::Store(Arc::new(error)))
+        self.registry.store().get(key).map_err(|error| ChangeError::Store(Arc::new(error)))
     }
 }
 
