@@ -80,12 +80,29 @@ impl Settings {
             (!self.ldaps.is_empty() && !has_tls, ListenerError::LdapsWithoutTls),
             (!self.https.is_empty() && !has_tls, ListenerError::HttpsWithoutTls),
         ];
-        wrong.into_iter().filter_map(|(is_wrong, error)| is_wrong.then_some(error))
+        wrong.into_iter().filter_map(|(is_wrong, error)| is_wrong.then_some(error)).chain(self.clash())
+    }
+
+    /// The first two addresses that cannot be listened on at a time: each by itself can.
+    fn clash(&self) -> Option<ListenerError> {
+        let Self { ldap, ldaps, http, https, .. } = self;
+        let lists =
+            [("server.ldap", ldap), ("server.ldaps", ldaps), ("server.http", http), ("server.https", https)];
+        let mut seen: Vec<&ListenAddress> = Vec::new();
+        for (key, address) in lists.into_iter().flat_map(|(key, list)| list.iter().map(move |one| (key, one)))
+        {
+            if let Some(other) = seen.iter().find(|other| other.clashes_with(address)) {
+                let (address, other) = (address.clone(), ListenAddress::clone(other));
+                return Some(ListenerError::Clash { key, address, other });
+            }
+            seen.push(address);
+        }
+        None
     }
 }
 
 /// Why the server cannot listen as it is told to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListenerError {
     /// Nothing would be served.
     #[error(
@@ -102,12 +119,31 @@ pub enum ListenerError {
         "HTTPS needs a certificate: give `certificate` and `key`, or `development`, in [server.tls], or no `https`"
     )]
     HttpsWithoutTls,
+    /// Two listeners would be on the same address.
+    #[error("{}", clash_in_words(.address, .other))]
+    Clash {
+        /// The key of the second.
+        key: &'static str,
+        /// The second.
+        address: ListenAddress,
+        /// The first.
+        other: ListenAddress,
+    },
+}
+
+/// Why the second of two addresses cannot be listened on.
+pub(super) fn clash_in_words(address: &ListenAddress, other: &ListenAddress) -> String {
+    if address == other {
+        return format!("{address} is listed twice");
+    }
+    format!("{address} cannot be listened on beside {other}: the one is among the addresses of the other")
 }
 
 impl ListenerError {
     /// The key that it is about.
-    pub const fn key(self) -> &'static str {
+    pub const fn key(&self) -> &'static str {
         match self {
+            Self::Clash { key, .. } => key,
             Self::None => "server.ldap",
             Self::LdapsWithoutTls => "server.ldaps",
             Self::HttpsWithoutTls => "server.https",
@@ -165,6 +201,19 @@ impl FromStr for ListenAddress {
 }
 
 impl ListenAddress {
+    /// Whether this and another cannot be listened on at a time. Port 0 is another port each time, and those of IPv6 do not take
+    /// those of IPv4.
+    pub fn clashes_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(two)) => {
+                let is_all = one.ip().is_unspecified() || two.ip().is_unspecified();
+                let is_same_port = one.port() == two.port() && one.port() != 0;
+                is_same_port && (one == two || is_all && one.is_ipv4() == two.is_ipv4())
+            }
+            _ => self == other,
+        }
+    }
+
     /// A Unix socket.
     ///
     /// # Errors

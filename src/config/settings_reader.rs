@@ -11,8 +11,8 @@ use super::reader::TableReader;
 use super::seed_value::network;
 use super::settings::{
     BackupSettings, BadListenAddress, ClientAccount, ClientName, EXPIRY_WARNING, HashingSettings,
-    ListenAddress, LogFormat, LogLevel, LogSettings, OnStoreFailure, ROTATION_OVERLAP, ROTATION_OVERLAP_MAX,
-    SecretsInClear, Settings, TlsSettings,
+    ListenAddress, ListenerError, LogFormat, LogLevel, LogSettings, OnStoreFailure, ROTATION_OVERLAP,
+    ROTATION_OVERLAP_MAX, SecretsInClear, Settings, TlsSettings, clash_in_words,
 };
 use super::text::{Located, Position};
 use super::value::{self, Raw};
@@ -104,7 +104,9 @@ pub(super) fn read_settings(
         backup,
         limits,
     };
-    for error in settings.wrong_listeners().filter(|_| is_tls_right && is_whole) {
+    // Two that clash have been told.
+    let wrong = settings.wrong_listeners().filter(|error| !matches!(error, ListenerError::Clash { .. }));
+    for error in wrong.filter(|_| is_tls_right && is_whole) {
         let first = LISTENER_KEYS.iter().zip(&firsts).find(|(key, _)| **key == error.key());
         // Where nothing is listed, flags may give it.
         if let Some((_, Some(position))) = first {
@@ -131,19 +133,18 @@ fn addresses(
     server.list(key, problems, read).unwrap_or_default()
 }
 
-/// Reports an address that is listed twice; port 0 is another port each time.
+/// Reports an address that cannot be listened on beside another.
 fn report_repeated(lists: &[(&str, &Vec<Located<ListenAddress>>)], problems: &mut Problems) {
     let mut seen: Vec<&Located<ListenAddress>> = Vec::new();
     for (key, address) in lists.iter().flat_map(|(key, list)| list.iter().map(move |address| (key, address)))
     {
-        let is_any_port = matches!(address.value, ListenAddress::Tcp(tcp) if tcp.port() == 0);
-        match seen.iter().find(|other| other.value == address.value && !is_any_port) {
+        match seen.iter().find(|other| other.value.clashes_with(&address.value)) {
             None => seen.push(address),
             Some(first) => problems.push(
                 Problem::new(
                     address.position.clone(),
                     format!("server.{key}"),
-                    format!("{} is listed twice", address.value),
+                    clash_in_words(&address.value, &first.value),
                 )
                 .with_related(first.position.clone(), "first here"),
             ),

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use thiserror::Error;
@@ -109,12 +110,15 @@ impl Listener {
         bind_tcp(address).map(drop).map_err(|error| ListenError::new(LocalAddress::Ip(address), error))
     }
 
-    /// Whether nobody listens on a Unix socket, and nothing else has its name.
+    /// Whether a Unix socket could be listened on: nobody does, nothing else has its name, and its directory takes one. Nothing is
+    /// made.
     ///
     /// # Errors
     /// [`ListenError`]
     pub fn try_unix(path: &Path) -> Result<(), ListenError> {
-        is_stale(path, &LocalAddress::Unix(path.into())).map(drop)
+        let local = LocalAddress::Unix(path.into());
+        let leaves_its_place = is_stale(path, &local)?;
+        takes_another(path, leaves_its_place).map_err(|error| ListenError::new(local, error.into()))
     }
 
     /// The address that it listens on.
@@ -341,6 +345,16 @@ fn is_stale(path: &Path, local: &LocalAddress) -> Result<bool, ListenError> {
     }
 }
 
+/// Whether the directory of a socket takes one more file; of one that takes the place of another, whether that may go.
+fn takes_another(path: &Path, leaves_its_place: bool) -> rustix::io::Result<()> {
+    let directory = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    accessat(CWD, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
+    let room = statvfs(directory)?;
+    // A file system without a table of files says so with zeros.
+    let is_full = room.f_files != 0 && room.f_favail == 0;
+    if is_full && !leaves_its_place { Err(Errno::NOSPC) } else { Ok(()) }
+}
+
 /// A Unix socket is connected to at once, or not at all.
 fn connect_at_once(path: &Path) -> io::Result<()> {
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
@@ -485,6 +499,20 @@ mod tests {
         let replacement = Listener::bind_unix(&path, 0o660).await.unwrap();
         let _client = UnixStream::connect(&path).await.unwrap();
         replacement.accept().await;
+    }
+
+    #[test]
+    fn where_no_socket_can_be_is_told_without_making_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        Listener::try_unix(&path("ldapi")).unwrap();
+        fs::write(path("file"), "").unwrap();
+        for name in ["none/ldapi", "file/ldapi"] {
+            assert!(Listener::try_unix(&path(name)).is_err(), "{name}");
+        }
+        drop(std::os::unix::net::UnixListener::bind(path("left")).unwrap());
+        Listener::try_unix(&path("left")).unwrap();
+        assert!(path("left").exists() && !path("ldapi").exists());
     }
 
     #[tokio::test]

@@ -77,13 +77,14 @@ impl Bound {
     }
 }
 
-/// Whether all addresses of the config could be listened on. The local socket is not among them: who holds the store tells a
-/// second server of it.
+/// Whether all addresses of the config could be listened on, and the local socket, on which a server answers whose lock somebody
+/// has removed.
 ///
 /// # Errors
 /// What keeps the first of them from it.
 pub(super) fn try_addresses(settings: &Settings) -> Result<(), ListenError> {
     let Settings { ldap, ldaps, http, https, .. } = settings;
+    Listener::try_unix(&settings.data_dir.join(SOCKET_NAME))?;
     ldap.iter().chain(ldaps).chain(http).chain(https).try_for_each(|address| match address {
         ListenAddress::Tcp(address) => Listener::try_tcp(*address),
         ListenAddress::Unix(path) => Listener::try_unix(path),

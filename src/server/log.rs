@@ -58,6 +58,15 @@ impl Log {
         Ok((Self { filter: handle, format: settings.format, writer }, LogThread { _guard: guard }))
     }
 
+    /// One that nobody reads.
+    #[cfg(test)]
+    pub(super) fn of_test() -> Self {
+        let format = LogFormat::Text;
+        let (_, filter) = reload::Layer::new(targets(format, LogLevel::Info));
+        let (writer, _) = queue(Visible { lines: io::sink(), format }, 1);
+        Self { filter, format, writer }
+    }
+
     /// Writes a message for people to where the log goes, behind what was logged before it.
     pub fn message(&self, text: &str) {
         // A queue takes everything or counts what it loses.

@@ -167,9 +167,12 @@ impl Server {
         listening
     }
 
-    /// Closes the directory without having listened.
+    /// Closes the directory without having served. The sockets come first: who has connected would wait meanwhile for an answer that
+    /// never comes, and is sent elsewhere by their end.
     pub async fn close(self) {
-        close(self.registry).await;
+        let Self { registry, bound, local, .. } = self;
+        drop((bound, local));
+        close(registry).await;
     }
 }
 
@@ -181,5 +184,46 @@ fn warn_of_open_directory(path: &Path) {
             data_dir = %path.display(),
             "other users of this machine may look into the data directory: chmod 700 it"
         );
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::registry::commands::testing;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_sockets_are_closed_before_the_directory() {
+        let place = tempfile::tempdir().unwrap();
+        let registry = testing::registry();
+        let data_dir = place.path().to_owned();
+        let socket = data_dir.join(crate::store::SOCKET_NAME);
+        let settings = Settings { data_dir, ..Settings::without_file() };
+        let (log, tls) = (Log::of_test(), None);
+        let mut server =
+            Server { settings, log, tls, registry: Arc::clone(&registry), bound: None, local: None };
+        server.bind().await.unwrap();
+        assert!(socket.exists());
+        // The end of the directory waits for the writer.
+        let (begun, has_begun) = channel();
+        let (go_on, waits) = channel();
+        registry.change_later(testing::actor(), move |_| {
+            begun.send(()).unwrap();
+            let _ = waits.recv();
+            Ok(())
+        });
+        has_begun.recv().unwrap();
+        let closing = tokio::spawn(server.close());
+        let start = Instant::now();
+        while socket.exists() && start.elapsed() < Duration::from_secs(20) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!socket.exists() && !closing.is_finished());
+        go_on.send(()).unwrap();
+        closing.await.unwrap();
     }
 }

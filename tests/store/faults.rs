@@ -315,6 +315,27 @@ fn a_start_whose_addresses_are_taken_changes_nothing() {
             place.run(&["serve", flag, address]).exits(1).says(&["is in use"]);
             assert!(state_of(&data, &[]) == before, "{flag} {address} {damaged}");
         }
+        // Of sockets the directory is asked; and two that each could be listened on are not by both.
+        for (arguments, code, words) in [
+            (
+                ["--ldap", "unix:none/ldapi", "--http", "127.0.0.1:0"],
+                1,
+                "unix:none/ldapi cannot be listened on",
+            ),
+            (["--http", "unix:bindery.toml/http", "--ldap", "127.0.0.1:0"], 1, "unix:bindery.toml/http"),
+            (["--ldap", "127.0.0.1:47011", "--http", "0.0.0.0:47011"], 3, "cannot be listened on beside"),
+            (["--ldap", "[::]:47011", "--ldap", "[::1]:47011"], 3, "cannot be listened on beside"),
+            (["--ldap", "unix:twice", "--http", "unix:twice"], 3, "is listed twice"),
+            (
+                ["--ldap", "unix:data/bindery.sock", "--http", "127.0.0.1:0"],
+                3,
+                "`bindery.sock` is bindery's own",
+            ),
+        ] {
+            let [one, address, two, other] = arguments;
+            place.run(&["serve", one, address, two, other]).exits(code).says(&[words]);
+            assert!(state_of(&data, &[]) == before, "{arguments:?} {damaged}");
+        }
         place.serve(&[]).stop();
         put_back(&data, &whole);
     }
