@@ -55,7 +55,7 @@ pub struct DiskStore {
     /// Brings the database to where the ledger is.
     opening: Option<JoinHandle<()>>,
     // Last, so that it is freed after the database is closed.
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// A store of which the ledger was read, and the database was not opened yet.
@@ -236,6 +236,8 @@ impl DiskStore {
         check_mounts(directory)?;
         make_directory(directory)?;
         let lock = Lock::take(directory)?;
+        // Somebody may have removed the lock of whoever works there.
+        check_closed(directory)?;
         may_begin()?;
         let ledger = opening::ledger(directory, &settings)?;
         let checked = check(&Unopened(&ledger))?;
@@ -289,7 +291,7 @@ impl DiskStore {
             ending: AtomicBool::default(),
         });
         let opening = if opened == Opened::Done { None } else { start_opening(&shared) };
-        Ok(Self { shared, opening, _lock: lock })
+        Ok(Self { shared, opening, lock })
     }
 
     /// Closes the database as a disk does that becomes full in the middle of a commit.
@@ -526,6 +528,16 @@ impl Shared {
         }
     }
 
+    fn stop_now(&self, error: &StoreError) -> StoreError {
+        self.wait_until_opened();
+        let mut engine = self.engine_mut();
+        let database = match std::mem::replace(&mut *engine, Engine::Closed) {
+            Engine::Open(database) => Some(database),
+            _ => None,
+        };
+        self.stop(&mut engine, database, error)
+    }
+
     fn stop(&self, engine: &mut Engine, database: Option<Database>, error: &StoreError) -> StoreError {
         if let Some(database) = database {
             database.abandon();
@@ -542,12 +554,7 @@ impl Shared {
             if error.is_full() {
                 return Err(self.full());
             }
-            let mut engine = self.engine_mut();
-            let database = match std::mem::replace(&mut *engine, Engine::Closed) {
-                Engine::Open(database) => Some(database),
-                _ => None,
-            };
-            return Err(self.stop(&mut engine, database, &error));
+            return Err(self.stop_now(&error));
         }
         // From here on it is committed, whatever becomes of the database. Noted before that takes its time, a start behind a kill
         // has nothing to doubt.
@@ -620,6 +627,9 @@ impl Store for DiskStore {
     fn commit(&self, batch: &Batch) -> Result<Meta, StoreError> {
         let shared = &self.shared;
         let mut writer = shared.writer();
+        if let Err(error) = self.lock.check() {
+            return Err(shared.stop_now(&error));
+        }
         check_space(&shared.directory, &shared.settings, 0)?;
         shared.reopen(&writer)?;
         // Its files have the incarnation before its first batch.
@@ -854,6 +864,30 @@ mod tests {
         copy(directory.path(), copied.path());
         let content = Content::of(&DiskStore::open(copied.path()).unwrap()).unwrap();
         assert!(content == Content::after(1) || content == Content::after(2));
+    }
+
+    /// Somebody took the lock for one that was left behind: two do not work on one store.
+    #[test]
+    fn a_store_whose_lock_was_removed_or_replaced_is_nobody_elses_and_takes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = directory.path().join("lock");
+        let first = DiskStore::open(directory.path()).unwrap();
+        first.commit(&batch(1)).unwrap();
+        std::fs::remove_file(&lock).unwrap();
+        let refused = DiskStore::open(directory.path()).map(drop).unwrap_err();
+        assert!(matches!(refused, StoreError::Held { .. }), "{refused}");
+        // A full disk has closed its database, so nothing else tells that it is in use.
+        first.close_as_full();
+        let second = DiskStore::open(directory.path()).unwrap();
+        second.commit(&batch(2)).unwrap();
+        let refused = first.commit(&batch(2)).unwrap_err();
+        assert!(matches!(refused, StoreError::Stopped { .. }), "{refused}");
+        assert!(refused.to_string().contains("it was removed or replaced"), "{refused}");
+        assert!(matches!(first.hindrance(), Some(Hindrance::Stopped { .. })));
+        second.commit(&batch(3)).unwrap();
+        drop((first, second));
+        let store = DiskStore::open(directory.path()).unwrap();
+        assert_eq!(Content::of(&store).unwrap(), Content::after(3));
     }
 
     /// Whoever reads the file that is written to may see the end of a batch before its beginning.

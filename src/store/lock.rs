@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::file_identity::FileIdentity;
 /// Holds the store in a directory until it is dropped. The system frees it when the process ends.
 #[derive(Debug)]
 pub(super) struct Lock {
+    path: PathBuf,
     file: File,
 }
 
@@ -56,7 +57,25 @@ impl Lock {
         own().extend(identity_of(&file));
         // Only the name of the holder in a message depends on it: a full disk is no reason to stop.
         let _ = note_holder(&mut file);
-        Ok(Self { file })
+        Ok(Self { path, file })
+    }
+
+    /// Whether it is still what keeps others away: who removes or replaces the file lets another process in.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let is_in_place = match std::fs::metadata(&self.path) {
+            Ok(found) => identity_of(&self.file).is_none_or(|own| own == FileIdentity::of(&found)),
+            // What cannot be asked says nothing.
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        };
+        if is_in_place {
+            return Ok(());
+        }
+        let source =
+            std::io::Error::other("it was removed or replaced, and another process may work on the store");
+        Err(StoreError::Io { path: self.path.clone(), doing: "rely on", source })
     }
 
     /// Who holds it, as [`StoreError::Held`]. Nothing is made or written.
