@@ -284,6 +284,20 @@ pub(super) enum Begun {
 /// # Errors
 /// The disk is full, the end of the ledger is lost, or the system refuses something.
 pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> Result<Begun, StoreError> {
+    match begin_with(directory, settings, ledger, false)? {
+        Some(begun) => Ok(begun),
+        None => begin_with(directory, settings, ledger, true)?.ok_or_else(|| Trouble::Absent.at(directory)),
+    }
+}
+
+/// The same; `is_ahead`: it is known to tell of more than the ledger. `None`: it does, and no copy was asked whether it is whole. To
+/// read all of it, sled may write.
+fn begin_with(
+    directory: &Path,
+    settings: &Settings,
+    ledger: &Ledger,
+    is_ahead: bool,
+) -> Result<Option<Begun>, StoreError> {
     let path = database_there(directory);
     let torn = ledger.newest().filter(|newest| newest.end != End::Clean);
     if let Some(torn) = torn {
@@ -296,12 +310,12 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
         }
     }
     // A copy is asked first, so that a start that is refused has changed nothing; without room for one, the database.
-    let is_asked = torn.is_some() || path.exists() && !is_as_left(directory, ledger, &path);
+    let is_asked = torn.is_some() || is_ahead || path.exists() && !is_as_left(directory, ledger, &path);
     if is_asked && check_space(directory, settings, octets_in(&path)).is_ok() {
         let compared = Copy::of(directory, &path).and_then(|copy| {
             let opened = Database::open_copy(directory, &copy.path, settings.cache_octets);
             // Closed before its files go.
-            compare(directory, ledger, opened).and_then(|compared| match torn {
+            compare(directory, ledger, opened, true).and_then(|compared| match torn {
                 Some(torn) => tell_end(directory, ledger, torn, &compared),
                 None => Ok(()),
             })
@@ -314,14 +328,14 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
             compared => compared?,
         }
     }
-    let is_served = |error: &StoreError| error.is_full() && torn.is_none();
+    let is_served = |error: &StoreError| error.is_full() && torn.is_none() && !is_ahead;
     // What was not finished when it was to take the place of this one.
     let cleared = successor::remove_draft(directory)
         .and_then(|()| finish_exchanging(directory))
         .and_then(|()| aside::remove_made(&directory.join(NEW)))
         .and_then(|()| ledger::clear(directory));
     match cleared {
-        Err(error) if is_served(&error) => return Ok(Begun::Full(error)),
+        Err(error) if is_served(&error) => return Ok(Some(Begun::Full(error))),
         cleared => cleared?,
     }
     let path = Database::path_in(directory);
@@ -333,8 +347,8 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
         Database::open(directory, &path, settings.cache_octets)
     });
     let compared = match opened {
-        Err(error) if is_served(&error) => return Ok(Begun::Full(error)),
-        opened => compare(directory, ledger, opened)?,
+        Err(error) if is_served(&error) => return Ok(Some(Begun::Full(error))),
+        opened => compare(directory, ledger, opened, is_asked)?,
     };
     if let Some(torn) = torn {
         tell_end(directory, ledger, torn, &compared)?;
@@ -342,9 +356,10 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
             set_end_aside(directory, settings, torn)?;
         }
     }
-    match compared {
-        Compared::Unusable { reason } => Ok(Begun::Unusable { reason }),
-        Compared::NotAhead(database) => Ok(Begun::Open(database, snapshots)),
+    Ok(Some(match compared {
+        Compared::Unasked => return Ok(None),
+        Compared::Unusable { reason } => Begun::Unusable { reason },
+        Compared::NotAhead(database) => Begun::Open(database, snapshots),
         Compared::Ahead(database) => {
             let meta = super::read_meta(directory, &database)?;
             let (revision, of_journal) = (meta.revision, ledger.meta().revision);
@@ -356,9 +371,9 @@ pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> R
                 revision, of_journal, set_aside = %aside.display(),
                 "the end of the journal was lost; it was made anew of the database, which is whole"
             );
-            Ok(Begun::Ahead(database))
+            Begun::Ahead(database)
         }
-    }
+    }))
 }
 
 /// Whether all is as a close or a kill leaves it: the ledger is where `acknowledged` says, and nothing is there that a start moves
@@ -392,7 +407,7 @@ fn tell_end(
             }
             behind(is, should_be)
         }
-        Compared::Ahead(_) => return Ok(()),
+        Compared::Ahead(_) | Compared::Unasked => return Ok(()),
     };
     Err(both(directory, torn, reason))
 }
@@ -438,9 +453,11 @@ enum Compared {
     NotAhead(Database),
     /// The journal is written before the database, so the end of the journal is lost. The database is whole.
     Ahead(Database),
+    /// The same, and a copy is to be asked first whether it is whole.
+    Unasked,
 }
 
-/// Holds the database, or a copy of it, against the ledger.
+/// Holds the database, or a copy of it, against the ledger. `is_asked`: one that is ahead is read, to see whether it is whole.
 ///
 /// # Errors
 /// The end of the ledger is lost and the database is not whole, or the system refuses something.
@@ -448,6 +465,7 @@ fn compare(
     directory: &Path,
     ledger: &Ledger,
     opened: Result<Database, StoreError>,
+    is_asked: bool,
 ) -> Result<Compared, StoreError> {
     let opened = opened.and_then(|database| Ok((super::read_meta(directory, &database)?, database)));
     let (meta, database) = match opened {
@@ -472,6 +490,9 @@ fn compare(
     }
     if meta.revision <= ledger.meta().revision {
         return Ok(Compared::NotAhead(database));
+    }
+    if !is_asked {
+        return Ok(Compared::Unasked);
     }
     match verify(directory, &database, &AtomicBool::new(false)) {
         Ok(found) if found == meta => Ok(Compared::Ahead(database)),
