@@ -181,6 +181,12 @@ pub enum StoreError {
         /// What the system says.
         source: io::Error,
     },
+    /// What a backup is written to takes nothing: that says nothing of the store.
+    #[error("cannot write what the backup is written to")]
+    Output {
+        /// What is said there.
+        source: io::Error,
+    },
     /// A failure leaves open what is on disk, or the database cannot be used.
     #[error(
         "the store in {} takes no more changes ({reason}); check the disk, then restart the server",
@@ -313,6 +319,7 @@ impl StoreError {
             | Self::TooLarge { .. }
             | Self::Io { .. }
             | Self::Copy { .. }
+            | Self::Output { .. }
             | Self::Stopped { .. } => false,
         }
     }

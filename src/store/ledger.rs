@@ -502,7 +502,7 @@ impl Ledger {
         made: Timestamp,
         keys: Option<&Secret>,
     ) -> Result<(), StoreError> {
-        let failed = |error| StoreError::from_io(&self.directory, "write a copy of the store in", error);
+        let failed = |source| StoreError::Output { source };
         let mut writer = ArchiveWriter::new(out, &self.meta, made).map_err(failed)?;
         self.items(|key, value| writer.item(key, value).map_err(failed))?;
         writer.finish(keys).map(drop).map_err(failed)

@@ -161,7 +161,7 @@ impl Store for MemoryStore {
         made: Timestamp,
         keys: Option<&Secret>,
     ) -> Result<Meta, StoreError> {
-        let failed = |error| StoreError::from_io(self.path(), "write a copy of the store in", error);
+        let failed = |source| StoreError::Output { source };
         let state = self.read();
         let mut writer = ArchiveWriter::new(out, &state.meta, made).map_err(failed)?;
         for (key, value) in &state.items {
