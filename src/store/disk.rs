@@ -10,6 +10,7 @@
 //! - *Anything else* leaves open what is on disk: the store stops until the process is restarted,
 //!   because a disk that failed to sync once reports success the next time without having written.
 
+mod agreement;
 mod copies;
 mod database;
 mod growth;
@@ -31,9 +32,9 @@ use self::database::Database;
 pub(super) use self::database::open_files;
 pub(super) use self::database::{DATABASE, DATABASE_OLD, database_in, is_database, remove_database};
 use self::opening::Begun;
-pub(super) use self::opening::is_beside_database;
+pub(super) use self::opening::{is_beside_database, objection};
 pub(super) use self::remains::Remains;
-use super::acknowledged::Acknowledged;
+use super::acknowledged::{Acknowledged, Said};
 use super::commit::{self, Prepared};
 use super::directories::make_directory;
 use super::error::{Damage, Holder, StoreError, check_ending};

@@ -255,12 +255,14 @@ pub enum Damage {
         /// The revision that was acknowledged last.
         acknowledged: Revision,
     },
-    /// Journal and database are whole, each by itself, and not of one history.
+    /// The database is whole, and journal and database are not of one history.
     #[error(
-        "{} and the database {} are of two copies of one store that went on by themselves ({reason}), and nobody knows which is \
-         meant: to go on with one of them, move the other out of the directory, all of `journal/` or all of `store/`",
+        "{} and the database {} are of two copies of one store that went on by themselves ({reason}){}, and nobody knows which is \
+         meant: to go on with one of them, move the other out of the directory, all of `journal/` or all of `store/`, and write the \
+         word `accept` into the file `acknowledged`, which may be of that one",
         journal.display(),
-        database.display()
+        database.display(),
+        damage.as_ref().map(|damage| format!("; the journal by itself is not whole, {damage}")).unwrap_or_default()
     )]
     Parted {
         /// The file of the journal.
@@ -269,6 +271,8 @@ pub enum Damage {
         database: Box<Path>,
         /// How that shows.
         reason: Box<str>,
+        /// What is wrong with the journal besides.
+        damage: Option<Box<Self>>,
     },
     /// Neither the journal nor the database is whole.
     #[error("neither of its two copies is whole: {journal}; and in the database {database}")]

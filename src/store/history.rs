@@ -99,8 +99,13 @@ pub fn has_been(store: &dyn Store, meta: &Meta) -> Result<bool, StoreError> {
     Ok(ends.parted(&now).is_none())
 }
 
+/// Why two descriptions of a store at one revision are not of one history; `None`: they are.
+pub(super) fn parted_at(one: &Meta, other: &Meta) -> Option<String> {
+    (!is_same(one, other)).then(|| format!("there are other records at the same revision {}", one.revision))
+}
+
 /// Whether two descriptions of a store at one revision are of the same records.
-pub(super) fn is_same(one: &Meta, other: &Meta) -> bool {
+fn is_same(one: &Meta, other: &Meta) -> bool {
     let of = |meta: &Meta| (meta.records, meta.sum, meta.counters.trails);
     of(one) == of(other)
 }

@@ -21,9 +21,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::Meta;
 use super::acknowledged::Said;
-use super::archive::{self, ArchiveError, ArchiveReader, ArchiveWriter, Head, READ_OCTETS};
+use super::archive::{self, ArchiveError, ArchiveReader, ArchiveWriter, Head, READ_OCTETS, Wreck};
 use super::error::{Damage, FOREIGN, StoreError};
-use super::history::Ends;
+use super::history::{self, Ends};
 use super::journal::{self, End, Journal, Segment};
 use super::record::{self, Fault};
 use super::stored::{Cutter, Stored, Unverified};
@@ -387,6 +387,26 @@ impl Ledger {
         record::decode_meta(value?).ok()
     }
 
+    /// Why this is not of the history of what `earlier` describes, of a revision that it is not behind; `None`: it is, or nothing tells.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn parted_from(&self, earlier: &Meta) -> Result<Option<String>, StoreError> {
+        if let Some(described) = self.described_at(earlier.revision) {
+            return Ok(history::parted_at(&described, earlier));
+        }
+        // It is from before the checkpoint.
+        let mut ends = Ends::of(earlier);
+        if ends.keys().is_empty() {
+            return Ok(None);
+        }
+        self.items(|key, value| {
+            ends.take(key, value);
+            Ok(())
+        })?;
+        Ok(ends.parted(&self.meta))
+    }
+
     /// In which file it is at a revision.
     pub(super) fn file_at(&self, revision: Revision) -> PathBuf {
         file_at(&path_in(&self.directory), &self.segments, self.checkpoint_revision(), revision)
@@ -665,6 +685,53 @@ pub(super) fn is_checkpoint_of_copy(directory: &Path, meta: &Meta) -> bool {
         });
     // What cannot be read tells nothing.
     parted.unwrap_or_default()
+}
+
+/// What a file of a ledger tells of the store, whatever else is damaged.
+pub(super) struct Told {
+    pub(super) file: PathBuf,
+    pub(super) is_checkpoint: bool,
+    /// The store at the last revision that was asked for of which the file tells.
+    pub(super) described: Meta,
+}
+
+/// What each file of the ledger in a data directory tells of the store at a revision, or last before that.
+///
+/// # Errors
+/// A file cannot be read, and is not damaged.
+pub(super) fn told_in(directory: &Path, revision: Revision) -> Result<Vec<Told>, StoreError> {
+    let Files { checkpoint, segments, .. } = Files::open(directory)?;
+    let meta_key = record::meta_key();
+    let mut told = Vec::new();
+    if let Some(Ok(file)) = checkpoint {
+        let path = path_in(directory).join(CHECKPOINT);
+        let wreck = Wreck::of(file).map_err(|error| StoreError::from_io(&path, "read", error))?;
+        let of_head = wreck.head().map(|head| Meta { incarnation: head.life(), ..head.meta });
+        let described = of_head.or_else(|| {
+            let (_, value) = wreck.items().find(|(key, _)| *key == meta_key)?;
+            record::decode_meta(&value).ok()
+        });
+        let described = described.filter(|described| described.revision <= revision);
+        told.extend(described.map(|described| Told { file: path, is_checkpoint: true, described }));
+    }
+    for (file, opened) in segments {
+        let Ok(opened) = opened else { continue };
+        let octets = unreadable::read_up_to(&opened, u64::MAX)
+            .map_err(|error| StoreError::from_io(&file, "read", error))?;
+        let mut described: Option<Meta> = None;
+        let life = journal::Life { store: None, may_be_before: true };
+        journal::salvage(&file, &octets, life, |number, key, value| {
+            if number <= revision && *key == *meta_key {
+                let meta = value.and_then(|value| record::decode_meta(value).ok());
+                let is_later = |meta: &Meta| described.is_none_or(|before| before.revision < meta.revision);
+                if let Some(meta) = meta.filter(|meta| meta.revision == number).filter(is_later) {
+                    described = Some(meta);
+                }
+            }
+        });
+        told.extend(described.map(|described| Told { file, is_checkpoint: false, described }));
+    }
+    Ok(told)
 }
 
 /// The batches behind a revision in files that lead on from there: of revisions that follow on each other.

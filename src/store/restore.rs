@@ -9,7 +9,7 @@ use super::archive::{ArchiveError, ArchiveReader};
 use super::backup::BackupError;
 use super::contents::Contents;
 use super::directories::{make_directory, sync_directory, write_file};
-use super::disk::{check_closed, remove_database};
+use super::disk::{check_closed, objection, remove_database};
 use super::error::{Damage, StoreError};
 use super::ledger::{self, Ledger};
 use super::lock::Lock;
@@ -93,6 +93,10 @@ impl Restoration {
         // What is compared must have all that was acknowledged: what was revoked with it would be valid again, and not named.
         if let Some(damage) = ledger.lacks(&Said::read(&self.directory)).or_else(|| ledger.torn()) {
             return Err(StoreError::JournalDamaged { path: self.directory.clone(), damage });
+        }
+        // Nor may it be of a copy, or behind, by what the database says: a start would not take it either.
+        if let Some(objection) = objection(&self.directory, &ledger)? {
+            return Err(objection);
         }
         let mut contents = Contents::default();
         let mut verifier = Verifier::default();

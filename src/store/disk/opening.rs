@@ -5,8 +5,7 @@
 //! not whole, or is not what a start finds behind a close or a kill, a copy of the database is opened first, so that a start that
 //! is refused has changed nothing.
 //!
-//! Before either copy is brought to the other, both must be of one history: what one of them says of the last revision that both
-//! have been at is what the other says of it.
+//! Before either copy is brought to the other, both must be of one history: [`Agreed`] asks.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 
 use rustix::io::Errno;
 
+use super::agreement::{Agreed, Asked, Journal};
 use super::copies::{Copy, Snapshots, is_copy, remove_copies, take_away, tell_left};
 use super::database::{self, DATABASE_OLD, Database};
 use super::{Settings, check_space, octets_in, verify};
@@ -25,7 +25,6 @@ use crate::store::acknowledged::Said;
 use crate::store::commit::Writes;
 use crate::store::directories::sync_directory;
 use crate::store::error::{Damage, FOREIGN, StoreError, check_ending};
-use crate::store::history::{self, Ends};
 use crate::store::journal::{End, Segment};
 use crate::store::ledger::{self, Changed, Ledger, Legible, Trouble};
 use crate::store::successor::{self, Draft};
@@ -142,7 +141,7 @@ fn from_database(
         }
         found => found,
     };
-    let (_copy, database, meta) = match found {
+    let (_copy, path, database, meta) = match found {
         Ok(found) => found,
         Err(error) if error.is_damage() => return Err(both(damage, said(&error))),
         Err(error) => return Err(error),
@@ -150,6 +149,11 @@ fn from_database(
     let mut at_least = match left.at_least(acknowledged, &meta) {
         Ok(at_least) => at_least,
         Err(reason) => return Err(both(damage, reason)),
+    };
+    let journal = Journal::Left { damage: &damage, said: acknowledged };
+    let agreed = match Agreed::ask(directory, &journal, (&path, database, meta))? {
+        Asked::Agreed(agreed) => agreed,
+        Asked::Parted(damage) => return Err(StoreError::Damaged { path: directory.to_owned(), damage }),
     };
     if at_least > meta.revision && is_only_checkpoint_of_copy(directory, left, acknowledged, &damage, &meta) {
         tracing::warn!(
@@ -172,8 +176,7 @@ fn from_database(
         return Err(StoreError::Behind { path, store, acknowledged: at_least, noted, copies });
     }
     let revision = meta.revision;
-    let aside = fill(directory, &meta, &database)?;
-    match aside {
+    match fill(directory, &agreed)? {
         Some(aside) => tracing::warn!(
             revision, %damage, set_aside = %aside.display(),
             "the journal was made anew of the database, which is whole"
@@ -205,11 +208,11 @@ fn open_whole(
     directory: &Path,
     settings: &Settings,
     path: &Path,
-) -> Result<(Copy, Database, Meta), StoreError> {
+) -> Result<(Copy, PathBuf, Database, Meta), StoreError> {
     let copy = Copy::of(directory, path)?;
     let database = Database::open_copy(directory, &copy.path, settings.cache_octets)?;
     let meta = verify(directory, &database, &AtomicBool::new(false))?;
-    Ok((copy, database, meta))
+    Ok((copy, path.to_owned(), database, meta))
 }
 
 /// The same of the database that an exchange has left beside the one that took its place. Batches may have come since: only a
@@ -219,7 +222,7 @@ fn open_old(
     settings: &Settings,
     legible: &Legible,
     acknowledged: &Said,
-) -> Result<Option<(Copy, Database, Meta)>, StoreError> {
+) -> Result<Option<(Copy, PathBuf, Database, Meta)>, StoreError> {
     let path = directory.join(DATABASE_OLD);
     if !path.exists() || path == database_there(directory) {
         return Ok(None);
@@ -227,11 +230,11 @@ fn open_old(
     let Some(last) = ledger::end_in(directory)? else { return Ok(None) };
     match open_whole(directory, settings, &path) {
         Ok(found)
-            if found.2.revision >= last.max(legible.at_least(found.2.incarnation))
-                && !legible.is_foreign(found.2.incarnation, acknowledged) =>
+            if found.3.revision >= last.max(legible.at_least(found.3.incarnation))
+                && !legible.is_foreign(found.3.incarnation, acknowledged) =>
         {
             tracing::warn!(
-                revision = found.2.revision, database = %path.display(),
+                revision = found.3.revision, database = %path.display(),
                 "the database is damaged, and what stood in its place before is whole and as far as the journal"
             );
             Ok(Some(found))
@@ -241,10 +244,10 @@ fn open_old(
     }
 }
 
-/// Makes a ledger of all items of a database that was found whole.
-fn fill(directory: &Path, meta: &Meta, database: &Database) -> Result<Option<PathBuf>, StoreError> {
-    create(directory, meta, |put| {
-        database.scan(|key, value| {
+/// Makes a ledger of all items of a database that was found whole, and of the history of what is left of the ledger before.
+fn fill(directory: &Path, agreed: &Agreed) -> Result<Option<PathBuf>, StoreError> {
+    create(directory, agreed.meta(), |put| {
+        agreed.database().scan(|key, value| {
             put(key, value).map_err(|error| {
                 StoreError::from_io(ledger::path_in(directory), "write a checkpoint in", error)
             })?;
@@ -360,10 +363,9 @@ fn begin_with(
         Compared::Unasked => return Ok(None),
         Compared::Unusable { reason } => Begun::Unusable { reason },
         Compared::NotAhead(database) => Begun::Open(database, snapshots),
-        Compared::Ahead(database) => {
-            let meta = super::read_meta(directory, &database)?;
-            let (revision, of_journal) = (meta.revision, ledger.meta().revision);
-            let aside = fill(directory, &meta, &database)?.unwrap_or_default();
+        Compared::Ahead(agreed) => {
+            let (revision, of_journal) = (agreed.meta().revision, ledger.meta().revision);
+            let aside = fill(directory, &agreed)?.unwrap_or_default();
             if let Some(snapshots) = snapshots {
                 snapshots.let_go();
             }
@@ -371,7 +373,7 @@ fn begin_with(
                 revision, of_journal, set_aside = %aside.display(),
                 "the end of the journal was lost; it was made anew of the database, which is whole"
             );
-            Begun::Ahead(database)
+            Begun::Ahead(agreed.into_database())
         }
     }))
 }
@@ -452,7 +454,7 @@ enum Compared {
     /// It knows of no batch that the ledger does not.
     NotAhead(Database),
     /// The journal is written before the database, so the end of the journal is lost. The database is whole.
-    Ahead(Database),
+    Ahead(Agreed),
     /// The same, and a copy is to be asked first whether it is whole.
     Unasked,
 }
@@ -478,24 +480,23 @@ fn compare(
     }
     // Both go by what was committed: another state of the same revision is no damage, and nobody knows which of the two is meant.
     // Nor does `acknowledged` where it is of one with the journal: both may have been brought here, and the database be what is ours.
-    if let Some(reason) = parted(ledger, &database, &meta)? {
+    let there = database_there(directory);
+    let agreed = match Agreed::ask(directory, &Journal::Whole(ledger), (&there, database, meta))? {
+        Asked::Agreed(agreed) => agreed,
         // One of an older version, whose life nobody knows, that was left beside the journal of another.
-        if meta.incarnation.is_none() && ledger.incarnation().is_some() {
+        Asked::Parted(_) if meta.incarnation.is_none() && ledger.incarnation().is_some() => {
             return Ok(Compared::Unusable { reason: FOREIGN.to_owned() });
         }
-        let at = meta.revision.min(ledger.meta().revision);
-        let (journal, database) = (ledger.file_at(at).into(), database_there(directory).into());
-        let damage = Damage::Parted { journal, database, reason: reason.into() };
-        return Err(StoreError::Damaged { path: directory.to_owned(), damage });
-    }
+        Asked::Parted(damage) => return Err(StoreError::Damaged { path: directory.to_owned(), damage }),
+    };
     if meta.revision <= ledger.meta().revision {
-        return Ok(Compared::NotAhead(database));
+        return Ok(Compared::NotAhead(agreed.into_database()));
     }
     if !is_asked {
         return Ok(Compared::Unasked);
     }
-    match verify(directory, &database, &AtomicBool::new(false)) {
-        Ok(found) if found == meta => Ok(Compared::Ahead(database)),
+    match verify(directory, agreed.database(), &AtomicBool::new(false)) {
+        Ok(found) if found == meta => Ok(Compared::Ahead(agreed)),
         Err(error) if !error.is_damage() => Err(error),
         _ => Err(StoreError::Behind {
             path: directory.to_owned(),
@@ -510,43 +511,35 @@ fn compare(
     }
 }
 
-/// Why a ledger and a database, which `meta` describes, are not of one history: of the one that is behind, the other tells
-/// something else. `None`: they are, or nothing tells.
+/// Why the database in a data directory, of which a copy is asked, keeps what its ledger says from being all there is to say of the
+/// store. `None`: it does not, or there is no database that can be asked.
 ///
 /// # Errors
-/// What there is to compare cannot be read.
-fn parted(ledger: &Ledger, database: &Database, meta: &Meta) -> Result<Option<String>, StoreError> {
-    let end = ledger.meta();
-    if meta.revision > end.revision {
-        let mut ends = Ends::of(end);
-        for (from, to) in ends.keys() {
-            let read = database.scan_to(&from, &to, |key, value| {
-                ends.take(key, value);
-                Ok(ControlFlow::Continue(()))
-            });
-            match read {
-                Err(error) if !error.is_damage() => return Err(error),
-                // Whether all of it is whole, is seen next.
-                _ => {}
-            }
-        }
-        return Ok(ends.parted(meta));
-    }
-    if let Some(described) = ledger.described_at(meta.revision) {
-        let is_same = history::is_same(&described, meta);
-        return Ok((!is_same)
-            .then(|| format!("the database has other records at the same revision {}", meta.revision)));
-    }
-    // It is from before the checkpoint.
-    let mut ends = Ends::of(meta);
-    if ends.keys().is_empty() {
+/// It cannot be asked for another reason.
+pub(in crate::store) fn objection(
+    directory: &Path,
+    ledger: &Ledger,
+) -> Result<Option<StoreError>, StoreError> {
+    let path = database_there(directory);
+    if !path.exists() {
         return Ok(None);
     }
-    ledger.items(|key, value| {
-        ends.take(key, value);
-        Ok(())
-    })?;
-    Ok(ends.parted(end))
+    let asked = Copy::of(directory, &path).and_then(|copy| {
+        let opened = Database::open_copy(directory, &copy.path, Settings::default().cache_octets);
+        // Closed before its files go.
+        compare(directory, ledger, opened, true).map(|compared| match compared {
+            Compared::Unusable { .. } | Compared::NotAhead(_) | Compared::Unasked => None,
+            Compared::Ahead(agreed) => {
+                let (found, acknowledged) = (ledger.meta().revision, agreed.meta().revision);
+                let damage = Damage::EndMissing { found, acknowledged };
+                Some(StoreError::JournalDamaged { path: directory.to_owned(), damage })
+            }
+        })
+    });
+    match asked {
+        Err(error) if error.is_unusable() => Ok(Some(error)),
+        asked => asked,
+    }
 }
 
 /// Brings the database to the last batch of the ledger and verifies it; makes it anew where that is not enough. Gives up

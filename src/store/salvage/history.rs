@@ -11,7 +11,7 @@ use super::outcome::Salvaged;
 use crate::model::Revision;
 use crate::store::archive::Wreck;
 use crate::store::disk::Remains;
-use crate::store::history::{Ends, is_same};
+use crate::store::history::{Ends, parted_at};
 use crate::store::{Meta, journal, ledger, record};
 
 /// What is left out.
@@ -192,11 +192,8 @@ impl<'a> Piece<'a> {
 
     /// Why two of them are not of one history; `None`: they are, or nothing tells.
     fn parted(&self, other: &Self) -> Option<String> {
-        let mut both = self.states.iter().filter_map(|(at, meta)| Some((at, meta, other.states.get(at)?)));
-        let differs = |(at, one, other): (&Revision, &Meta, &Meta)| {
-            (!is_same(one, other)).then(|| format!("there are other records at the same revision {at}"))
-        };
-        both.find_map(differs)
+        let mut both = self.states.iter().filter_map(|(at, meta)| Some((meta, other.states.get(at)?)));
+        both.find_map(|(one, other)| parted_at(one, other))
             .or_else(|| self.parted_from_later(other))
             .or_else(|| other.parted_from_later(self))
     }

@@ -9,6 +9,7 @@ use super::parts::{each_copy_has_all, opened, remove};
 use super::*;
 use crate::store::journal::Journal;
 use crate::store::ledger::Ledger;
+use crate::store::restore::{Existing, Restoration};
 use crate::store::salvage::{SalvageRules, Salvaged, salvage};
 
 /// The last revision that both have.
@@ -294,4 +295,145 @@ fn a_refused_start_clears_nothing_away() {
     let refused = open(place.path()).unwrap_err().to_string();
     assert!(refused.contains("other records at the same revision 9"), "{refused}");
     assert!(files_of(place.path()) == before, "{refused}");
+}
+
+/// Flips a bit of a file.
+fn flip(path: &Path, at: impl Fn(usize) -> usize) {
+    let mut octets = std::fs::read(path).unwrap();
+    let at = at(octets.len());
+    octets[at] ^= 1;
+    std::fs::write(path, octets).unwrap();
+}
+
+/// A store whose newest file of batches begins at the fork, and a copy: what is harmed of the journal is not made of a database of
+/// the copy, which looks as well as ours.
+#[test]
+fn a_database_of_a_copy_takes_no_place_of_a_harmed_journal() {
+    let harms: &[(&str, bool, fn(&Path, &Path))] = &[
+        ("acknowledged", true, |_, _| {}),
+        ("a bit of the checkpoint", false, |ours, _| {
+            flip(&ours.join("journal/checkpoint"), |length| length / 2)
+        }),
+        ("a bit of the head of the checkpoint", false, |ours, _| {
+            flip(&ours.join("journal/checkpoint"), |_| 40)
+        }),
+        ("a bit of the first batch", false, |ours, _| flip(&ours.join(newest_batches(ours)), |_| 120)),
+        ("a bit of the head of the batches", false, |ours, _| flip(&ours.join(newest_batches(ours)), |_| 3)),
+        ("the checkpoint gone", true, |ours, _| remove(&ours.join("journal/checkpoint"))),
+        ("the checkpoint of the copy", false, |ours, theirs| {
+            make_checkpoint(theirs);
+            put(theirs, "journal/checkpoint", ours);
+            put(theirs, "store", ours);
+        }),
+        ("batches of the copy among ours", true, |ours, theirs| {
+            make_checkpoint(theirs);
+            let last = Ledger::read(theirs).unwrap().meta().revision;
+            go_on(theirs, last + 1..=last + 1, true, u64::MAX);
+            put(theirs, newest_batches(theirs).to_str().unwrap(), ours);
+            put(theirs, "acknowledged", ours);
+            put(theirs, "store", ours);
+        }),
+        ("a database that was exchanged", false, |ours, _| {
+            std::fs::rename(ours.join("store"), ours.join("store.old")).unwrap();
+            std::fs::create_dir(ours.join("store")).unwrap();
+            std::fs::write(ours.join("store/db"), "cut").unwrap();
+            flip(&ours.join("journal/checkpoint"), |length| length / 2);
+        }),
+    ];
+    for theirs in LAST..=LAST + 3 {
+        for (harm, with_acknowledged, harmed) in harms {
+            let case = format!("{harm}, of a copy at {theirs}");
+            let place = tempfile::tempdir().unwrap();
+            go_on(place.path(), 1..=FORK, false, u64::MAX);
+            make_checkpoint(place.path());
+            let other = copied(place.path());
+            go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
+            go_on(other.path(), FORK + 1..=theirs, true, u64::MAX);
+            put(other.path(), "store", place.path());
+            if *with_acknowledged {
+                put(other.path(), "acknowledged", place.path());
+            }
+            harmed(place.path(), other.path());
+            let before = files_of(place.path());
+            let refused = open(place.path()).map(|store| store.meta()).unwrap_err();
+            assert!(refused.is_unusable(), "{case}: {refused}");
+            let said = refused.to_string();
+            assert!(said.contains("went on by themselves") && said.contains("journal/"), "{case}: {said}");
+            assert!(said.contains("/store"), "{case}: {said}");
+            assert!(files_of(place.path()) == before, "{case}: {said}");
+        }
+    }
+}
+
+/// As the refusal says: with the other moved out, and `accept` in the file that may be of that one, a start goes on with one of them.
+#[test]
+fn what_a_refusal_for_a_copy_advises_leads_to_either() {
+    for (theirs, parts) in [
+        (LAST + 3, &["store"][..]),
+        (LAST + 3, &["store", "acknowledged"]),
+        (LAST, &["store"]),
+        (LAST + 3, &["journal"]),
+        (LAST + 3, &["journal", "acknowledged"]),
+        (LAST - 1, &["journal"]),
+    ] {
+        let [place, other] = forked(theirs);
+        parts.iter().for_each(|part| put(other.path(), part, place.path()));
+        let refused = open(place.path()).unwrap_err().to_string();
+        assert!(refused.contains("`accept` into the file `acknowledged`"), "{parts:?} {theirs}: {refused}");
+        for moved in ["journal", "store"] {
+            let kept = copied(place.path());
+            remove(&kept.path().join(moved));
+            std::fs::write(kept.path().join("acknowledged"), "accept\n").unwrap();
+            let is_theirs = parts.contains(&if moved == "journal" { "store" } else { "journal" });
+            let expected = Content::after_batches(if is_theirs { theirs } else { LAST }, |revision| {
+                batch_of(revision, is_theirs)
+            });
+            let content = Content::of(&open(kept.path()).unwrap()).unwrap();
+            assert!(content == expected, "{parts:?} {theirs}, without {moved}: {:?}", content.meta);
+            each_copy_has_all(kept.path(), &expected);
+        }
+    }
+}
+
+/// What a restore compares with is what a start would take.
+#[test]
+fn a_restore_compares_nothing_with_a_journal_of_a_copy() {
+    for theirs in [LAST - 1, LAST, LAST + 3] {
+        for parts in [&["journal"][..], &["journal", "acknowledged"]] {
+            let [place, other] = forked(theirs);
+            parts.iter().for_each(|part| put(other.path(), part, place.path()));
+            let before = files_of(place.path());
+            match Restoration::begin(place.path()).unwrap().existing() {
+                Existing::Unreadable(error) => {
+                    let said = error.to_string();
+                    assert!(said.contains("by themselves") || parts.len() == 1 && theirs < LAST, "{said}");
+                }
+                existing => panic!("{existing:?}"),
+            }
+            assert!(files_of(place.path()) == before, "{parts:?} {theirs}");
+        }
+    }
+    let whole = tempfile::tempdir().unwrap();
+    go_on(whole.path(), 1..=FORK, false, u64::MAX);
+    let earlier = copied(whole.path());
+    go_on(whole.path(), FORK + 1..=LAST, false, u64::MAX);
+    // Of one history, the end of the journal and what was noted of it are lost.
+    let place = copied(whole.path());
+    ["journal", "acknowledged"].iter().for_each(|part| put(earlier.path(), part, place.path()));
+    match Restoration::begin(place.path()).unwrap().existing() {
+        Existing::Unreadable(error) => assert!(error.to_string().contains("revision 9"), "{error}"),
+        existing => panic!("{existing:?}"),
+    }
+    // Whatever the database is, the journal has all.
+    for harm in ["nothing", "earlier", "gone", "damaged"] {
+        let place = copied(whole.path());
+        match harm {
+            "nothing" => {}
+            "earlier" => put(earlier.path(), "store", place.path()),
+            "gone" => remove(&place.path().join("store")),
+            _ => std::fs::write(place.path().join("store/db"), "cut").unwrap(),
+        }
+        let existing = Restoration::begin(place.path()).unwrap().existing();
+        assert!(matches!(existing, Existing::Readable(_)), "{harm}: {existing:?}");
+    }
 }
