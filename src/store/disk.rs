@@ -134,6 +134,8 @@ pub(super) struct Settings {
     pub(super) rename: fn(&Path, &Path) -> std::io::Result<()>,
     /// How it is made durable that the journal has a new file.
     pub(super) sync_directory: fn(&File) -> std::io::Result<()>,
+    /// How it is made durable what a start has found in the file of batches that is gone on with.
+    pub(super) sync_batches: fn(&File) -> std::io::Result<()>,
 }
 
 impl Default for Settings {
@@ -149,6 +151,7 @@ impl Default for Settings {
             exchanges_names: true,
             rename: |from, to| std::fs::rename(from, to),
             sync_directory: File::sync_all,
+            sync_batches: File::sync_data,
         }
     }
 }
@@ -265,6 +268,11 @@ impl DiskStore {
         }
         let newest = ledger.newest().ok_or_else(|| Trouble::Absent.at(directory))?;
         let journal = Journal::go_on(newest)?;
+        if !Said::read(directory).is_up_to(ledger.meta(), ledger.incarnation()) {
+            // A batch that a killed process has written and not synced may be known to the system alone; a power loss takes it then,
+            // and would not take what is noted of it.
+            journal.sync(settings.sync_batches)?;
+        }
         let before = ledger.files().filter(|(path, _)| *path != journal.path());
         let before = before.map(|(path, octets)| (path.to_owned(), octets)).collect();
         let mut writer = CommitState {

@@ -196,6 +196,14 @@ impl Journal {
         Ok(())
     }
 
+    /// Makes durable what stands in it, by `sync`.
+    ///
+    /// # Errors
+    /// What is on the disk is not known then.
+    pub(super) fn sync(&self, sync: fn(&File) -> io::Result<()>) -> Result<(), StoreError> {
+        sync(&self.file).map_err(|error| self.unknown(error))
+    }
+
     /// Lets every write fail from now on, as a broken disk does.
     #[cfg(test)]
     #[allow(clippy::unwrap_used)]

@@ -632,3 +632,25 @@ fn a_copy_that_a_killed_salvage_has_left_goes_with_the_next_one() {
     assert!(there().is_empty());
     assert!(scratch.path().join(somebodys).exists());
 }
+
+/// A batch that a killed process has written, and not synced: a power loss takes it, but not what a start had noted of it.
+#[test]
+fn what_a_start_finds_is_synced_before_it_is_noted() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for revision in 1..=3 {
+        store.commit(&batch(revision)).unwrap();
+    }
+    let noted = std::fs::read(directory.path().join("acknowledged")).unwrap();
+    store.commit(&batch(4)).unwrap();
+    drop(store);
+    std::fs::write(directory.path().join("acknowledged"), &noted).unwrap();
+    let refusing =
+        disk::Settings { sync_batches: |_| Err(rustix::io::Errno::IO.into()), ..disk::Settings::default() };
+    let refused = DiskStore::open_with(directory.path(), refusing).unwrap_err();
+    assert!(!refused.is_unusable() && refused.to_string().contains("batches."), "{refused}");
+    assert!(std::fs::read(directory.path().join("acknowledged")).unwrap() == noted);
+    // Behind an orderly end there is nothing to sync.
+    assert_eq!(Content::of(&open(directory.path()).unwrap()).unwrap(), Content::after(4));
+    drop(DiskStore::open_with(directory.path(), refusing).unwrap());
+}
