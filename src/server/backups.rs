@@ -2,6 +2,7 @@
 //! several servers write to each looks at what is of its own store, and of its own history of that: not at what a copy of the data
 //! directory makes that goes on by itself.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -17,7 +18,7 @@ use crate::http::in_words;
 use crate::model::{DateMeans, Revision, Timestamp};
 use crate::registry::{NewestBackup, Registry};
 use crate::seldom::{self, Seldom};
-use crate::store::{Meta, NewFile, StoreError, check_reserve, has_been, lives_before, read_head, verify};
+use crate::store::{Meta, NewFile, StoreError, check_reserve, has_been, read_head, verify, was_before};
 
 /// Makes backups of the store in `data_dir` until the server goes down.
 pub(super) async fn make_backups(
@@ -29,8 +30,16 @@ pub(super) async fn make_backups(
     let Some(every) = settings.every else { return };
     registry.backups().expect(every);
     let stop = shutdown.clone();
-    let mut maker =
-        Maker { registry, settings, every, data_dir, shutdown: stop, last: None, has_told: false };
+    let mut maker = Maker {
+        registry,
+        settings,
+        every,
+        data_dir,
+        shutdown: stop,
+        last: None,
+        has_told: false,
+        before: RefCell::default(),
+    };
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -57,6 +66,8 @@ struct Maker {
     last: Option<Instant>,
     /// Whether the log knows of what is in the directory and of another store.
     has_told: bool,
+    /// What backups of lives before were found to be: that is asked of a whole store, which does not change.
+    before: RefCell<Vec<(Meta, bool)>>,
 }
 
 impl Maker {
@@ -83,7 +94,7 @@ impl Maker {
     }
 
     fn make_due(&mut self, clock: Look, moment: Instant) -> Result<(), String> {
-        let Self { registry, settings, every, data_dir, shutdown, last, has_told } = self;
+        let Self { registry, settings, every, data_dir, shutdown, last, has_told, before } = self;
         let now = clock.earliest;
         let directory = &settings.directory;
         let failed =
@@ -93,20 +104,29 @@ impl Maker {
             made.map_err(|error| failed("make", &error))?;
         }
         let meta = registry.store().meta();
-        let before = lives_before(data_dir);
-        // What is restored is another life, and goes on with the backups of the one before.
-        // Where it has none yet, no backup of it tells one.
-        let is_ours = |of: &Meta| {
-            let is_of_life =
-                of.incarnation.is_none_or(|life| meta.incarnation == Some(life) || before.contains(&life));
-            // A copy of the store has the same incarnation. Where the store cannot be asked, it is as if there were none.
-            let is_of_copy = || {
-                of.incarnation == meta.incarnation
-                    && has_been(registry.store(), of).is_ok_and(|has_been| !has_been)
-            };
-            is_of_life && !is_of_copy()
+        let data_dir: &Path = data_dir;
+        let whose = |of: &Meta| {
+            // Where it has no life yet, no backup of it tells one.
+            if of.incarnation.is_some_and(|life| meta.incarnation != Some(life)) {
+                // What is restored is another life, and goes on with the backups of the one before: with those that were made before
+                // it ended. A copy of the data directory may go on with that one.
+                let mut before = before.borrow_mut();
+                let known = before.iter().find(|(known, _)| known == of).map(|(_, is_ours)| *is_ours);
+                let is_ours = known.unwrap_or_else(|| {
+                    let is_ours = was_before(data_dir, of);
+                    before.push((*of, is_ours));
+                    is_ours
+                });
+                return if is_ours { Whose::Ours } else { Whose::Others };
+            }
+            // A copy of the store has the same incarnation.
+            match has_been(registry.store(), of) {
+                Ok(true) => Whose::Ours,
+                Ok(false) => Whose::Others,
+                Err(_) => Whose::Unknown,
+            }
         };
-        let Found { own, of_others } = tidy(directory, is_ours).map_err(|error| failed("list", &error))?;
+        let Found { own, of_others } = tidy(directory, whose).map_err(|error| failed("list", &error))?;
         if let Some(first) = of_others.first()
             && !*has_told
         {
@@ -138,11 +158,13 @@ impl Maker {
         }
         let keys = if settings.with_keys { Some(registry.finding_key_file()?) } else { None };
         let is_doubted = clock.trusted.is_none();
-        let path = directory.join(name_of(now, meta.revision, is_doubted));
+        let name = name_of(now, meta.revision, is_doubted);
+        let mut paths = (1..).map(|number| directory.join(numbered(&name, number)));
+        let path = paths.find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_default();
         let file = NewFile::create(&path, false).map_err(|error| in_words(&error))?;
         let mut file = Bounded { file, directory, written: 0, asked: 0, shutdown };
         let written = registry.store().write_archive(&mut file, now, keys.as_ref());
-        written.map_err(|error| in_words(&error))?;
+        written.map_err(|error| unwritten(&path, &error))?;
         let octets = file.written;
         file.ask().map_err(|error| error.to_string())?;
         let verified = file.file.finish(verify).map_err(|error| in_words(&error))?;
@@ -160,8 +182,10 @@ impl Maker {
         // While the clock is not believed only such go as were made in such a time: they are never more than `keep`, however long
         // it lasts, and take none away that was made by a clock that was right.
         let counted: Vec<&Own> = ours.iter().filter(|own| own.is_doubted || !is_doubted).collect();
-        let surplus =
-            (counted.len() + 1).saturating_sub(usize::try_from(settings.keep).unwrap_or(usize::MAX));
+        let keep = usize::try_from(settings.keep).unwrap_or(usize::MAX);
+        // Where the store cannot be asked whose some are, all stay.
+        let is_known = ours.iter().chain(&early).all(|own| own.is_known);
+        let surplus = if is_known { (counted.len() + 1).saturating_sub(keep) } else { 0 };
         let mut removed = Ok(());
         for Own { path, .. } in counted.into_iter().take(surplus) {
             // One that stays keeps none behind it.
@@ -176,27 +200,40 @@ impl Maker {
 /// What is called as a backup that a server made.
 #[derive(Default)]
 struct Found {
-    /// Those of this store, the oldest first.
+    /// Those of this store, or of which it cannot be asked, the oldest first.
     own: Vec<Own>,
     /// Those of another one, or of a copy of this one, and those of which nobody can say.
     of_others: Vec<PathBuf>,
 }
 
-/// What is in the directory. What a crash has left unfinished is removed, unless it is of another store.
-fn tidy(directory: &Path, is_ours: impl Fn(&Meta) -> bool) -> io::Result<Found> {
+/// Of which store a backup is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Of this one, or of one before in its data directory.
+    Ours,
+    /// Of another one, or of a copy of this one that went on by itself.
+    Others,
+    /// The store cannot be asked.
+    Unknown,
+}
+
+/// What is in the directory. What a crash has left unfinished is removed, unless it may be of another store.
+fn tidy(directory: &Path, whose: impl Fn(&Meta) -> Whose) -> io::Result<Found> {
     let mut found = Found::default();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let (path, name) = (entry.path(), entry.file_name());
         let Some(name) = name.to_str() else { continue };
         if let Some((made, is_doubted)) = read_name(name) {
-            match read(&path, made) {
-                Some((head, of)) if is_ours(&of) => found.own.push(Own { head, is_doubted, path }),
+            match read(&path, made).map(|(head, of)| (head, whose(&of))) {
+                Some((head, whose)) if whose != Whose::Others => {
+                    found.own.push(Own { head, is_doubted, is_known: whose == Whose::Ours, path });
+                }
                 _ => found.of_others.push(path),
             }
         } else if let Some(name) = NewFile::finished_name(name.as_bytes())
             && str::from_utf8(name).is_ok_and(|name| read_name(name).is_some())
-            && read_head(&path).map_or(true, |head| is_ours(&head.meta))
+            && read_head(&path).map_or(true, |head| whose(&head.meta) == Whose::Ours)
         {
             // One that belongs to somebody else is no reason to make none.
             let _ = NewFile::remove_partial(&path);
@@ -213,6 +250,8 @@ struct Own {
     head: NewestBackup,
     /// Whether the clock was not believed then.
     is_doubted: bool,
+    /// Whether the store could be asked whose it is.
+    is_known: bool,
     path: PathBuf,
 }
 
@@ -220,6 +259,12 @@ struct Own {
 /// name is somebody else's.
 fn read_name(name: &str) -> Option<(Timestamp, bool)> {
     let (time, revision) = name.strip_prefix(NAME_BEGIN)?.strip_suffix(NAME_END)?.split_once("-r")?;
+    let (revision, number) = match revision.rsplit_once('-') {
+        Some((revision, number)) if number.parse().is_ok_and(|number: u32| number > 1) => {
+            (revision, number.parse().ok()?)
+        }
+        _ => (revision, 1),
+    };
     let (revision, is_doubted) = match revision.strip_suffix(DOUBTED) {
         Some(revision) => (revision, true),
         None => (revision, false),
@@ -230,7 +275,7 @@ fn read_name(name: &str) -> Option<(Timestamp, bool)> {
     let time = format!("{year}-{month}-{day}T{hour}:{minute}:{second}");
     let made = Timestamp::read(&time, DateMeans::End).ok()?;
     // No other way to write the same is ours.
-    let is_ours = name_of(made, revision.parse().ok()?, is_doubted) == name;
+    let is_ours = numbered(&name_of(made, revision.parse().ok()?, is_doubted), number) == name;
     is_ours.then_some((made, is_doubted))
 }
 
@@ -247,6 +292,22 @@ fn name_of(now: Timestamp, revision: Revision, is_doubted: bool) -> String {
         now.to_string().chars().filter(|character| character.is_ascii_alphanumeric()).collect();
     let doubted = if is_doubted { DOUBTED } else { "" };
     format!("{NAME_BEGIN}{time}-r{revision}{doubted}{NAME_END}")
+}
+
+/// Why the backup at `path` was not written: what its own disk refuses says nothing of that of the store.
+fn unwritten(path: &Path, error: &StoreError) -> String {
+    match error {
+        StoreError::Output { source } => format!("cannot write {}: {source}", path.display()),
+        error => in_words(error),
+    }
+}
+
+/// The same name with a number behind it, from 2 on: another store has made one of it in the same second.
+fn numbered(name: &str, number: u32) -> String {
+    match name.strip_suffix(NAME_END) {
+        Some(begin) if number > 1 => format!("{begin}-{number}{NAME_END}"),
+        _ => name.to_owned(),
+    }
 }
 
 /// A backup that ends when it would leave less than twice its size free, or less than the store needs, or the server goes down.
@@ -314,13 +375,14 @@ mod tests {
     use std::collections::BTreeSet;
     use std::os::unix::fs::PermissionsExt;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::clock::Clock;
     use crate::model::{Actor, InternalAccount};
     use crate::registry::RegistrySettings;
     use crate::store::tests::copy;
-    use crate::store::{Batch, DiskStore, MemoryStore, Store};
+    use crate::store::{Batch, Call, DiskStore, Fate, FaultyStore, MemoryStore, Restoration, Store};
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -344,8 +406,16 @@ mod tests {
             let settings = BackupSettings { keep, ..BackupSettings::of_data_dir(directory.path()) };
             let shutdown = CancellationToken::new();
             let data_dir = directory.path().to_owned();
-            let maker =
-                Maker { registry, settings, every: DAY, data_dir, shutdown, last: None, has_told: false };
+            let maker = Maker {
+                registry,
+                settings,
+                every: DAY,
+                data_dir,
+                shutdown,
+                last: None,
+                has_told: false,
+                before: RefCell::default(),
+            };
             Self { directory, store, said, start: (now, Instant::now()), maker }
         }
 
@@ -409,61 +479,214 @@ mod tests {
         assert_eq!(kept.names().len(), 2);
     }
 
+    /// A directory of backups that several data directories beside it write to.
+    struct Common {
+        place: tempfile::TempDir,
+        clock: Clock,
+        start: Instant,
+    }
+
+    impl Common {
+        fn new() -> Self {
+            let place = tempfile::tempdir().unwrap();
+            Self { place, clock: Clock::of_system(), start: Instant::now() }
+        }
+
+        fn data_dir(&self, name: &str) -> PathBuf {
+            self.place.path().join(name)
+        }
+
+        fn open(&self, name: &str, keep: u32) -> Maker {
+            let store = Arc::new(DiskStore::open(&self.data_dir(name)).unwrap());
+            self.maker(store, name, keep)
+        }
+
+        fn maker(&self, store: Arc<dyn Store>, name: &str, keep: u32) -> Maker {
+            let registry = Registry::open(store, RegistrySettings::default()).unwrap();
+            let (data_dir, directory) = (self.data_dir(name), self.data_dir("backups"));
+            let settings = BackupSettings { keep, directory, ..BackupSettings::of_data_dir(&data_dir) };
+            let (shutdown, before) = (CancellationToken::new(), RefCell::default());
+            Maker { registry, settings, every: DAY, data_dir, shutdown, last: None, has_told: false, before }
+        }
+
+        fn look(&self, maker: &mut Maker, day: u32) {
+            let mut clock = self.clock.look();
+            clock.earliest = clock.earliest.after(DAY * day);
+            maker.make_due(clock, self.start + DAY * day).unwrap();
+            let newest = maker.registry.backups().now().newest.unwrap();
+            assert_eq!(newest.revision, maker.registry.store().meta().revision);
+        }
+
+        /// Has a change on each of these days, and a backup.
+        async fn go_on(&self, maker: &mut Maker, days: std::ops::Range<u32>) {
+            for day in days {
+                change(maker).await;
+                self.look(maker, day);
+            }
+        }
+
+        fn names(&self) -> BTreeSet<PathBuf> {
+            let entries = fs::read_dir(self.data_dir("backups")).unwrap();
+            entries.map(|entry| entry.unwrap().path()).collect()
+        }
+    }
+
+    async fn change(maker: &Maker) {
+        let actor = Actor::internal(InternalAccount::CommandLine);
+        // As no other data directory has it.
+        let what = maker.data_dir.to_string_lossy().into_owned();
+        maker.registry.note_backup(actor, what, false).await.unwrap();
+    }
+
+    fn close(maker: Maker) {
+        maker.registry.close();
+    }
+
     /// It has the same incarnation, and its backups go to the same directory: they are not those of the store that it was.
     #[tokio::test]
     async fn backups_of_a_copy_that_went_on_by_itself_are_not_ours() {
-        let place = tempfile::tempdir().unwrap();
-        let [ours, theirs] = ["ours", "theirs"].map(|name| place.path().join(name));
-        let open = |data_dir: &Path| {
-            let store = Arc::new(DiskStore::open(data_dir).unwrap());
-            let registry = Registry::open(store, RegistrySettings::default()).unwrap();
-            let directory = place.path().join("backups");
-            let settings = BackupSettings { keep: 2, directory, ..BackupSettings::of_data_dir(data_dir) };
-            let (data_dir, shutdown) = (data_dir.to_owned(), CancellationToken::new());
-            Maker { registry, settings, every: DAY, data_dir, shutdown, last: None, has_told: false }
-        };
-        let change = async |maker: &Maker, what: &str| {
-            let actor = Actor::internal(InternalAccount::CommandLine);
-            maker.registry.note_backup(actor, what.to_owned(), false).await.unwrap();
-        };
-        let (clock, start) = (Clock::of_system(), Instant::now());
-        let look = |maker: &mut Maker, day: u32| {
-            let mut clock = clock.look();
-            clock.earliest = clock.earliest.after(DAY * day);
-            maker.make_due(clock, start + DAY * day).unwrap();
-            let newest = maker.registry.backups().now().newest.unwrap();
-            assert_eq!(newest.revision, maker.registry.store().meta().revision);
-        };
-        let names = || {
-            let entries = fs::read_dir(place.path().join("backups")).unwrap();
-            entries.map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>()
-        };
-        let first = open(&ours);
-        change(&first, "before").await;
-        first.registry.close();
-        drop(first);
-        copy(&ours, &theirs);
+        let common = Common::new();
+        let first = common.open("ours", 2);
+        change(&first).await;
+        close(first);
+        copy(&common.data_dir("ours"), &common.data_dir("theirs"));
 
-        let mut mine = open(&ours);
-        change(&mine, "mine").await;
-        look(&mut mine, 1);
-        change(&mine, "mine").await;
-        look(&mut mine, 2);
-        let made = names();
+        let mut mine = common.open("ours", 2);
+        common.go_on(&mut mine, 1..3).await;
+        let made = common.names();
         assert_eq!(made.len(), 2);
         // As many changes: at the same revision, too.
-        let mut other = open(&theirs);
-        for day in 3..6 {
-            change(&other, "theirs").await;
-            look(&mut other, day);
-        }
-        assert_eq!(names().len(), 4);
-        assert!(names().is_superset(&made));
+        let mut other = common.open("theirs", 2);
+        common.go_on(&mut other, 3..6).await;
+        assert_eq!(common.names().len(), 4);
+        assert!(common.names().is_superset(&made));
         // The others take no place of ours, and those that are too many are ours.
-        change(&mine, "mine").await;
-        look(&mut mine, 7);
-        assert_eq!(names().intersection(&made).count(), 1);
-        assert_eq!(names().len(), 4);
+        common.go_on(&mut mine, 7..8).await;
+        assert_eq!(common.names().intersection(&made).count(), 1);
+        assert_eq!(common.names().len(), 4);
+    }
+
+    /// A restore that is tried out on a clone ends a life of its own there, and not the one that goes on elsewhere.
+    #[tokio::test]
+    async fn a_restore_on_a_clone_takes_no_backup_of_the_store_that_was_cloned() {
+        let common = Common::new();
+        let mut mine = common.open("ours", 3);
+        common.go_on(&mut mine, 0..2).await;
+        close(mine);
+        copy(&common.data_dir("ours"), &common.data_dir("clone"));
+        // What the clone went on to by itself has revisions that ours has, too.
+        let other = common.open("clone", 3);
+        for _ in 0..2 {
+            change(&other).await;
+        }
+        close(other);
+        let shared = common.names();
+        let restoration = Restoration::begin(&common.data_dir("clone")).unwrap();
+        let drafted = restoration.draft(shared.first().unwrap(), "token.key", None, None).unwrap();
+        restoration.finish(drafted).unwrap();
+
+        let mut mine = common.open("ours", 3);
+        common.go_on(&mut mine, 2..5).await;
+        let made: BTreeSet<_> = common.names().difference(&shared).cloned().collect();
+        assert_eq!((made.len(), common.names().len()), (3, 3));
+        let mut other = common.open("clone", 3);
+        common.go_on(&mut other, 5..9).await;
+        assert!(common.names().is_superset(&made), "{:?}", common.names());
+        assert_eq!(common.names().len(), 6);
+    }
+
+    /// What was made before the restore is still counted, as it is of what was there.
+    #[tokio::test]
+    async fn a_restored_store_goes_on_with_the_backups_before() {
+        let common = Common::new();
+        let mut mine = common.open("ours", 3);
+        common.go_on(&mut mine, 0..3).await;
+        close(mine);
+        let before: Vec<_> = common.names().into_iter().collect();
+        let restoration = Restoration::begin(&common.data_dir("ours")).unwrap();
+        let drafted = restoration.draft(&before[1], "token.key", None, None).unwrap();
+        restoration.finish(drafted).unwrap();
+        let mut mine = common.open("ours", 3);
+        common.go_on(&mut mine, 3..5).await;
+        assert_eq!(common.names().len(), 3);
+        assert!(common.names().contains(&before[2]) && !common.names().contains(&before[1]));
+    }
+
+    #[tokio::test]
+    async fn where_the_store_cannot_be_asked_whose_they_are_all_stay() {
+        let common = Common::new();
+        let mut mine = common.open("ours", 2);
+        common.go_on(&mut mine, 0..2).await;
+        close(mine);
+        copy(&common.data_dir("ours"), &common.data_dir("theirs"));
+        let mut other = common.open("theirs", 4);
+        common.go_on(&mut other, 2..4).await;
+        close(other);
+        let before = common.names();
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let fate = {
+            let is_closed = is_closed.clone();
+            move |call: Call| match call {
+                Call::Events if is_closed.load(Ordering::Relaxed) => {
+                    Fate::Fails(StoreError::Full { path: "data".into(), free: None, needed: None })
+                }
+                _ => Fate::CarriedOut,
+            }
+        };
+        let store = Arc::new(DiskStore::open(&common.data_dir("ours")).unwrap());
+        let mut mine = common.maker(Arc::new(FaultyStore::over(store, fate)), "ours", 1);
+        change(&mine).await;
+        is_closed.store(true, Ordering::Relaxed);
+        common.look(&mut mine, 5);
+        assert!(common.names().is_superset(&before) && common.names().len() == before.len() + 1);
+        is_closed.store(false, Ordering::Relaxed);
+        common.go_on(&mut mine, 6..7).await;
+        assert!(common.names().len() < before.len() + 1, "{:?}", common.names());
+    }
+
+    /// Two stores have come as far in the same second.
+    #[test]
+    fn a_name_that_another_store_has_taken_keeps_none_from_being_made() {
+        let (mut one, mut other) = (Kept::new(2), Kept::new(2));
+        other.start = one.start;
+        other.maker.settings.directory.clone_from(&one.maker.settings.directory);
+        for kept in [&mut one, &mut other] {
+            kept.change();
+            kept.look(Duration::ZERO).unwrap();
+        }
+        let name = name_of(one.start.0, 1, false);
+        assert_eq!(one.names(), [numbered(&name, 2), name]);
+        // Each goes with those of its own store.
+        for day in 1..3 {
+            other.change();
+            other.look((DAY + DAY / 24) * day).unwrap();
+        }
+        assert_eq!(one.names().len(), 3);
+        assert!(one.names().contains(&name_of(one.start.0, 1, false)));
+    }
+
+    /// It need not be the disk of the store.
+    #[test]
+    fn what_the_disk_of_the_backups_refuses_is_told_of_them() {
+        struct Refusing;
+        impl Write for Refusing {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(rustix::io::Errno::NOSPC.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let place = tempfile::tempdir().unwrap();
+        let stores: [Box<dyn Store>; 2] =
+            [Box::new(MemoryStore::new()), Box::new(DiskStore::open(place.path()).unwrap())];
+        for store in stores {
+            let refused = store.write_archive(&mut Refusing, Timestamp::now(), None).unwrap_err();
+            assert!(!refused.is_full() && !refused.is_unusable(), "{refused}");
+            let said = unwritten(Path::new("backups/one.backup"), &refused);
+            assert!(said.starts_with("cannot write backups/one.backup: No space left"), "{said}");
+        }
     }
 
     #[test]

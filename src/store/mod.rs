@@ -63,7 +63,7 @@ pub use record::{RECORD_OCTETS_MAX, TOMBSTONE_OCTETS_MAX, measure};
 pub use restore::{Existing, Restoration, has_store};
 pub use salvage::{Missing, SalvageRules, Salvaged, salvage};
 pub use stored::{Stored, Unverified};
-pub use successor::{beside_store, lives_before};
+pub use successor::{beside_store, was_before};
 pub use unreadable::open_file;
 
 /// Where records are kept. Every method may block on the disk: not for the network threads.

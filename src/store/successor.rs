@@ -26,7 +26,6 @@ use super::disk::{DATABASE, DATABASE_OLD};
 use super::error::StoreError;
 use super::ledger::{self, Ledger};
 use super::{lock, unreadable};
-use crate::model::Incarnation;
 
 /// A successor that is not decided on: gone with this.
 #[derive(Debug)]
@@ -130,10 +129,18 @@ pub fn beside_store(directory: &Path, name: &str) -> PathBuf {
     if is_gone(&coming) { directory.join(name) } else { coming }
 }
 
-/// The lives of the stores that restores have set aside in a data directory, as far as those tell.
-pub fn lives_before(directory: &Path) -> Vec<Incarnation> {
-    let replaced = aside::places_of(directory, REPLACED);
-    replaced.flat_map(|place| Said::read(&place).lives().collect::<Vec<_>>()).collect()
+/// Whether a store that a restore has set aside in a data directory has been what `meta` describes, as far as its journal tells: what
+/// a copy of it has become since is another's.
+pub fn was_before(directory: &Path, meta: &Meta) -> bool {
+    let has_been = |place: &PathBuf| {
+        let is_of_life = Said::read(place).lives().any(|life| meta.incarnation == Some(life));
+        is_of_life
+            && Ledger::read(place).is_ok_and(|ledger| {
+                let end = ledger.meta().revision;
+                meta.revision <= end && ledger.parted_from(meta).is_ok_and(|parted| parted.is_none())
+            })
+    };
+    aside::places_of(directory, REPLACED).any(|place| has_been(&place))
 }
 
 /// Puts a successor into its place that was decided on when the process ended.
