@@ -52,6 +52,7 @@ use failure::{Exit, Failure};
 use output::{Output, Stream, has_colours};
 
 use crate::quoted::beginning;
+use crate::server::outlive_file_limit;
 
 /// An LDAP bind and search server for service accounts
 #[derive(Debug, clap::Parser)]
@@ -168,7 +169,10 @@ fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, F
         .enable_all()
         .build()
         .map_err(|error| Failure::of(Exit::Failed, &error))?;
-    runtime.block_on(command)
+    runtime.block_on(async {
+        outlive_file_limit().map_err(|error| Failure::of(Exit::Failed, &error))?;
+        command.await
+    })
 }
 
 fn tell(failure: &Failure, output: Output) {

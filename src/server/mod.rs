@@ -37,7 +37,7 @@ pub use running::{
     StartError, check_backup_directory, check_backups_are_apart, check_data_directory,
     check_sockets_are_apart,
 };
-pub use signals::Signals;
+pub use signals::{Signals, outlive_file_limit};
 
 use self::process::{fit_to_open_files, raise_open_files};
 use crate::clock::Clock;

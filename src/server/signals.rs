@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
@@ -11,6 +12,16 @@ pub enum Asked {
     Stop,
     /// SIGHUP: read the config and the certificates again.
     Reload,
+}
+
+/// Has a file that would grow beyond the limit of the system (`ulimit -f`, `LimitFSIZE=`) be an error, as a full disk is, in place of
+/// the end of the process. Must be called within the runtime.
+///
+/// # Errors
+/// The system refuses.
+pub fn outlive_file_limit() -> io::Result<()> {
+    // Whoever receives it need not be there: it is taken from the system's default for good.
+    signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
 }
 
 /// Receives the signals from when it is made, so that none that comes during the start is lost.
@@ -26,6 +37,7 @@ impl Signals {
     /// # Errors
     /// The system refuses.
     pub fn receive() -> io::Result<Self> {
+        outlive_file_limit()?;
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
