@@ -51,7 +51,7 @@ pub use entry_id::{EntryId, NUMBER_MAX};
 pub use evaluator::{Evaluator, Looked, WORK_AT_ONCE};
 pub use filter_text::FilterText;
 pub use long_look::LongLook;
-pub use options::{OPTIONS_MAX, has_options, wanted_options};
+pub use options::{OPTIONS_MAX, OptionNumbers, wanted_options};
 pub use plan::plan;
 pub use prepared::{FilterBounds, FilterTooLarge, PreparedFilter, Truth};
 pub use reader::{Subject, TreeReader};

@@ -1,7 +1,90 @@
 //! Options of attribute descriptions (RFC 4512 section 2.5.2): which are asked for, and whether a description has them.
 //! Whoever reads or compares options does it here, where it is counted at what it costs.
 
+use std::collections::HashMap;
+
+use foldhash::quality::RandomState;
+use smallvec::SmallVec;
+
 use crate::schema::steps;
+
+/// The options of many lists that are asked for at once, each kept once under a number: whether a description has all of a list is
+/// asked of numbers then. For a list alone there is [`has_options`].
+#[derive(Clone, Debug, Default)]
+pub struct OptionNumbers {
+    /// In lower case.
+    numbers: HashMap<Box<[u8]>, u32, RandomState>,
+    longest: usize,
+    octets: usize,
+}
+
+/// Which of the options that are asked for a description has.
+#[derive(Debug)]
+pub struct HadOptions(SmallVec<[u64; 8]>);
+
+impl OptionNumbers {
+    /// Octets that it holds beside itself.
+    pub fn octets(&self) -> usize {
+        self.numbers.capacity() * size_of::<(Box<[u8]>, u32)>() + self.octets
+    }
+
+    /// The numbers of options that [`wanted_options`] has read, in order, each once. `work` grows by what it costs to find
+    /// them.
+    pub fn of_wanted(&mut self, options: &str, work: &mut u64) -> SmallVec<[u32; OPTIONS_MAX]> {
+        let mut found = SmallVec::new();
+        for option in options.split(';') {
+            steps::note(1);
+            let option = lower_case(option.as_bytes());
+            // A message is far below 4 GiB.
+            let next = self.numbers.len() as u32;
+            found.push(match self.numbers.get(&*option) {
+                Some(number) => *number,
+                None => {
+                    self.longest = self.longest.max(option.len());
+                    self.octets += option.len();
+                    self.numbers.insert(Box::from(&*option), next);
+                    next
+                }
+            });
+        }
+        *work += 1 + found.len() as u64 / 2;
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Which of them a description has. `work` grows by what it costs to find them.
+    pub fn had_by(&self, description: &[u8], work: &mut u64) -> HadOptions {
+        let mut had = SmallVec::from_elem(0, self.numbers.len().div_ceil(64));
+        let mut count = 0;
+        for option in description.split(|octet| *octet == b';').skip(1) {
+            steps::note(1);
+            count += 1;
+            if option.len() <= self.longest
+                && let Some(number) = self.numbers.get(&*lower_case(option))
+                && let Some(word) = had.get_mut(*number as usize / 64)
+            {
+                *word |= 1_u64 << (number % 64);
+            }
+        }
+        *work += 1 + count / 2 + description.len() as u64 / READ_OCTETS_OF_ONE_WORK;
+        HadOptions(had)
+    }
+}
+
+impl HadOptions {
+    /// Whether all with these numbers are among them: a step, as a list has few.
+    pub fn has_all(&self, numbers: &[u32]) -> bool {
+        steps::note(1);
+        numbers.iter().all(|number| {
+            self.0.get(*number as usize / 64).is_some_and(|word| (word >> (number % 64)) & 1 == 1)
+        })
+    }
+}
+
+fn lower_case(option: &[u8]) -> SmallVec<[u8; 64]> {
+    option.iter().map(u8::to_ascii_lowercase).collect()
+}
 
 /// The options of an attribute description that somebody asks for (`a;b`), for [`has_options`]. `None`: nothing has them, as
 /// one is empty (an option has at least one character) or they are more than [`OPTIONS_MAX`]. `work` grows by what it costs
@@ -90,6 +173,34 @@ mod tests {
             // Those behind are not looked at.
             assert!(steps::taken() - before <= OPTIONS_MAX as u64 + 1);
         }
+    }
+
+    #[test]
+    fn options_by_number_are_had_as_options_are_within_what_is_counted() {
+        let (all, long, longer) = (many(OPTIONS_MAX), "a".repeat(100), format!("cn;{};b", "a".repeat(200)));
+        let descriptions = ["cn", "cn;a", "cn;b;A", "cn;x;b;a;y", "cn;ab", "cn;;a", &longer];
+        let lists = ["a", "A;a", "b;a", "ab", "y;x", "x;y;a;b;B", &all, &long];
+        let (mut numbers, mut work, before) = (OptionNumbers::default(), 0, steps::taken());
+        let found = lists.map(|list| numbers.of_wanted(list, &mut work));
+        assert!(steps::taken() - before <= 4 * work);
+        assert_eq!(found.each_ref().map(|list| list.len()), [1, 1, 2, 1, 2, 4, 8, 1]);
+        assert_eq!(found[0], found[1]);
+        assert!(numbers.octets() >= 100 + 13 * size_of::<(Box<[u8]>, u32)>());
+        for description in descriptions {
+            let (before, mut work) = (steps::taken(), 0);
+            let had = numbers.had_by(description.as_bytes(), &mut work);
+            assert!(steps::taken() - before <= 4 * work);
+            for (list, numbers) in lists.iter().zip(&found) {
+                let expected = has_options(description.as_bytes(), list.as_bytes(), &mut 0);
+                assert_eq!(had.has_all(numbers), expected, "{description}: {list}");
+            }
+        }
+        // With more numbers than one word has.
+        let all = (0..200).map(|number| numbers.of_wanted(&format!("o{number};same"), &mut 0));
+        let all: Vec<_> = all.collect();
+        let had = numbers.had_by(b"cn;same;O150", &mut 0);
+        let places: Vec<_> = all.iter().enumerate().filter(|(_, list)| had.has_all(list)).collect();
+        assert_eq!(places.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [150]);
     }
 
     #[test]

@@ -291,6 +291,41 @@ fn lists_of_names_with_options_are_bounded_by_what_they_cost() {
     assert_eq!(refused(false), 2);
 }
 
+/// As many attributes with as many options as there may be, and as many names of which none is had by its last option.
+#[test]
+fn attributes_with_options_are_chosen_in_few_steps_however_many_are_asked_for() {
+    let options: Vec<String> = (0..7).map(|number| format!("{}{number}", "o".repeat(30))).collect();
+    let reversed: Vec<_> = options.iter().rev().map(String::as_str).collect();
+    let list: Vec<_> =
+        (0..190).map(|number| format!("description;{};zz{number:03}", reversed.join(";"))).collect();
+    // One that is written at once, and one in pieces.
+    for (octets, has_own) in [(10, false), (10, true), (2_000, false), (2_000, true)] {
+        let world = World::new();
+        let attributes: Vec<_> = (0..64)
+            .map(|number| Attribute {
+                description: format!("description;{};own{number:02}", options.join(";")),
+                values: vec![vec![b'x'; octets]],
+            })
+            .collect();
+        world.change_account(APP, |account| account.attributes = attributes);
+        let mut app = Client::app(&world);
+        let mut list: Vec<_> = list.iter().map(String::as_str).collect();
+        if has_own {
+            list.push("DESCRIPTION;Own63");
+        }
+        let request = search(OWN, LdapSearchScope::Base, "(objectClass=*)", &list);
+        let before = (app.session.work_done(), steps::taken());
+        let reply = app.search(request);
+        let (work, steps) = (app.session.work_done() - before.0, steps::taken() - before.1);
+        let [entry] = reply.is(0).entries()[..] else { panic!("{:?}", reply.messages) };
+        assert_eq!(entry.attributes.len(), usize::from(has_own));
+        // A step for each name and each attribute, and one for each option of either.
+        assert!((64 * 190..20_000).contains(&steps), "{steps} steps");
+        let chosen = work - list.len() as u64 * 500;
+        assert!(chosen < 10_000 && steps <= 4 * chosen, "{steps} steps, counted as {chosen}");
+    }
+}
+
 #[test]
 fn assertions_about_names_with_options_are_bounded_by_what_they_cost() {
     let world = World::new();
