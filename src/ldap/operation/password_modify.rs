@@ -97,8 +97,9 @@ pub(in crate::ldap) fn conclude(session: &mut Session, changed: Changed, output:
     let (code, sentence) = match changed {
         Ok(Exchanged { generated, credential }) => {
             // Whoever has changed it knows the new one: nothing is decoded meanwhile, so it is who has asked.
-            if let Some(identity) = &mut session.identity {
+            if let Some(mut identity) = session.identity {
                 identity.holder.credential = credential;
+                session.bound(identity, moment);
             }
             return answer(output, message_id, &Outcome::SUCCESS, generated.as_ref());
         }

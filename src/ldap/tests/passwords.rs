@@ -1,13 +1,18 @@
 //! Password Modify (RFC 3062): rotation of the app password that one is bound with, and passwords of people.
 
+use std::time::Instant;
+
 use ldap3_proto::proto::{LdapExtendedRequest, LdapOp};
 
 use super::binds::plain;
 use super::client::{Client, Reply, element, encode};
-use super::world::{ALICE, ALICE_PASSWORD, APP, APP_TOKEN, Wishes, World, wait};
+use super::world::{
+    ALICE, ALICE_PASSWORD, APP, APP_TOKEN, MAIN, ROOT_PASSWORD, Wishes, World, stranger, wait,
+};
+use crate::access::Entitlements;
 use crate::config::Limit;
 use crate::model::{Action, Event, Timestamp, Trail};
-use crate::registry::EventQuery;
+use crate::registry::{EventQuery, Trial};
 
 const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 const ALICE_DN: &str = "cn=alice,ou=users,dc=example,dc=org";
@@ -327,6 +332,20 @@ fn people_set_their_passwords() {
     world.change_account(APP, |account| account.is_active = false);
     app.compare(APP_DN, "cn", "app").is(50);
     assert_eq!(suspicious(&world), ["app"]);
+}
+
+#[test]
+fn where_the_own_password_is_changed_an_application_stays_at_home() {
+    let world = World::new();
+    let is_application = || {
+        let trial = Trial { source: stranger().source, now: Timestamp::now(), instant: Instant::now() };
+        world.registry.is_application(MAIN, &world.registry.snapshot(), trial, &mut Entitlements::default())
+    };
+    let mut client = nobody(&world);
+    client.bind("root", ROOT_PASSWORD).is(0);
+    assert!(is_application());
+    modify(&mut client, Some(value(None, None, Some(b"another password of mine")))).is(0);
+    assert!(!client.who_am_i().is_empty() && is_application());
 }
 
 /// What a token made would outlive it: its end, its networks, and that somebody has revoked it.
