@@ -836,6 +836,41 @@ fn an_entry_with_many_members_is_written_in_pieces_and_what_follows_it_can_be_ab
 }
 
 #[test]
+fn an_answer_that_is_whole_is_one_though_its_time_is_over() {
+    let limits = Limits { output_buffer_max: 16 * 1024, ..Limits::default() };
+    let world = crowd(5_000, limits);
+    let by_name = [order(true, &[("cn", None, false)])];
+    // The same in an order, and one behind which there is more.
+    for (base, scope, controls, code) in [
+        (STAFF_DN, LdapSearchScope::Base, &[][..], 0),
+        (STAFF_DN, LdapSearchScope::Base, &by_name[..], 0),
+        (BASE, LdapSearchScope::Subtree, &[][..], 3),
+    ] {
+        let mut reader = Client::reader(&world);
+        let mut request = search(base, scope, "(objectClass=*)", &["member"]);
+        request.timelimit = 5;
+        let message = with_controls(&encode(70, LdapOp::SearchRequest(request)), controls);
+        let (mut octets, mut output) = (Vec::new(), Vec::new());
+        let moment = reader.moment();
+        reader.session.receive(&message, &mut output, moment);
+        while reader.session.next() == Next::Work {
+            octets.append(&mut output);
+            // When the first of it is read its time is over.
+            if !octets.is_empty() {
+                reader.later = Duration::from_secs(6);
+            }
+            let moment = reader.moment();
+            reader.session.work(&mut output, moment);
+        }
+        octets.append(&mut output);
+        let messages = super::client::decode(&octets);
+        let result = messages.last().and_then(|message| super::client::result_of(&message.op)).unwrap();
+        assert!(messages.len() > 1, "{base}");
+        assert_eq!(result.code.clone() as i64, code, "{base}");
+    }
+}
+
+#[test]
 fn an_entry_that_is_only_measured_can_be_abandoned_and_ends_in_time() {
     let world = crowd(3_000, Limits::default());
     let mut reader = Client::reader(&world);

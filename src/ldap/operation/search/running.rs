@@ -312,7 +312,7 @@ impl Search {
         moment: Moment,
     ) -> Batch {
         if moment.instant >= self.limits.deadline && !self.is_within_entry() {
-            return Batch::Done(End::TimeLimit);
+            return Batch::Done(if self.is_over(reader) { End::Complete } else { End::TimeLimit });
         }
         if let Some(id) = self.again.take() {
             match self.look(evaluator, reader, id) {
@@ -598,6 +598,19 @@ impl Search {
                 self.large = Some(large);
                 Some(Batch::More)
             }
+        }
+    }
+
+    /// Whether nothing is left to find, as far as one look tells: an answer that is whole is one, though its time is over.
+    fn is_over(&mut self, reader: &TreeReader<'_>) -> bool {
+        if self.again.is_some() || self.large.is_some() || self.looking.is_some() {
+            return false;
+        }
+        let mut allowance = BATCH_ENTRIES;
+        match &mut self.sorted {
+            _ if self.is_empty => true,
+            None => matches!(self.walk.next_within(reader, &mut allowance), Step::End),
+            Some(sorted) => sorted.is_over(reader),
         }
     }
 

@@ -296,6 +296,12 @@ impl Sorted {
         None
     }
 
+    /// Whether all of it was sent.
+    pub(super) fn is_over(&mut self, reader: &TreeReader<'_>) -> bool {
+        let is_placed = matches!(&self.phase, Phase::Sending(sending) if !sending.is_unplaced());
+        is_placed && self.ending.is_none() && self.peek(reader).is_none()
+    }
+
     /// It was sent.
     pub(super) fn advance(&mut self, id: EntryId) {
         if let Phase::Sending(sending) = &mut self.phase {
