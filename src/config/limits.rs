@@ -116,6 +116,8 @@ limits! {
     idle_time_before_bind: Duration = Duration::from_secs(120), SECOND..=YEAR;
     /// How long a proxy's header may take, before anything else on a connection from `proxy_networks`.
     proxy_header_time: Duration = Duration::from_secs(5), SECOND..=HOUR;
+    /// Connections from `proxy_networks` whose header is still to come, of LDAP and of HTTP so many each, beside all places. One more waits, for 50 ms at most; then the one that was waited for the longest ends.
+    proxy_headers_awaited_max: u32 = 64, 1..=65_536;
     /// The longest header of a proxy.
     proxy_header_size_max: u64 = 4 * KIB, 256..=64 * KIB;
     /// How long a TLS handshake may take.

@@ -37,8 +37,8 @@ use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
 use crate::net::{
     Answering, ConnectionLimitSettings, ConnectionLimits, ConnectionRefused, DRAIN_TIME_MAX, Entrance,
-    HeaderError, LimitsOf, Listener, Peer, Permit, Presence, Proxies, Requests, Secured, Stream, Tls,
-    TurnedAway, Turns, Watched, WriteDeadline, linger,
+    HeaderError, LimitsOf, Listener, Peer, Permit, Presence, Proxies, Requests, Secured, SourceTurns, Stream,
+    Tls, TurnedAway, Turns, Watched, Ways, WriteDeadline, linger,
 };
 use crate::registry::Registry;
 
@@ -49,7 +49,7 @@ pub struct PublicDoor {
     /// For handshakes, and what is read under TLS.
     turns: Turns,
     router: Router,
-    entrance: Entrance,
+    entrance: Arc<Entrance>,
     secrets_in_clear: SecretsInClear,
     limits: Limits,
     shutdown: CancellationToken,
@@ -79,9 +79,10 @@ impl PublicDoor {
             connections_before_bind_by_source_max: limits.http_connections_by_source_max,
             connections_reserved: limits.http_connections_reserved,
             connections_leaving_max: limits.connections_leaving_max,
+            proxy_headers_awaited_max: limits.proxy_headers_awaited_max,
             of: LimitsOf::Http,
         });
-        let entrance = Entrance::new(connections, proxies);
+        let entrance = Arc::new(Entrance::new(connections, proxies));
         let secrets_in_clear = settings.secrets_in_clear;
         let turns = Turns::new(tokio::runtime::Handle::current().metrics().num_workers());
         Arc::new(Self { registry, tls, turns, router, entrance, secrets_in_clear, limits, shutdown })
@@ -96,7 +97,7 @@ impl PublicDoor {
             TurnedAway::Refused(refused) => limit_of(refused),
             TurnedAway::Header(HeaderError::TooLate) => Limit::proxy_header_time,
             TurnedAway::Header(HeaderError::TooLong { .. }) => Limit::proxy_header_size_max,
-            TurnedAway::Header(_) => return,
+            TurnedAway::Header(_) | TurnedAway::Gone => return,
         });
     }
 }
@@ -111,6 +112,7 @@ fn limit_of(refused: &ConnectionRefused) -> Limit {
             Limit::http_connections_by_source_max
         }
         ConnectionRefused::Leaving { .. } => Limit::connections_leaving_max,
+        ConnectionRefused::Awaited { .. } => Limit::proxy_headers_awaited_max,
     }
 }
 
@@ -151,19 +153,15 @@ async fn watch(api: Api, request: Parts) -> Response {
 /// Serves until the server goes down; `is_tls` when connections begin with a TLS handshake.
 pub async fn serve_public(listener: Listener, door: Arc<PublicDoor>, is_tls: bool) {
     let tracker = TaskTracker::new();
-    loop {
-        let (stream, peer) = tokio::select! {
-            biased;
-            () = door.shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match door.entrance.admit(&peer).await {
-            Ok(permit) => {
-                tracker.spawn(serve_connection(Arc::clone(&door), stream, peer, permit, is_tls));
-            }
-            Err(away) => door.note_away(&away),
-        }
-    }
+    let (entrance, shutdown) = (Arc::clone(&door.entrance), door.shutdown.clone());
+    let (serving, telling) = (Arc::clone(&door), door);
+    let ways = Ways {
+        serve: move |stream, peer, permit| {
+            serve_connection(Arc::clone(&serving), stream, peer, permit, is_tls)
+        },
+        turn_away: move |away: &TurnedAway| telling.note_away(away),
+    };
+    entrance.let_in(listener, ways, &tracker, shutdown).await;
     tracker.close();
     tracker.wait().await;
 }
@@ -179,25 +177,10 @@ struct Origin {
 }
 
 /// Serves one connection until it ends, or its time is over.
-async fn serve_connection(
-    door: Arc<PublicDoor>,
-    mut stream: Stream,
-    peer: Peer,
-    mut permit: Permit,
-    is_tls: bool,
-) {
+async fn serve_connection(door: Arc<PublicDoor>, stream: Stream, peer: Peer, permit: Permit, is_tls: bool) {
     if permit.is_reserved() {
         door.note(Limit::http_connections_reserved);
     }
-    let met = tokio::select! {
-        biased;
-        met = door.entrance.meet(&mut stream, peer, &mut permit) => met,
-        () = door.shutdown.cancelled() => return,
-    };
-    let peer = match met {
-        Ok(peer) => peer,
-        Err(away) => return door.note_away(&away),
-    };
     let source = RequestSource(peer.address.ip());
     let from = Origin {
         source,
@@ -207,19 +190,24 @@ async fn serve_connection(
         from_here: FromHere(peer.is_loopback()),
         is_for_health: permit.is_for_few_words(),
     };
-    let presence = permit.presence();
+    let (presence, turns) = (permit.presence(), door.turns.of(peer.source_elsewhere()));
     if !is_tls {
-        speak(&door, stream, &peer, from, presence).await;
-    } else if let Some(stream) = handshake(&door, stream, &peer, presence).await {
-        speak(&door, stream, &peer, from, presence).await;
+        speak(&door, stream, &peer, from, presence, turns).await;
+    } else if let Some(stream) = handshake(&door, stream, &peer, presence, &turns).await {
+        speak(&door, stream, &peer, from, presence, turns).await;
     }
     drop(permit);
 }
 
-async fn handshake(door: &PublicDoor, stream: Stream, peer: &Peer, presence: &Presence) -> Option<Secured> {
+async fn handshake(
+    door: &PublicDoor,
+    stream: Stream,
+    peer: &Peer,
+    presence: &Presence,
+    turns: &Arc<SourceTurns>,
+) -> Option<Secured> {
     let acceptor = door.tls.as_ref()?.http_acceptor();
-    let turns = door.turns.of(peer.source_elsewhere());
-    let accepting = handshake::accept(acceptor, stream, peer, presence, &turns);
+    let accepting = handshake::accept(acceptor, stream, peer, presence, turns);
     tokio::select! {
         accepted = timeout(door.limits.handshake_time, accepting) => match accepted {
             Ok(Ok(stream)) => Some(stream),
@@ -241,8 +229,14 @@ async fn handshake(door: &PublicDoor, stream: Stream, peer: &Peer, presence: &Pr
 }
 
 /// Speaks HTTP/1.1 over a stream.
-async fn speak<S>(door: &PublicDoor, stream: S, peer: &Peer, from: Origin, presence: &Arc<Presence>)
-where
+async fn speak<S>(
+    door: &PublicDoor,
+    stream: S,
+    peer: &Peer,
+    from: Origin,
+    presence: &Arc<Presence>,
+    turns: Arc<SourceTurns>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let requests = Requests::new(Arc::clone(presence));
@@ -250,7 +244,6 @@ where
     let router = door.router.clone();
     let answering = Arc::new(Mutex::new(()));
     let (turn, asked) = (Arc::clone(&answering), Arc::clone(&requests));
-    let turns = door.turns.of(peer.source_elsewhere());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(from.source);
         request.extensions_mut().insert(from.takes_secrets);

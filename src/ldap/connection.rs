@@ -99,6 +99,7 @@ pub fn limit_of(refused: ConnectionRefused) -> Limit {
         ConnectionRefused::BeforeBind { .. } => Limit::connections_before_bind_max,
         ConnectionRefused::BeforeBindBySource { .. } => Limit::connections_before_bind_by_source_max,
         ConnectionRefused::Leaving { .. } => Limit::connections_leaving_max,
+        ConnectionRefused::Awaited { .. } => Limit::proxy_headers_awaited_max,
     }
 }
 

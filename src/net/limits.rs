@@ -41,6 +41,8 @@ pub struct ConnectionLimitSettings {
     pub connections_reserved: u32,
     /// Connections that may be on their way out to make room (connections): each keeps its descriptor until it has gone.
     pub connections_leaving_max: u32,
+    /// Proxies' connections whose header may still be to come (connections), beside all places: nobody else's is theirs.
+    pub proxy_headers_awaited_max: u32,
     /// Whose limits they are. Those of HTTP let others have such a place too where nobody makes room, for what is asked in few
     /// words.
     pub of: LimitsOf,
@@ -57,6 +59,8 @@ pub struct ConnectionCounts {
     pub silent: usize,
     /// Open still, though their place is somebody else's.
     pub leaving: u32,
+    /// Open, and it is still to come whose they are; counted nowhere else.
+    pub awaited: u32,
     /// Asked to make room for others since the start.
     pub made_room: u64,
     /// Different sources that have a connection open, without this machine.
@@ -88,10 +92,11 @@ impl ConnectionLimits {
         }
     }
 
-    /// The same for one whose source is not known yet: a proxy's, whose header is still to come.
+    /// Counts one whose source is not known yet: a proxy's, whose header is still to come. It takes a place when that has
+    /// come. Where too many are waited for, the one that was for the longest makes room, if that was long enough.
     ///
     /// # Errors
-    /// The limit that it would exceed.
+    /// The limit that it would exceed: [`ConnectionRefused::Awaited`] if none was waited for long enough.
     pub fn admit_unknown(self: &Arc<Self>) -> Result<Permit, ConnectionRefused> {
         self.admit_holder(Holder::Unknown)
     }
@@ -133,15 +138,15 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Counts a connection that was admitted without a source for the one that a proxy has named. One that says that it is
-    /// this machine is a source like others.
+    /// Takes a place for a connection that was admitted without a source, as one of the source that a proxy has named. One
+    /// that says that it is this machine is a source like others.
     ///
     /// # Errors
-    /// The limit by source that it exceeds.
+    /// The limit that it would exceed.
     pub fn came_from(&mut self, address: &PeerAddress) -> Result<(), ConnectionRefused> {
         let Some(ip) = address.ip() else { return Ok(()) };
         let source = ClientSource::from(Some(ip));
-        self.limits.state().claim(self.number, source, micros(self.limits.started))?;
+        self.is_reserved = self.limits.state().claim(self.number, source, micros(self.limits.started))?;
         self.holder = Holder::Source(source);
         self.origin = self.holder;
         Ok(())
@@ -216,7 +221,26 @@ impl State {
         now: u64,
     ) -> Result<(u64, bool), ConnectionRefused> {
         self.lacks_exit = false;
-        self.find_place(holder, presence, now).map_err(|refused| self.said_exactly(refused))
+        if holder == Holder::Unknown {
+            self.find_awaited(now).map_err(|refused| self.said_exactly(refused))?;
+            self.counts.awaited += 1;
+            return Ok((self.places.take(holder, None, Arc::clone(presence), now), false));
+        }
+        let is_reserved = self.find_place(holder, now).map_err(|refused| self.said_exactly(refused))?;
+        self.count(holder.source());
+        Ok((self.places.take(holder, holder.source(), Arc::clone(presence), now), is_reserved))
+    }
+
+    /// Looks whether one more header may be waited for.
+    fn find_awaited(&mut self, now: u64) -> Result<(), ConnectionRefused> {
+        let limit = self.settings.proxy_headers_awaited_max;
+        let refused = ConnectionRefused::Awaited { limit };
+        if self.counts.awaited < limit {
+            return Ok(());
+        }
+        let longest = self.places.first_unknown().filter(|(_, since)| now >= since + HEADER_TIME_MIN);
+        let has_room = self.ask_to_leave(longest.map(|(number, _)| number), refused);
+        if has_room { Ok(()) } else { Err(refused) }
     }
 
     /// The limit that keeps somebody out: that on those who leave, where one would have.
@@ -228,16 +252,11 @@ impl State {
         }
     }
 
-    fn find_place(
-        &mut self,
-        holder: Holder,
-        presence: &Arc<Presence>,
-        now: u64,
-    ) -> Result<(u64, bool), ConnectionRefused> {
+    /// Looks for a place before a bind; says whether it is one that is set aside.
+    fn find_place(&mut self, holder: Holder, now: u64) -> Result<bool, ConnectionRefused> {
         let ConnectionLimitSettings { connections_max, connections_before_bind_max, of, .. } = self.settings;
-        let source = holder.source();
         // The source first: the refusals of one greedy client are not those of a full server.
-        if let Some(source) = source {
+        if let Some(source) = holder.source() {
             self.admit_from(source, now)?;
         }
         let set_aside = self.settings.connections_reserved;
@@ -267,12 +286,7 @@ impl State {
                 return Err(refused);
             }
         }
-        if let Some(source) = source {
-            self.count(source, true);
-        }
-        self.counts.open += 1;
-        self.counts.before_bind += 1;
-        Ok((self.places.take(holder, source, Arc::clone(presence), now), is_reserved))
+        Ok(is_reserved)
     }
 
     /// Asks the limits by source.
@@ -351,20 +365,30 @@ impl State {
         true
     }
 
-    /// Counts an open connection for a source.
-    fn count(&mut self, source: ClientSource, before_bind: bool) {
-        let of_source = self.sources.entry(source).or_default();
-        of_source.open += 1;
-        of_source.before_bind += u32::from(before_bind);
+    /// Counts one more place before a bind, for a source too if there is one.
+    fn count(&mut self, source: Option<ClientSource>) {
+        self.counts.open += 1;
+        self.counts.before_bind += 1;
+        if let Some(source) = source {
+            let of_source = self.sources.entry(source).or_default();
+            of_source.open += 1;
+            of_source.before_bind += 1;
+        }
     }
 
-    /// Counts one that is counted in all for its source too.
-    fn claim(&mut self, number: u64, source: ClientSource, now: u64) -> Result<(), ConnectionRefused> {
+    /// A place for one whose source was waited for; says whether it is one that is set aside.
+    fn claim(&mut self, number: u64, source: ClientSource, now: u64) -> Result<bool, ConnectionRefused> {
         self.lacks_exit = false;
-        self.admit_from(source, now).map_err(|refused| self.said_exactly(refused))?;
-        self.count(source, true);
+        if !self.places.is_unknown(number) {
+            // It has just made room for another.
+            return Err(ConnectionRefused::Awaited { limit: self.settings.proxy_headers_awaited_max });
+        }
+        let found = self.find_place(Holder::Source(source), now);
+        let is_reserved = found.map_err(|refused| self.said_exactly(refused))?;
+        self.counts.awaited -= 1;
+        self.count(Some(source));
         self.places.claim(number, source);
-        Ok(())
+        Ok(is_reserved)
     }
 
     fn hand_over(&mut self, number: u64, before: Holder, holder: Holder) {
@@ -401,6 +425,10 @@ impl State {
 
     fn give_back(&mut self, number: u64) -> Option<Arc<Presence>> {
         let Place { holder, source, presence, .. } = self.places.give_back(number)?;
+        if holder == Holder::Unknown {
+            self.counts.awaited -= 1;
+            return Some(presence);
+        }
         self.counts.open -= 1;
         if !matches!(holder, Holder::Account(_)) {
             self.bound_from(source);
@@ -417,9 +445,15 @@ impl State {
     }
 }
 
+/// So long at least a proxy's header is waited for, though others come: 50 milliseconds, in microseconds.
+/// No limit of the config: a header comes with the connection, and what is lost on the way hardly later.
+const HEADER_TIME_MIN: u64 = 50_000;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn from(address: &str) -> PeerAddress {
@@ -438,6 +472,7 @@ mod tests {
             connections_before_bind_by_source_max: before_bind,
             connections_reserved: 0,
             connections_leaving_max: 64,
+            proxy_headers_awaited_max: 3,
             of: LimitsOf::Ldap,
         })
     }
@@ -451,6 +486,7 @@ mod tests {
             connections_before_bind_by_source_max: 1,
             connections_reserved: 0,
             connections_leaving_max: 64,
+            proxy_headers_awaited_max: 3,
             of: LimitsOf::Ldap,
         });
         let mut first = limits.admit(&from("192.0.2.1")).unwrap();
@@ -511,7 +547,8 @@ mod tests {
         let mut first = limits.admit_unknown().unwrap();
         let mut second = limits.admit_unknown().unwrap();
         let mut third = limits.admit_unknown().unwrap();
-        assert_eq!((limits.counts().open, limits.counts().before_bind, limits.counts().sources), (3, 3, 0));
+        let counts = limits.counts();
+        assert_eq!((counts.open, counts.before_bind, counts.sources, counts.awaited), (0, 0, 0, 3));
         first.came_from(&from("192.0.2.1")).unwrap();
         let refused = second.came_from(&from("192.0.2.1")).unwrap_err();
         assert_eq!(refused, ConnectionRefused::BySource { limit: 1, of: LimitsOf::Ldap });
@@ -521,14 +558,35 @@ mod tests {
         let mut fourth = limits.admit_unknown().unwrap();
         assert!(fourth.came_from(&from("127.0.0.1")).is_err());
         first.bound_as(account(1));
-        assert_eq!((limits.counts().open, limits.counts().before_bind, limits.counts().sources), (3, 2, 2));
-        let _fifth = limits.admit_unknown().unwrap();
+        assert_eq!((limits.counts().open, limits.counts().before_bind, limits.counts().sources), (2, 1, 2));
+        // All places are taken when its header comes.
+        let _others = ["192.0.2.2", "192.0.2.3"].map(|address| limits.admit(&from(address)).unwrap());
         assert_eq!(
-            limits.admit_unknown().unwrap_err(),
+            fourth.came_from(&from("192.0.2.4")).unwrap_err(),
             ConnectionRefused::Connections { limit: 4, of: LimitsOf::Ldap }
         );
         drop((first, third, fourth));
-        assert_eq!((limits.counts().open, limits.counts().sources), (1, 0));
+        assert_eq!((limits.counts().open, limits.counts().sources, limits.counts().awaited), (2, 2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn headers_that_do_not_come_take_no_place_and_make_room_for_others() {
+        let limits = limits(1, 1, 1);
+        let mut waited = [(); 3].map(|()| limits.admit_unknown().unwrap());
+        let refused = limits.admit_unknown().unwrap_err();
+        assert_eq!(refused, ConnectionRefused::Awaited { limit: 3 });
+        assert!(refused.to_string().contains("proxy_headers_awaited_max"));
+        let _other = limits.admit(&from("192.0.2.1")).unwrap();
+        // One of which the header has come is waited for no longer.
+        let full = ConnectionRefused::BeforeBind { limit: 1 };
+        assert_eq!(waited[1].came_from(&from("192.0.2.2")).unwrap_err(), full);
+        tokio::time::advance(Duration::from_micros(HEADER_TIME_MIN)).await;
+        let _newcomer = limits.admit_unknown().unwrap();
+        assert_eq!(waited[0].presence().is_asked_to_leave(), Some(refused));
+        assert_eq!(waited[0].came_from(&from("192.0.2.3")).unwrap_err(), refused);
+        assert_eq!((limits.counts().awaited, limits.counts().leaving), (3, 1));
+        drop(waited);
+        assert_eq!((limits.counts().open, limits.counts().awaited, limits.counts().leaving), (1, 1, 0));
     }
 
     #[test]
@@ -581,6 +639,7 @@ mod tests {
             connections_before_bind_by_source_max: 2,
             connections_reserved: 0,
             connections_leaving_max: 64,
+            proxy_headers_awaited_max: 3,
             of: LimitsOf::Ldap,
         };
         limits.change(settings);
@@ -619,6 +678,7 @@ mod tests {
             connections_before_bind_by_source_max: before_bind_by_source,
             connections_reserved: 0,
             connections_leaving_max: 64,
+            proxy_headers_awaited_max: 3,
             of: LimitsOf::Ldap,
         }
     }
@@ -888,7 +948,8 @@ mod tests {
         assert!(here.is_reserved() && !here.is_for_few_words());
         let _socket = limits.admit(&PeerAddress::Unix { uid: 1 }).unwrap();
         assert!(limits.admit(&from("127.0.0.1")).is_err());
-        assert!(limits.admit_unknown().is_err(), "a proxy's client is elsewhere");
+        let mut proxied = limits.admit_unknown().unwrap();
+        assert!(proxied.came_from(&from("127.0.0.1")).is_err(), "a proxy's client is elsewhere");
         drop(elsewhere);
         assert!(!limits.admit(&from("127.0.0.1")).unwrap().is_reserved());
         // Where others may ask a few words.
@@ -898,7 +959,8 @@ mod tests {
             ..settings(1, 1, 1)
         });
         let _first = limits.admit(&from("192.0.2.1")).unwrap();
-        let second = limits.admit(&from("192.0.2.2")).unwrap();
+        let mut second = limits.admit_unknown().unwrap();
+        second.came_from(&from("192.0.2.2")).unwrap();
         assert!(second.is_for_few_words());
         // It is told by the name of the limit that is reached.
         let refused = limits.admit(&from("192.0.2.3")).unwrap_err();

@@ -208,6 +208,14 @@ impl Stream {
             Self::Unix(_) => Ok(0),
         }
     }
+
+    /// Whether the other end has reset it, or the way there has failed; what it has sent before may still be here.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => !matches!(stream.take_error(), Ok(None)),
+            Self::Unix(_) => false,
+        }
+    }
 }
 
 /// An accepted connection in clear.

@@ -34,7 +34,7 @@ pub use budget::{Budget, Share, counted};
 pub use certificate::{CertificateError, CertificateOutcome, create_development};
 pub use client_authorities::{AuthoritiesDigest, ClientAuthorities};
 pub use client_certificate::ClientCertificate;
-pub use entrance::{Entrance, TurnedAway};
+pub use entrance::{Entrance, TurnedAway, Ways};
 pub use limits::{ConnectionLimitSettings, ConnectionLimits, Permit};
 pub use linger::linger;
 pub use listener::{ListenError, Listener, Stream};

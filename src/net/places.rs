@@ -11,7 +11,7 @@ use crate::model::AccountNumber;
 /// Who holds places, and what holders are together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Holder {
-    /// A proxy's connection whose header is still to come: nobody asks for its place, its time is short.
+    /// A proxy's connection whose header is still to come: it is waited for beside all places.
     Unknown,
     /// This machine, before a bind.
     Here,
@@ -114,6 +114,16 @@ impl Places {
         let place = self.places.remove(&number)?;
         self.leave(number, place.holder, place.key);
         Some(place)
+    }
+
+    /// The one whose header was waited for the longest, and since when.
+    pub(super) fn first_unknown(&self) -> Option<(u64, u64)> {
+        self.queue_of(Holder::Unknown).next().map(|(_, since, number)| (*number, *since))
+    }
+
+    /// Whether it is still to come whose it is.
+    pub(super) fn is_unknown(&self, number: u64) -> bool {
+        self.places.get(&number).is_some_and(|place| place.holder == Holder::Unknown)
     }
 
     /// How many places somebody holds.

@@ -57,6 +57,14 @@ pub enum ConnectionRefused {
         /// The limit (connections).
         limit: u32,
     },
+    /// `proxy_headers_awaited_max`
+    #[error(
+        "there are {limit} connections of proxies whose header is still to come (proxy_headers_awaited_max)"
+    )]
+    Awaited {
+        /// The limit (connections).
+        limit: u32,
+    },
     /// `connections_leaving_max`
     #[error("there are {limit} connections on their way out to make room (connections_leaving_max)")]
     Leaving {

@@ -63,8 +63,9 @@ pub fn raise_open_files() {
 pub fn fit_to_open_files(settings: &mut Settings) {
     let Some(allowed) = getrlimit(Resource::Nofile).current else { return };
     let is_http = !settings.http.is_empty() || !settings.https.is_empty();
+    let is_behind_proxies = !settings.proxy_networks.is_empty();
     let limits = &mut settings.limits;
-    let Some(needed) = fit(limits, is_http, allowed) else { return };
+    let Some(needed) = fit(limits, is_http, is_behind_proxies, allowed) else { return };
     tracing::warn!(
         allowed,
         needed,
@@ -77,12 +78,14 @@ pub fn fit_to_open_files(settings: &mut Settings) {
 }
 
 /// How many files would be needed, if fewer are allowed.
-fn fit(limits: &mut Limits, is_http: bool, allowed: u64) -> Option<u64> {
+fn fit(limits: &mut Limits, is_http: bool, is_behind_proxies: bool, allowed: u64) -> Option<u64> {
     let (ldap, http) = (u64::from(limits.connections_max), u64::from(limits.http_connections_max));
     let http = if is_http { http } else { 0 };
     let http_reserved = if is_http { limits.http_connections_reserved } else { 0 };
     let reserved = u64::from(limits.connections_reserved) + u64::from(http_reserved);
-    let beside = FILES_BESIDE_CONNECTIONS_MAX + 2 * u64::from(limits.connections_leaving_max) + reserved;
+    let awaited = if is_behind_proxies { limits.proxy_headers_awaited_max } else { 0 };
+    let beside_places = u64::from(limits.connections_leaving_max) + u64::from(awaited);
+    let beside = FILES_BESIDE_CONNECTIONS_MAX + 2 * beside_places + reserved;
     let needed = ldap + http + beside;
     if needed <= allowed {
         return None;
@@ -160,14 +163,15 @@ mod tests {
     #[test]
     fn the_limits_on_connections_follow_the_files_that_may_be_open() {
         let stated = Limits::default();
-        for is_http in [false, true] {
+        for (is_http, is_behind_proxies) in [(false, false), (true, false), (true, true)] {
             for allowed in [0, 100, 512, 1_024, 4_096, 16_384, 17_000, 524_288] {
                 let mut limits = stated.clone();
-                let needed = fit(&mut limits, is_http, allowed);
+                let needed = fit(&mut limits, is_http, is_behind_proxies, allowed);
                 let http = u64::from(if is_http { limits.http_connections_max } else { 0 });
                 let reserved = u64::from(limits.connections_reserved)
                     + u64::from(if is_http { limits.http_connections_reserved } else { 0 });
-                let used = u64::from(limits.connections_max) + http + reserved;
+                let awaited = if is_behind_proxies { 2 * limits.proxy_headers_awaited_max } else { 0 };
+                let used = u64::from(limits.connections_max + awaited) + http + reserved;
                 match needed {
                     None => assert_eq!(limits, stated, "{allowed}"),
                     Some(needed) => {
@@ -181,7 +185,7 @@ mod tests {
             }
         }
         let mut limits = stated;
-        fit(&mut limits, true, 1_024);
+        fit(&mut limits, true, false, 1_024);
         assert_eq!((limits.connections_max, limits.http_connections_max), (630, 90));
         assert_eq!(limits.connections_before_bind_max, 192);
     }

@@ -98,6 +98,7 @@ pub(super) fn connection_limits(settings: &Settings) -> ConnectionLimitSettings 
         connections_before_bind_by_source_max: limits.connections_before_bind_by_source_max,
         connections_reserved: limits.connections_reserved,
         connections_leaving_max: limits.connections_leaving_max,
+        proxy_headers_awaited_max: limits.proxy_headers_awaited_max,
         of: LimitsOf::Ldap,
     }
 }
@@ -119,6 +120,7 @@ fn take_connection_limits(limits: &mut Limits, from: &Limits) {
     limits.connections_before_bind_by_source_max = from.connections_before_bind_by_source_max;
     limits.connections_reserved = from.connections_reserved;
     limits.connections_leaving_max = from.connections_leaving_max;
+    limits.proxy_headers_awaited_max = from.proxy_headers_awaited_max;
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ fn permit() -> Permit {
         connections_before_bind_by_source_max: 8,
         connections_reserved: 0,
         connections_leaving_max: 64,
+        proxy_headers_awaited_max: 64,
         of: LimitsOf::Ldap,
     };
     ConnectionLimits::new(settings).admit(&address).unwrap()
@@ -506,6 +507,7 @@ async fn a_bind_without_a_hash_gives_its_place_before_bind_back_at_once() {
         connections_before_bind_by_source_max: 8,
         connections_reserved: 0,
         connections_leaving_max: 64,
+        proxy_headers_awaited_max: 64,
         of: LimitsOf::Ldap,
     });
     let address = PeerAddress::from_socket("192.0.2.7:1".parse().unwrap());
@@ -533,6 +535,7 @@ async fn a_silent_client_makes_room_and_one_with_half_a_message_does_not() {
         connections_before_bind_by_source_max: 8,
         connections_reserved: 0,
         connections_leaving_max: 64,
+        proxy_headers_awaited_max: 64,
         of: LimitsOf::Ldap,
     });
     let admit = |address: &str| limits.admit(&PeerAddress::from_socket(address.parse().unwrap()));
@@ -581,6 +584,7 @@ impl Crowded {
             connections_before_bind_by_source_max: 8,
             connections_reserved: 0,
             connections_leaving_max: 64,
+            proxy_headers_awaited_max: 64,
             of: LimitsOf::Ldap,
         });
         let admit = || limits.admit(&PeerAddress::from_socket("192.0.2.7:1".parse().unwrap())).unwrap();
