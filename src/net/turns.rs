@@ -7,13 +7,16 @@
 //! The networks of IPv6 that a source lies in are held up with it, with some more turns at a time: whoever has a /48 has
 //! 65,536 sources.
 //!
+//! To begin a connection costs its source a turn like any other, whoever has taken it; and what a source owes outlives its last
+//! connection, so that nobody comes off better by connecting anew.
+//!
 //! A source whose turns are short and not many is not held up, and asks a number or three that others may write.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -22,11 +25,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::source::ClientSource;
 
-/// The sources that have a connection open, and the networks that they lie in.
+/// The sources that have a connection open or owe something, and the networks that they lie in.
 #[derive(Debug)]
 pub struct Turns {
     /// Taken when a connection opens.
-    sources: Mutex<HashMap<(u8, ClientSource), Weak<Line>>>,
+    sources: Mutex<HashMap<(u8, ClientSource), Arc<Line>>>,
     at_a_time: usize,
     started: Instant,
 }
@@ -75,11 +78,17 @@ impl Turns {
         Self { sources, at_a_time: at_a_time.max(1), started: Instant::now() }
     }
 
-    /// The turns of the source of a connection, as [`Peer::source_elsewhere`] says it. Peers on this machine are not one
-    /// source: each connection is.
+    /// The turns of the source of a connection that begins, as [`Peer::source_elsewhere`] says it, with what that costs. Peers
+    /// on this machine are not one source: each connection is.
     ///
     /// [`Peer::source_elsewhere`]: super::peer::Peer::source_elsewhere
     pub fn of(&self, source: Option<ClientSource>) -> Arc<SourceTurns> {
+        let (turns, now) = (self.lines_of(source), Instant::now());
+        turns.lines.iter().for_each(|line| line.spend(TIME_OF_A_BEGINNING, now));
+        turns
+    }
+
+    fn lines_of(&self, source: Option<ClientSource>) -> Arc<SourceTurns> {
         let lines = match source {
             None => [Arc::new(Line::new(self, 1, false))].into(),
             Some(source) => {
@@ -94,14 +103,25 @@ impl Turns {
     fn line(&self, network: (u8, ClientSource), allowance: u32) -> Arc<Line> {
         // Nothing that holds the lock can leave it half changed.
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = sources.get(&network).and_then(Weak::upgrade) {
-            return line;
+        if let Some(line) = sources.get(&network) {
+            return Arc::clone(line);
         }
         if sources.len() == sources.capacity() {
-            sources.retain(|_, line| line.strong_count() > 0);
+            let (now, mut kept) = (Instant::now(), 0);
+            sources.retain(|_, line| {
+                if Arc::strong_count(line) > 1 {
+                    return true;
+                }
+                let is_kept = kept < OWING_MAX && line.owes(now);
+                kept += usize::from(is_kept);
+                is_kept
+            });
+            // So that it is not gone through again soon.
+            let count = sources.len();
+            sources.reserve(count + 1);
         }
         let line = Arc::new(Line::new(self, allowance, true));
-        sources.insert(network, Arc::downgrade(&line));
+        sources.insert(network, Arc::clone(&line));
         line
     }
 }
@@ -265,6 +285,12 @@ impl Line {
         self.paced_until.fetch_max(until, Ordering::Relaxed);
     }
 
+    /// Whether something is not over yet that it has done.
+    fn owes(&self, now: Instant) -> bool {
+        let micros = [&self.rests_until, &self.reads_until, &self.busy_until];
+        self.is_paced(now) || micros.iter().any(|until| until.load(Ordering::Relaxed) > self.micros(now))
+    }
+
     /// Adds how long a turn has taken; a line that takes more than its part for too long is paced.
     fn spend(&self, taken: Duration, begun: Instant) {
         if !self.is_shared {
@@ -341,6 +367,11 @@ const LOOK_TIME: Duration = Duration::from_micros(200);
 const BUSY_TIME: Duration = Duration::from_millis(2);
 /// What a TLS handshake counts for: about a signature.
 pub(super) const WORK_OF_A_HANDSHAKE: u64 = 10_000;
+/// What a connection counts for that begins: it is accepted, counted and given a task, and ends again.
+const TIME_OF_A_BEGINNING: Duration = Duration::from_micros(60);
+/// So many lines are kept at most without a connection for what they owe, which is seldom a second.
+/// No limit of the config: it takes no more memory than some thousand connections, and nobody is refused by it.
+const OWING_MAX: usize = 16_384;
 /// What is counted is cut into turns that are over by then.
 const TURN_TIME: Duration = Duration::from_millis(1);
 /// No turn counts for longer whose work does not explain it: it may have taken so long because the machine did
@@ -421,6 +452,63 @@ mod tests {
         assert!(both.iter().all(|turn| turn.as_ref().is_some_and(Option::is_some)));
         assert!(soon(other.take(now)).is_none(), "as many at a time as there are threads");
         assert!(!busy.is_paced(now + PACED_TIME), "it is over");
+    }
+
+    #[test]
+    fn a_source_that_begins_many_connections_is_paced_and_one_that_begins_few_is_not() {
+        let turns = Turns::new(2);
+        let is_paced = |address: &str| turns.lines_of(from(address)).is_paced(Instant::now());
+        // Each is gone again before the next one comes.
+        for _ in 0..4 {
+            drop(turns.of(from("192.0.2.2")));
+        }
+        let burst = (0..10_000).take_while(|_| {
+            drop(turns.of(from("192.0.2.1")));
+            !is_paced("192.0.2.1")
+        });
+        // Two milliseconds of half of a thread, and some that the test itself has taken.
+        assert!((16..9_000).contains(&burst.count()));
+        assert!(is_paced("192.0.2.1") && !is_paced("192.0.2.2"));
+        // A network is when all of its sources together begin as many.
+        for host in 0..10_000 {
+            drop(turns.of(from(&format!("2001:db8:1:{host}::1"))));
+        }
+        assert!(is_paced("2001:db8:1::1") && !is_paced("2001:db8:2::1"));
+    }
+
+    #[test]
+    fn what_a_source_owes_outlives_its_last_connection() {
+        let turns = Turns::new(2);
+        let hour = Duration::from_secs(3_600);
+        let names = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"];
+        for name in names {
+            let one = turns.of(from(name));
+            let line = one.lines.first().unwrap();
+            match name {
+                "192.0.2.1" => line.pace(Instant::now() + hour),
+                "192.0.2.2" => {
+                    let _ = line.read_behind(1 << 40, Instant::now());
+                }
+                _ => line.rest_until(Instant::now(), hour),
+            }
+        }
+        // So many others come and go that there is no room for all.
+        for number in 0..10_000 {
+            drop(turns.of(from(&format!("10.0.{}.{}", number / 250, number % 250))));
+        }
+        let [paced, reading, resting, network] = names.map(|name| turns.lines_of(from(name)));
+        assert!(paced.is_paced(Instant::now()));
+        assert!(reading.lines[0].reads_until.load(Ordering::Relaxed) > 0);
+        assert!([resting, network].iter().all(|turns| turns.rest(Instant::now()) > hour / 2));
+        // Who owes nothing is forgotten, and of those who do no more are kept than that.
+        let kept = |turns: &Turns| turns.sources.lock().unwrap().len();
+        assert!(kept(&turns) < 5_000, "{}", kept(&turns));
+        let turns = Turns::new(2);
+        for number in 0..3 * OWING_MAX as u32 {
+            let source = format!("10.{}.{}.{}", number >> 16, (number >> 8) & 255, number & 255);
+            turns.lines_of(from(&source)).lines[0].pace(Instant::now() + hour);
+        }
+        assert!((OWING_MAX..=4 * OWING_MAX).contains(&kept(&turns)), "{}", kept(&turns));
     }
 
     #[test]
