@@ -6,8 +6,19 @@ use crate::directory::{AccountState, Accounts};
 use crate::model::{AccountNumber, Application, BindingMode, BindingSubject, GroupNumber};
 use crate::schema::steps;
 
+/// For whom it is asked. From where and when an account comes nobody knows, so bindings to networks and times are taken to be
+/// against what is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedFor {
+    /// Who is admitted no more, which is told where no place and no time would: they pass, negated or not.
+    Losses,
+    /// Who is admitted that was not, which is told where one place or one time does: they decide nothing. Where any binding is
+    /// enough none of them passes, and where all must none of them keeps anybody out.
+    Gains,
+}
+
 /// What the bindings of an application come to, however many they are and in whichever order: two that are equal admit the same
-/// accounts. Bindings to networks and times are taken to pass, negated or not.
+/// accounts.
 ///
 /// A binding meets an account when it decides by itself: where any is enough by passing, where all must by not passing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +51,7 @@ impl Admissible {
     }
 
     /// Whom this application may admit.
-    pub fn of(accounts: &Accounts, application: &Application) -> Self {
+    pub fn of(accounts: &Accounts, application: &Application, asked: AskedFor) -> Self {
         if application.bindings.is_empty() {
             return Self::everybody();
         }
@@ -65,9 +76,12 @@ impl Admissible {
                 }
                 BindingSubject::Group(number) if meets_those => drop(admissible.groups.insert(*number)),
                 BindingSubject::Group(number) => drop(admissible.outside.insert(*number)),
-                BindingSubject::Networks(_) => admissible.meets_all |= is_any,
-                BindingSubject::Window(window) => {
-                    admissible.meets_all |= window.timezone().is_known() == is_any
+                // A time of which nobody can tell when it is does not pass.
+                BindingSubject::Window(window) if !window.timezone().is_known() => {
+                    admissible.meets_all |= !is_any;
+                }
+                BindingSubject::Networks(_) | BindingSubject::Window(_) => {
+                    admissible.meets_all |= is_any && asked == AskedFor::Losses;
                 }
             }
             if admissible.meets_all {

@@ -13,7 +13,7 @@ mod limits;
 mod rights;
 mod visibility;
 
-pub use admissible::Admissible;
+pub use admissible::{Admissible, AskedFor};
 pub use admission::{NotAdmitted, admit_to, admit_to_before};
 pub use explain::{Bound, Explanation, Found, Question, explain};
 pub use identity::{Credential, Holder, Identity, Invalid};

@@ -135,39 +135,50 @@ fn whom_an_application_may_admit_is_what_its_bindings_say() {
         .iter()
         .flat_map(|subject| [false, true].map(|negate| binding(subject.clone(), negate, true)))
         .collect();
-    let passes = |binding: &Binding, account: &AccountState| match &binding.subject {
-        BindingSubject::Account(number) => (*number == account.number) != binding.negate,
-        BindingSubject::Group(number) => {
-            accounts.group(*number).is_some()
-                && accounts.groups_of(account).contains(number) != binding.negate
-        }
-        BindingSubject::Networks(_) => true,
-        BindingSubject::Window(window) => window.timezone().is_known(),
+    // `None`: it is as if there were no such binding.
+    let passes = |binding: &Binding, account: &AccountState, asked: AskedFor| {
+        let decides = match &binding.subject {
+            BindingSubject::Networks(_) => asked == AskedFor::Losses,
+            BindingSubject::Window(window) => asked == AskedFor::Losses || !window.timezone().is_known(),
+            BindingSubject::Account(_) | BindingSubject::Group(_) => true,
+        };
+        decides.then(|| match &binding.subject {
+            BindingSubject::Account(number) => (*number == account.number) != binding.negate,
+            BindingSubject::Group(number) => {
+                accounts.group(*number).is_some()
+                    && accounts.groups_of(account).contains(number) != binding.negate
+            }
+            BindingSubject::Networks(_) => true,
+            BindingSubject::Window(window) => window.timezone().is_known(),
+        })
     };
-    let check = |mode: BindingMode, bindings: &[&Binding]| {
+    let check = |mode: BindingMode, bindings: &[&Binding], asked: AskedFor| {
         let switched_off = Binding { enabled: false, ..all[0].clone() };
         let mut bindings: Vec<Binding> = bindings.iter().copied().cloned().collect();
-        let alone = Admissible::of(accounts, &application(1, mode, bindings.clone()));
+        let alone = Admissible::of(accounts, &application(1, mode, bindings.clone()), asked);
         for account in people {
-            let mut each = bindings.iter().map(|binding| passes(binding, account));
+            let mut each = bindings.iter().filter_map(|binding| passes(binding, account, asked));
             let expected =
                 if mode == BindingMode::Any { each.any(|passes| passes) } else { each.all(|passes| passes) };
-            assert_eq!(alone.admits(accounts, account), expected, "{mode} {bindings:?} {}", account.username);
+            assert_eq!(alone.admits(accounts, account), expected, "{asked:?} {mode} {bindings:?}");
         }
         // Neither their order nor one that is switched off decides anything.
         bindings.reverse();
         bindings.push(switched_off);
-        assert_eq!(Admissible::of(accounts, &application(1, mode, bindings)), alone);
+        assert_eq!(Admissible::of(accounts, &application(1, mode, bindings), asked), alone);
     };
-    for mode in BindingMode::ALL {
+    for (mode, asked) in BindingMode::ALL
+        .into_iter()
+        .flat_map(|mode| [AskedFor::Losses, AskedFor::Gains].map(|asked| (mode, asked)))
+    {
         for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
-            check(mode, &[one, other]);
-            all.iter().for_each(|third| check(mode, &[one, other, third]));
+            check(mode, &[one, other], asked);
+            all.iter().for_each(|third| check(mode, &[one, other, third], asked));
         }
-        let off =
-            Admissible::of(accounts, &application(1, mode, vec![binding(of_account(ALICE), false, false)]));
+        let off = vec![binding(of_account(ALICE), false, false)];
+        let off = Admissible::of(accounts, &application(1, mode, off), asked);
         assert!(people.iter().all(|account| !off.admits(accounts, account)), "{mode}");
-        let unbound = Admissible::of(accounts, &application(1, mode, Vec::new()));
+        let unbound = Admissible::of(accounts, &application(1, mode, Vec::new()), asked);
         assert!(
             people.iter().all(|account| unbound.admits(accounts, account))
                 && unbound == Admissible::everybody()

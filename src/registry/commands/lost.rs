@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::Admissible;
+use crate::access::{Admissible, AskedFor};
 use crate::directory::{AccountState, Accounts, Snapshot};
 use crate::model::{
     AccountKind, AccountNumber, Application, ApplicationNumber, ObjectReference, Timestamp, UsageOf,
@@ -51,7 +51,7 @@ pub(in crate::registry) fn access(
     let mut lost = Vec::new();
     for application in applications.into_iter().filter_map(|number| after.application(number)) {
         let Some(was) = admissible_before(before, application) else { continue };
-        let is = Admissible::of(after, application);
+        let is = Admissible::of(after, application, AskedFor::Losses);
         let shuts_out = was != is && is != Admissible::everybody();
         if !shuts_out || !names(ObjectReference::Application(application.number)) {
             continue;
@@ -88,7 +88,7 @@ fn admissible_before(before: &Accounts, application: &Application) -> Option<Adm
     let provider = application.provider?;
     before.provider(provider)?;
     let was = before.application_of(provider);
-    Some(was.map_or_else(Admissible::everybody, |was| Admissible::of(before, was)))
+    Some(was.map_or_else(Admissible::everybody, |was| Admissible::of(before, was, AskedFor::Losses)))
 }
 
 fn last_used(accounts: &Accounts, account: &AccountState) -> Option<Timestamp> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
-use crate::access::{Admissible, Rights};
+use crate::access::{Admissible, AskedFor, Rights};
 use crate::directory::{AccountState, Accounts, GroupState};
 use crate::model::{AccountNumber, ApplicationNumber, BindingSubject, GroupNumber, ProviderNumber};
 use crate::schema::steps;
@@ -102,7 +102,7 @@ impl<'a> Admissions<'a> {
     pub(super) fn of(accounts: &'a Accounts) -> Self {
         let bound = accounts.applications().filter_map(|application| {
             let provider = application.provider.filter(|number| accounts.provider(*number).is_some())?;
-            let admissible = Admissible::of(accounts, application);
+            let admissible = Admissible::of(accounts, application, AskedFor::Gains);
             (admissible != Admissible::everybody()).then_some((provider, admissible))
         });
         let bound: Vec<(ProviderNumber, Admissible)> = bound.collect();

@@ -20,7 +20,8 @@ fn is_admitted(doors: &Doors, slug: &str, username: &str) -> bool {
     let accounts = snapshot.accounts();
     let application = accounts.application_named(slug).unwrap();
     let account = accounts.account_named(username).unwrap();
-    crate::access::Admissible::of(accounts, application).admits(accounts, account)
+    crate::access::Admissible::of(accounts, application, crate::access::AskedFor::Losses)
+        .admits(accounts, account)
 }
 
 fn bound(slug: &str, bindings: &str) -> String {

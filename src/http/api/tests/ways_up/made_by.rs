@@ -3,6 +3,8 @@
 
 use super::*;
 use crate::access::Identity;
+use crate::model::Action;
+use crate::registry::EventQuery;
 use crate::registry::commands::OwnSecret;
 use crate::secret::Secret;
 
@@ -61,5 +63,53 @@ fn a_password_that_somebody_has_set_is_known_to_them_until_somebody_else_sets_on
             assert_eq!(of_bob(&doors).1, ["bob"]);
         }
         assert_eq!(obstacles(&apply(&doors, text)), []);
+    }
+}
+
+/// Who is admitted beside a binding to networks or times: by the group alone from elsewhere, or at other times.
+#[test]
+fn a_binding_to_networks_or_times_hides_nobody_who_is_admitted_beside() {
+    let set = post("/core/users/{user:bob}/set_password/", json!({ "password": "a long enough one" }));
+    let text = |mode: &str, beside: &str, members: &str| {
+        format!(
+            "[[account]]\nusername = \"bob\"\n[[group]]\nname = \"few\"\nmembers = [{members}]\n\
+             [[application]]\nslug = \"vault\"\nname = \"Vault\"\nprovider = \"ldap\"\nmode = \"{mode}\"\n\
+             bindings = [{{ group = \"few\" }}, {beside}]\n"
+        )
+    };
+    let networks = "{ networks = [\"10.0.0.0/8\"] }";
+    let others = "{ networks = [\"10.0.0.0/8\"], negate = true }";
+    let window = "{ days = [\"mon\"], from = \"08:00\", to = \"18:00\" }";
+    for (mode, beside) in
+        [("any", networks), ("any", others), ("any", window), ("all", networks), ("all", window)]
+    {
+        let make = || {
+            let doors = Doors::new();
+            apply(&doors, &text(mode, beside, ""));
+            robot_holds(&doors, Held::AllBut(&["view_event"]));
+            done(&doors, &set);
+            doors
+        };
+        let doors = make();
+        let told = doors.config_with(&text(mode, beside, "\"bob\""), &SeedOptions::default()).unwrap_err();
+        assert!(told.contains("--accept-credentials password:bob"), "{mode} {beside}: {told}");
+        // Whoever does the same by a call, or a command, finds it in the trail.
+        doors.prepare(&[post("/core/groups/{group:few}/add_user/", json!({ "pk": "{user:bob}" }))]);
+        let query = EventQuery {
+            actions: vec![Action::SuspiciousRequest],
+            object_name: Some("bob".to_owned()),
+            limit: 10,
+            ..EventQuery::default()
+        };
+        let events = wait(doors.operator.registry.events(query)).unwrap();
+        assert_eq!(events.len(), 1, "{mode} {beside}: {events:?}");
+        // Who is admitted itself gains nothing by it.
+        let doors = make();
+        let both = text(mode, beside, "\"bob\", \"robot\"");
+        assert_eq!(
+            obstacles(&doors.config_with(&both, &SeedOptions::default()).unwrap()),
+            [],
+            "{mode} {beside}"
+        );
     }
 }

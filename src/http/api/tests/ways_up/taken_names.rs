@@ -190,7 +190,8 @@ fn the_config_admits_nobody_by_a_name_that_a_stranger_has_taken() {
             let application = accounts.application_named("vault").unwrap();
             let robot = accounts.account_named("robot").unwrap();
             let new = accounts.account_named("new").unwrap_or(robot);
-            crate::access::Admissible::of(accounts, application).admits(accounts, new)
+            crate::access::Admissible::of(accounts, application, crate::access::AskedFor::Losses)
+                .admits(accounts, new)
         };
         let doors = Doors::new();
         robot_holds(&doors, Held::AllBut(&["change_application"]));
