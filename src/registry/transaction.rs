@@ -577,6 +577,46 @@ impl<'a> Transaction<'a> {
         self.tell(Some(event))
     }
 
+    /// What was changed in this second, as far as the trail tells, with what this transaction has done. The trail is in the
+    /// order of time, so where the second begins is found in few steps; if the clock was put back, nothing may be.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(super) fn changes_at(&self, time: Timestamp) -> Result<Vec<Event>, ChangeError> {
+        let read = |after: u64, limit| {
+            let events = self.store.events(Trail::Changes, after, limit);
+            events.map_err(|error| ChangeError::Store(Arc::new(error)))
+        };
+        let state = self.draft.counters.trails.changes;
+        let (mut low, mut high) = (state.first, state.next);
+        while low < high {
+            let middle = low.midpoint(high);
+            match read(middle.saturating_sub(1), 1)?.first() {
+                Some(event) if event.time < time => low = event.sequence.saturating_add(1),
+                Some(_) | None => high = middle,
+            }
+        }
+        let (mut found, mut after) = (Vec::new(), low.saturating_sub(1));
+        loop {
+            let events = read(after, EVENTS_READ_TOGETHER)?;
+            let count = events.len();
+            after = events.last().map_or(after, |event| event.sequence);
+            let of_it = events.into_iter().take_while(|event| event.time == time);
+            let taken = found.len();
+            found.extend(of_it);
+            if found.len() - taken < EVENTS_READ_TOGETHER || count < EVENTS_READ_TOGETHER {
+                break;
+            }
+        }
+        found.extend(self.draft.changes.iter().filter_map(|change| match change {
+            Change::Put(Record::Event(event)) if event.trail == Trail::Changes && event.time == time => {
+                Some(event.clone())
+            }
+            _ => None,
+        }));
+        Ok(found)
+    }
+
     /// Removes events from the fronts of the trails that are older than `retention`, if the clock is believed, or, of all together, more than
     /// `events_max`, and custom events that have more octets together than `custom_octets_max`, as many as fit into one
     /// change, and holds the first of each that is kept to what was before it.
@@ -1041,6 +1081,9 @@ impl RecordSource for Overlay<'_> {
     }
 }
 
+/// Events that are read at a time.
+/// No limit of the config: all that are asked for are read.
+const EVENTS_READ_TOGETHER: usize = 1_000;
 /// What the store writes for one command at most; an import stays far below.
 /// No limit of the config: it follows from what the store takes.
 pub(super) const COMMAND_OCTETS_MAX: usize = 192 * 1024 * 1024;

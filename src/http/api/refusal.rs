@@ -71,6 +71,12 @@ impl CallRefusal {
         Self::fields(fields)
     }
 
+    /// Whether it is about another field than these.
+    pub(super) fn tells_beside(&self, fields: &BTreeMap<String, Vec<String>>) -> bool {
+        let About::Fields(others) = &self.about else { return false };
+        others.keys().any(|name| name != WHOLE && !fields.contains_key(name))
+    }
+
     /// The request is wrong as a whole.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::field(WHOLE, message)

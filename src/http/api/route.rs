@@ -324,8 +324,10 @@ where
                 // Asked for what else is wrong: nothing of it is carried out, whatever the handler does.
                 let asker = call.caller.asker().cloned();
                 let rest = handler(call.refused(), said).await.err();
-                // What it lacks for an object that stands in for one which cannot be read is nobody's trespass.
-                if let Some(asker) = asker.filter(|_| !rest.as_ref().is_some_and(CallRefusal::is_trespass)) {
+                // What it lacks for an object that stands in for one which cannot be read is nobody's trespass; what it is told
+                // of the rest may be.
+                let is_told = |rest: &CallRefusal| rest.is_trespass() || rest.tells_beside(&unread);
+                if let Some(asker) = asker.filter(|_| !rest.as_ref().is_some_and(is_told)) {
                     asker.forget();
                 }
                 Err(CallRefusal::unread(unread, rest))

@@ -128,10 +128,12 @@ pub(super) fn write(
     if before.as_ref().is_none_or(|before| before.username != account.username) {
         let named = validate::username(&account.username);
         transaction.noting(named.map_err(|problem| ChangeError::field("username", problem)))?;
-        let named = transaction.snapshot().accounts().account_named(&account.username);
-        if named.is_some_and(|other| other.number != number) {
-            let name = account.username.clone();
-            transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "account", name }))?;
+        let accounts = transaction.snapshot().accounts();
+        let named = accounts.account_named(&account.username);
+        if let Some(other) = named.filter(|other| other.number != number) {
+            let other = ObjectReference::Account(other.number);
+            let taken = names::taken(transaction.caller(), accounts, other, &account.username);
+            transaction.noting(Err::<(), _>(taken))?;
         }
         let of = TombstoneOf::Account(name_form(&account.username));
         let former = before.as_ref().map(|before| former_name(transaction, before));
@@ -192,6 +194,7 @@ fn former_name(transaction: &Transaction<'_>, before: &Account) -> Former {
     let accounts = transaction.snapshot().accounts();
     let state = accounts.account(before.number);
     Former {
+        on: ObjectReference::Account(before.number),
         of: TombstoneOf::Account(name_form(&before.username)),
         origin: before.origin,
         holds_rights: state.is_some_and(|state| !Rights::of_account(accounts, state).is_empty()),

@@ -97,10 +97,12 @@ pub(super) fn write(
         application.bindings = bindings;
     }
     if before.as_ref().is_none_or(|before| before.slug != application.slug) {
-        let named = transaction.snapshot().accounts().application_named(&application.slug);
-        if named.is_some_and(|other| other.number != application.number) {
-            let name = application.slug.clone();
-            transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "application", name }))?;
+        let accounts = transaction.snapshot().accounts();
+        let named = accounts.application_named(&application.slug);
+        if let Some(other) = named.filter(|other| other.number != application.number) {
+            let other = ObjectReference::Application(other.number);
+            let taken = names::taken(transaction.caller(), accounts, other, &application.slug);
+            transaction.noting(Err::<(), _>(taken))?;
         }
         if let Some(before) = &before {
             names::refuse_rename(transaction, before.origin, "application", &before.slug)?;

@@ -206,12 +206,15 @@ pub(super) fn write(
     if before.as_ref().is_none_or(|before| before.name != group.name) {
         let named = validate::name("group", &group.name);
         transaction.noting(named.map_err(|problem| ChangeError::field("name", problem)))?;
-        let named = transaction.snapshot().accounts().group_named(&group.name);
-        if named.is_some_and(|other| other.number != number) {
-            let name = group.name.clone();
-            transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "group", name }))?;
+        let accounts = transaction.snapshot().accounts();
+        let named = accounts.group_named(&group.name);
+        if let Some(other) = named.filter(|other| other.number != number) {
+            let other = ObjectReference::Group(other.number);
+            let taken = names::taken(transaction.caller(), accounts, other, &group.name);
+            transaction.noting(Err::<(), _>(taken))?;
         }
         let former = before.as_ref().map(|before| Former {
+            on: ObjectReference::Group(number),
             of: TombstoneOf::Group(name_form(&before.name)),
             origin: before.origin,
             holds_rights: !Rights::of_group(transaction.snapshot().accounts(), number).is_empty(),

@@ -13,7 +13,7 @@ use crate::directory::{Accounts, EntryId, Snapshot, Tree, name_key};
 use crate::model::{
     Account, AccountNumber, GroupNumber, Key, ObjectReference, Permission, ProviderNumber, Record,
 };
-use crate::registry::{Caller, Viewer};
+use crate::registry::{Caller, Lack, Viewer};
 use crate::schema::Schema;
 
 /// Two objects that a change makes known by one value.
@@ -54,6 +54,8 @@ pub(super) fn problems(
         if caller.may(accounts, permission, Some(other)) {
             continue;
         }
+        // Refused calls are counted by it.
+        caller.lacks(Lack::Permission(permission));
         let (kind, of) = (on.kind(), other.kind());
         let other = match viewer.names(other) {
             true => format!("the {of} `{called}`"),
@@ -453,7 +455,9 @@ fn gid_numbers(
             ObjectReference::Group(group) => Rights::of_group(accounts, group),
             _ => Rights::default(),
         };
-        if caller.may(accounts, permission, Some(other)) && caller.require_held(accounts, &given).is_ok() {
+        if !caller.may(accounts, permission, Some(other)) {
+            caller.lacks(Lack::Permission(permission));
+        } else if caller.require_held(accounts, &given).is_ok() {
             continue;
         }
         problems.push(

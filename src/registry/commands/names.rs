@@ -1,10 +1,15 @@
 //! The names of things: who may take that of something deleted, and what stays of one that is given up.
 
-use crate::model::{Origin, Tombstone, TombstoneOf};
-use crate::registry::{ChangeError, Lack, Transaction, origins};
+use crate::directory::Accounts;
+use crate::model::{
+    AccountNumber, GroupNumber, ObjectReference, Origin, RoleNumber, TokenNumber, Tombstone, TombstoneOf,
+};
+use crate::registry::transaction::name_form;
+use crate::registry::{Caller, ChangeError, Lack, Transaction, origins};
 
 /// The name that an object had until now.
 pub(super) struct Former {
+    pub(super) on: ObjectReference,
     pub(super) of: TombstoneOf,
     /// Whose the object was.
     pub(super) origin: Origin,
@@ -22,7 +27,18 @@ pub(super) fn give(
     former: Option<Former>,
 ) -> Result<Origin, ChangeError> {
     let tombstone = transaction.snapshot().accounts().tombstone(&of).map(|tombstone| tombstone.origin);
-    take(transaction, of.clone())?;
+    // Another object of the same maker is not what had the name.
+    let is_its_own = match (&former, tombstone) {
+        (Some(former), Some(_)) => renamed(transaction, &of)? == Some(former.on),
+        _ => false,
+    };
+    // Who has given it another name takes that back. The tombstone stays: the object is that caller's from now on, which would
+    // leave none when it gives the name up again, and the name is kept from all others as before.
+    let is_taken_back =
+        is_its_own && tombstone == Some(transaction.origin()) && transaction.caller().holder().is_some();
+    if !is_taken_back {
+        take(transaction, of.clone())?;
+    }
     let Some(former) = former else { return Ok(transaction.origin()) };
     let (before, now) = (former.origin, transaction.origin());
     // Another spelling is the same name, whoever writes it.
@@ -31,7 +47,7 @@ pub(super) fn give(
     }
     give_up(transaction, former)?;
     // The operator has given back what somebody else had taken.
-    let is_given_back = before.account().is_some() && tombstone == Some(before);
+    let is_given_back = is_its_own && before.account().is_some() && tombstone == Some(before);
     Ok(if is_given_back && now.account().is_none() { now } else { origin(transaction, Some(before)) })
 }
 
@@ -44,7 +60,7 @@ fn give_up(transaction: &mut Transaction<'_>, former: Former) -> Result<(), Chan
     let now = transaction.origin();
     let is_strangers =
         now.account().is_some() && !transaction.caller().is_superuser(transaction.snapshot().accounts());
-    let Former { of, origin, holds_rights } = former;
+    let Former { of, origin, holds_rights, .. } = former;
     let is_others = || !origins::is_strangers(origin, transaction.snapshot().accounts());
     let is_left =
         origin == Origin::Config || is_strangers && (matches!(of, TombstoneOf::Account(_)) || is_others());
@@ -56,6 +72,48 @@ fn give_up(transaction: &mut Transaction<'_>, former: Former) -> Result<(), Chan
     let held_rights = holds_rights || is_strangers && is_guarded;
     let origin = if is_strangers { now } else { origin };
     transaction.put_tombstone(Tombstone { of, origin, held_rights, made: Some(transaction.now()) })
+}
+
+/// The object that had a name until it got another one, be it gone by now. A tombstone does not say it, the trail does.
+/// `None`: what had it was deleted, or the trail goes back no further.
+///
+/// # Errors
+/// The store cannot be read.
+pub(super) fn renamed(
+    transaction: &Transaction<'_>,
+    of: &TombstoneOf,
+) -> Result<Option<ObjectReference>, ChangeError> {
+    let Some(made) = transaction.snapshot().accounts().tombstone(of).and_then(|it| it.made) else {
+        return Ok(None);
+    };
+    let (kind, field, form): (&str, &str, fn(&str) -> TombstoneOf) = match of {
+        TombstoneOf::Account(_) => ("account", "username", |name| TombstoneOf::Account(name_form(name))),
+        TombstoneOf::Token(_) => ("token", "identifier", |name| TombstoneOf::Token(name.to_owned())),
+        TombstoneOf::Group(_) => ("group", "name", |name| TombstoneOf::Group(name_form(name))),
+        TombstoneOf::Role(_) => ("role", "name", |name| TombstoneOf::Role(name_form(name))),
+    };
+    // Of those of one second the last one counts: what has the name no more, and what it has instead.
+    let gave_up = transaction.changes_at(made)?.into_iter().rev().find_map(|event| {
+        let mut changes = event.changes.iter().filter(|change| change.field == field);
+        let change = changes.find(|change| change.before.as_deref().is_some_and(|name| form(name) == *of));
+        change.filter(|_| event.object_kind == kind).map(|change| (event.object_key, change.after.clone()))
+    });
+    let number = match gave_up {
+        Some((Some(number), Some(after))) if form(&after) != *of => number,
+        _ => return Ok(None),
+    };
+    Ok(Some(match of {
+        TombstoneOf::Account(_) => ObjectReference::Account(AccountNumber::new(number)),
+        TombstoneOf::Token(_) => ObjectReference::Token(TokenNumber::new(number)),
+        TombstoneOf::Group(_) => ObjectReference::Group(GroupNumber::new(number)),
+        TombstoneOf::Role(_) => ObjectReference::Role(RoleNumber::new(number)),
+    }))
+}
+
+/// Another object has this name. Who may not know of that one lacks what would show it: refused calls are counted by that.
+pub(super) fn taken(caller: &Caller, accounts: &Accounts, by: ObjectReference, name: &str) -> ChangeError {
+    caller.knows(accounts, by);
+    ChangeError::Exists { kind: by.kind(), name: name.to_owned() }
 }
 
 /// Of what leaves no tombstone: who may give up the name by which the config knows it.

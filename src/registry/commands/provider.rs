@@ -149,9 +149,11 @@ pub(super) fn write(
     let key = name_key(&provider.name);
     let is_taken =
         |other: &Arc<LdapProvider>| other.number != provider.number && name_key(&other.name) == key;
-    if transaction.snapshot().accounts().providers().any(is_taken) {
-        let name = provider.name.clone();
-        transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "provider", name }))?;
+    let accounts = transaction.snapshot().accounts();
+    if let Some(other) = accounts.providers().find(|other| is_taken(other)) {
+        let other = ObjectReference::Provider(other.number);
+        let taken = names::taken(transaction.caller(), accounts, other, &provider.name);
+        transaction.noting(Err::<(), _>(taken))?;
     }
     if before.as_ref().is_none_or(|before| before.name != provider.name) {
         if let Some(before) = &before {

@@ -327,12 +327,15 @@ pub(super) fn write(
     if before.as_ref().is_none_or(|before| before.name != role.name) {
         let named = validate::name("role", &role.name);
         transaction.noting(named.map_err(|problem| ChangeError::field("name", problem)))?;
-        let named = transaction.snapshot().accounts().role_named(&role.name);
-        if named.is_some_and(|other| other.number != role.number) {
-            let name = role.name.clone();
-            transaction.noting(Err::<(), _>(ChangeError::Exists { kind: "role", name }))?;
+        let accounts = transaction.snapshot().accounts();
+        let named = accounts.role_named(&role.name);
+        if let Some(other) = named.filter(|other| other.number != role.number) {
+            let other = ObjectReference::Role(other.number);
+            let taken = names::taken(transaction.caller(), accounts, other, &role.name);
+            transaction.noting(Err::<(), _>(taken))?;
         }
         let former = before.as_ref().map(|before| Former {
+            on: ObjectReference::Role(role.number),
             of: TombstoneOf::Role(name_form(&before.name)),
             origin: before.origin,
             holds_rights: !before.grants.is_empty(),

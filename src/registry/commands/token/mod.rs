@@ -137,7 +137,7 @@ impl Registry {
         let accounts = snapshot.accounts();
         let NewToken { identifier, account, expiring, expires, .. } = new;
         caller.require(accounts, Permission::AddToken)?;
-        wrong.noting(check_identifier(accounts, identifier, None))?;
+        wrong.noting(check_identifier(caller, accounts, identifier, None))?;
         let now = self.now();
         let ends = end_of(identifier, *expires)
             .and_then(|end| expiry(identifier, expiring.unwrap_or(true), end, now));
@@ -404,11 +404,13 @@ fn write_after(
         return Err(validate::internal(&owner.username));
     }
     if known.is_none_or(|known| known.identifier != token.identifier) {
-        transaction.noting(check_identifier(accounts, &token.identifier, Some(token.number)))?;
+        let caller = transaction.caller();
+        transaction.noting(check_identifier(caller, accounts, &token.identifier, Some(token.number)))?;
         // The replacement of a token goes on with its name, and is whose that was.
         let former = before.filter(|before| !before.is_replaced && !token.is_replaced);
         let is_renamed = former.is_some();
         let former = former.map(|before| Former {
+            on: ObjectReference::Token(token.number),
             of: TombstoneOf::Token(before.identifier.clone()),
             origin: before.origin,
             holds_rights: owner.is_some_and(|owner| !Rights::of_account(accounts, owner).is_empty()),
@@ -584,7 +586,7 @@ fn check_changes(
     }
     set(&mut token.identifier, name.clone());
     if token.identifier != before.identifier {
-        wrong.noting(check_identifier(accounts, &token.identifier, Some(before.number)))?;
+        wrong.noting(check_identifier(caller, accounts, &token.identifier, Some(before.number)))?;
     }
     let end = wrong.noting(end_of(identifier, *expires))?.flatten();
     token.expires = match (expiring, end.map(|end| end.time(now))) {
@@ -690,6 +692,7 @@ fn check_networks(identifier: &str, networks: &[IpNet]) -> Result<(), ChangeErro
 
 /// Whether a token may have this identifier; `of`: the one that is to have it.
 fn check_identifier(
+    caller: &Caller,
     accounts: &Accounts,
     identifier: &str,
     of: Option<TokenNumber>,
@@ -697,7 +700,7 @@ fn check_identifier(
     validate::identifier(identifier).map_err(|problem| ChangeError::field("identifier", problem))?;
     match accounts.token_named(identifier) {
         Some(other) if Some(other.number) != of => {
-            Err(ChangeError::Exists { kind: "token", name: identifier.to_owned() })
+            Err(names::taken(caller, accounts, ObjectReference::Token(other.number), identifier))
         }
         _ => Ok(()),
     }

@@ -115,3 +115,34 @@ fn who_lacks_a_right_leaves_a_trace_and_who_holds_it_leaves_none() {
         assert_eq!(traces(&doors), []);
     }
 }
+
+/// A refused call that finds out what somebody has whom its caller may not know: whoever tries many names is seen.
+#[test]
+fn who_names_what_a_hidden_one_has_leaves_a_trace() {
+    let shared =
+        json!({ "username": "x", "name": "n", "type": "internal", "attributes": { "uid": ["one"] } });
+    let with_a_mistake = json!({ "username": "one", "name": "n", "type": "internal", "nokey": 1 });
+    for (said, lacking) in [
+        (user("one"), "view_user"),
+        (post("/core/users/", with_a_mistake), "view_user"),
+        (post("/core/users/", shared), "change_user"),
+        (group("one"), "view_group"),
+        (role("one"), "view_role"),
+        (post("/core/tokens/", json!({ "identifier": "one" })), "view_token"),
+        (post("/core/applications/", json!({ "slug": "one", "name": "x" })), "view_application"),
+    ] {
+        let doors = directory();
+        robot_holds(&doors, Held::AllBut(&[lacking]));
+        refused(&doors, &said);
+        let events = traces(&doors);
+        assert_eq!(events.len(), 1, "{said:?}: {events:#?}");
+        assert_eq!(told(&events[0], "missing"), Some(lacking), "{said:?}");
+        // Who may know it, or names what nobody has, is no trespasser.
+        if lacking.starts_with("view") {
+            let doors = directory();
+            robot_holds(&doors, Held::AllBut(&[]));
+            refused(&doors, &said);
+            assert_eq!(traces(&doors), [], "{said:?}");
+        }
+    }
+}
