@@ -27,8 +27,9 @@ pub(super) struct ApplyArguments {
     /// Delete what is in the store but not in the config; with --dry-run, show what that would be
     #[arg(long)]
     prune: bool,
-    /// Make an account, token, group or role again although it was deleted, revoked or renamed
-    #[arg(long, value_name = "IDENTIFIER")]
+    /// Make an account, token, group or role again although it was deleted, revoked or renamed, as kind:name
+    /// (account:portal), or by a name that was that of one of them
+    #[arg(long, value_name = "KIND:NAME")]
     recreate: Vec<String>,
     /// Take over what a caller of the API has made under a name of the config, as kind:name (group:vip), or by a name that
     /// is that of one thing: it begins as the config says, and credentials that its maker knows end. by:USERNAME takes over

@@ -7,9 +7,9 @@ use super::adoption;
 use super::described::Described;
 use super::diff::{self, Lookup};
 use super::filled;
-use super::names::Names;
+use super::names::{self, Names};
 use super::obstacle::{Obstacle, grouped};
-use super::options::{Meant, PASSWORD, TOKEN, typed};
+use super::options::{Meant, PASSWORD, TOKEN, quoted, typed};
 use super::planted;
 use super::secrets::Prepared;
 use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
@@ -21,6 +21,7 @@ use crate::model::{
 };
 use crate::quoted::beginning;
 use crate::registry::commands::foreign::{ForeignCredential, ForeignCredentials};
+use crate::registry::commands::names::renamed;
 use crate::registry::commands::validate;
 use crate::registry::transaction::name_form;
 use crate::registry::{ChangeError, Transaction};
@@ -361,39 +362,65 @@ impl<'t, 's> SeedRun<'t, 's> {
     fn recreate(&mut self) -> Result<(), ChangeError> {
         let (before, options) = (self.before.clone(), self.options);
         let accounts = before.accounts();
-        for name in &options.recreate {
-            let key = name_key(name);
-            let account = TombstoneOf::Account(name_form(name));
-            let mut lifted = vec![
-                account.clone(),
-                TombstoneOf::Token(name.clone()),
-                TombstoneOf::Group(name_form(name)),
-                TombstoneOf::Role(name_form(name)),
+        for said in &options.recreate {
+            let meant = Meant::recreated(said);
+            let (name, key) = (meant.name, name_key(meant.name));
+            let mut found = vec![
+                (ReferenceKind::Account, TombstoneOf::Account(name_form(name))),
+                (ReferenceKind::Token, TombstoneOf::Token(name.to_owned())),
+                (ReferenceKind::Group, TombstoneOf::Group(name_form(name))),
+                (ReferenceKind::Role, TombstoneOf::Role(name_form(name))),
             ];
-            if accounts.has_tombstone(&account) {
-                lifted.push(TombstoneOf::Token(first_identifier(name)));
-                for seeded in self.seed.accounts.iter().filter(|seeded| name_key(&seeded.username) == key) {
-                    lifted.push(TombstoneOf::Token(first_identifier(&seeded.username)));
-                }
-                let tokens = self.seed.tokens.iter().filter(|token| name_key(&token.account) == key);
-                lifted.extend(tokens.map(|token| TombstoneOf::Token(token.identifier.clone())));
-            }
-            let is_known = lifted.iter().any(|tombstone| accounts.has_tombstone(tombstone))
-                || accounts.account_keyed(&key).is_some()
-                || accounts.group_keyed(&key).is_some()
-                || accounts.role_named(name).is_some()
-                || accounts.token_named(name).is_some();
-            if !is_known {
+            found.retain(|(kind, _)| meant.may_be(kind.as_str()));
+            let is_there = found.iter().any(|(kind, _)| names::is_there(accounts, *kind, name));
+            found.retain(|(_, of)| accounts.has_tombstone(of));
+            if found.is_empty() && !is_there {
                 let sentence = format!(
-                    "no account, token, group or role `{name}` was deleted, so there is nothing to recreate; check the name"
+                    "no account, token, group or role `{said}` was deleted, so there is nothing to recreate; check the name"
                 );
                 self.problems.push(SeedProblem::about(None, None, sentence));
             }
-            for tombstone in lifted {
-                self.transaction.lift_tombstone(tombstone)?;
+            if found.len() > 1 {
+                let kinds: Vec<String> = found
+                    .iter()
+                    .map(|(kind, _)| typed("--recreate", format_args!("{kind}:{name}")))
+                    .collect();
+                let sentence =
+                    format!("`{said}` was the name of {} things: say {}", kinds.len(), kinds.join(", or "));
+                self.problems.push(SeedProblem::about(None, None, sentence));
+                continue;
+            }
+            for (kind, of) in found {
+                if !self.lift(kind, name, of)? || kind != ReferenceKind::Account {
+                    continue;
+                }
+                let seed = self.seed;
+                let described = seed.accounts.iter().filter(|seeded| name_key(&seeded.username) == key);
+                let first = described.map(|seeded| first_identifier(&seeded.username));
+                let tokens = seed.tokens.iter().filter(|token| name_key(&token.account) == key);
+                let tokens = tokens.map(|token| token.identifier.clone());
+                for token in first.chain([first_identifier(name)]).chain(tokens) {
+                    self.lift(ReferenceKind::Token, &token, TombstoneOf::Token(token.clone()))?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Lifts the tombstone of something that is to be made again, and says what goes on under another name; whether it may
+    /// be: what somebody else has renamed would go on with all that the config says no more of it.
+    fn lift(&mut self, kind: ReferenceKind, name: &str, of: TombstoneOf) -> Result<bool, ChangeError> {
+        if !self.accounts().has_tombstone(&of) {
+            return Ok(true);
+        }
+        if let Some(present) = self.renamed(&of)?.filter(|present| self.goes_on(kind, present)) {
+            if self.tombstone_of_stranger(&of).is_some() {
+                return Ok(false);
+            }
+            self.skip(kind, &present, format!("it was `{name}` until it was renamed, and goes on as it is"));
+        }
+        self.transaction.lift_tombstone(of)?;
+        Ok(true)
     }
 
     /// Whether there are the credentials that are accepted, and which are meant.
@@ -464,7 +491,7 @@ impl<'t, 's> SeedRun<'t, 's> {
             let deleted = TombstoneOf::Role(name_form(&role.name));
             if self.accounts().role_named(&role.name).is_none()
                 && !self.is_passed_over(ReferenceKind::Role, &role.name)
-                && !self.is_deleted(ReferenceKind::Role, &role.name, &deleted)
+                && !self.is_deleted(ReferenceKind::Role, &role.name, &deleted)?
             {
                 let number = RoleNumber::new(self.transaction.next_object()?);
                 self.transaction.announce(ObjectReference::Role(number));
@@ -480,7 +507,7 @@ impl<'t, 's> SeedRun<'t, 's> {
             let deleted = TombstoneOf::Account(name_form(&account.username));
             if self.accounts().account_keyed(&key).is_none() {
                 if self.is_passed_over(ReferenceKind::Account, &account.username)
-                    || self.is_deleted(ReferenceKind::Account, &account.username, &deleted)
+                    || self.is_deleted(ReferenceKind::Account, &account.username, &deleted)?
                 {
                     continue;
                 }
@@ -518,35 +545,89 @@ impl<'t, 's> SeedRun<'t, 's> {
     }
 
     /// Whether something of the seed was deleted and stays so, which is told.
-    fn is_deleted(&mut self, kind: ReferenceKind, name: &str, of: &TombstoneOf) -> bool {
+    fn is_deleted(&mut self, kind: ReferenceKind, name: &str, of: &TombstoneOf) -> Result<bool, ChangeError> {
         if !self.accounts().has_tombstone(of) {
-            return false;
+            return Ok(false);
         }
-        let recreate = typed("--recreate", name);
         // What refers to it would be made without it.
-        if let Some(whose) = self.strangers_tombstone(of) {
-            let reason =
-                format!("{whose}; {recreate} makes the one of the config, or take it out of the config");
+        if let Some(reason) = self.strangers_tombstone(kind, name, of)? {
             self.obstructed.push(Obstacle::alone(kind, name, reason));
-            return true;
+            return Ok(true);
         }
         let with = if kind == ReferenceKind::Account { ", with its tokens" } else { "" };
-        self.skip(kind, name, format!("it was deleted or renamed; {recreate} makes it again{with}"));
+        let reason = self.tombstone_in_words("it was deleted or renamed", kind, name, of)?;
+        self.skip(kind, name, format!("{reason}{with}"));
         self.names.skipped.insert((kind, name_key(name)));
-        true
+        Ok(true)
     }
 
-    /// Who has done it, in words, where somebody else has made what was deleted, which is not what the config describes, or
-    /// has given another name to what the config does describe, which goes on under that one.
-    fn strangers_tombstone(&self, of: &TombstoneOf) -> Option<String> {
-        let origin = self.accounts().tombstone(of)?.origin;
-        let is_strangers = self.is_strangers_origin(origin);
-        is_strangers.then(|| {
-            format!(
-                "one of this name was renamed by {whose}, or was made or given it by {whose} and deleted: rename it back",
-                whose = self.whose(origin)
-            )
+    /// Why something of the seed stays away, and how it is made again.
+    fn tombstone_in_words(
+        &self,
+        why: &str,
+        kind: ReferenceKind,
+        name: &str,
+        of: &TombstoneOf,
+    ) -> Result<String, ChangeError> {
+        let recreate = typed("--recreate", format_args!("{kind}:{name}"));
+        Ok(match self.renamed(of)? {
+            Some(present) => {
+                format!(
+                    "it was renamed to `{present}`, and goes on under that name; {recreate} makes another one"
+                )
+            }
+            None => format!("{why}; {recreate} makes it again"),
         })
+    }
+
+    /// Who has done it, in words, and what to do, where somebody else has made what was deleted, which is not what the config
+    /// describes, or has given another name to what the config does describe, which goes on under that one.
+    fn strangers_tombstone(
+        &self,
+        kind: ReferenceKind,
+        name: &str,
+        of: &TombstoneOf,
+    ) -> Result<Option<String>, ChangeError> {
+        let Some(whose) = self.tombstone_of_stranger(of) else { return Ok(None) };
+        let recreate = typed("--recreate", format_args!("{kind}:{name}"));
+        let Some(present) = self.renamed(of)? else {
+            return Ok(Some(format!(
+                "one of this name was renamed by {whose}, or was made or given it by {whose} and deleted: {recreate} makes \
+                 the one of the config, or take it out of the config"
+            )));
+        };
+        let (was, now, rename) = (quoted(name), quoted(&present), typed("--rename", name));
+        let back = match kind {
+            ReferenceKind::Account => format!("rename it back (`bindery account set {now} {rename}`)"),
+            ReferenceKind::Group => format!("rename it back (`bindery group set {now} {rename}`)"),
+            ReferenceKind::Role => format!("rename it back (`bindery role rename {now} {was}`)"),
+            _ => "rename it back over the API".to_owned(),
+        };
+        Ok(Some(match self.goes_on(kind, &present) {
+            true => format!(
+                "it was renamed by {whose} and is `{present}` now, which would go on with all that it has: {back}, delete \
+                 it, or describe it in the config by that name"
+            ),
+            false => format!(
+                "it was renamed by {whose} and is `{present}` now: {back}, or {recreate} makes another one"
+            ),
+        }))
+    }
+
+    /// Who it was, in words, if a caller of the API who is no superuser has made, or renamed, what has this tombstone.
+    fn tombstone_of_stranger(&self, of: &TombstoneOf) -> Option<String> {
+        let origin = self.accounts().tombstone(of)?.origin;
+        self.is_strangers_origin(origin).then(|| self.whose(origin))
+    }
+
+    /// What that is called now which was renamed and had this name.
+    fn renamed(&self, of: &TombstoneOf) -> Result<Option<String>, ChangeError> {
+        Ok(renamed(self.transaction, of)?.and_then(|on| self.before.accounts().name(on)))
+    }
+
+    /// Whether something is there at the end of which the config says nothing.
+    fn goes_on(&self, kind: ReferenceKind, name: &str) -> bool {
+        !self.options.prune && self.described.name(kind, name).is_none()
     }
 
     fn number_group(&mut self, name: &str, taken: &HashSet<u32>) -> Result<(), ChangeError> {
@@ -555,7 +636,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         if self.accounts().group_keyed(&key).is_none()
             && !self.names.groups.contains_key(&key)
             && !self.is_passed_over(ReferenceKind::Group, name)
-            && !self.is_deleted(ReferenceKind::Group, name, &deleted)
+            && !self.is_deleted(ReferenceKind::Group, name, &deleted)?
         {
             let number = GroupNumber::new(self.next_number(taken)?);
             self.transaction.announce(ObjectReference::Group(number));
@@ -583,9 +664,9 @@ impl<'t, 's> SeedRun<'t, 's> {
                 continue;
             }
             let of = TombstoneOf::Token(identifier.clone());
-            if is_listed && let Some(whose) = self.strangers_tombstone(&of) {
-                let recreate = typed("--recreate", &identifier);
-                let reason = format!("{whose}; {recreate} makes the one of the config");
+            if is_listed
+                && let Some(reason) = self.strangers_tombstone(ReferenceKind::Token, &identifier, &of)?
+            {
                 self.obstruct(ReferenceKind::Token, &identifier, reason);
                 self.names.skipped.insert((ReferenceKind::Token, identifier.into_bytes()));
                 continue;
@@ -602,8 +683,8 @@ impl<'t, 's> SeedRun<'t, 's> {
                 let reason = adoption::taken_token(self, &identifier, account)?;
                 self.obstruct(ReferenceKind::Token, &identifier, reason);
             } else if is_listed && self.accounts().has_tombstone(&of) && !self.is_pruned_now(&identifier) {
-                let recreate = typed("--recreate", &identifier);
-                let reason = format!("it was revoked, deleted or renamed; {recreate} makes it again");
+                let why = "it was revoked, deleted or renamed";
+                let reason = self.tombstone_in_words(why, ReferenceKind::Token, &identifier, &of)?;
                 self.skip(ReferenceKind::Token, &identifier, reason);
             } else {
                 let number = TokenNumber::new(self.transaction.next_object()?);

@@ -46,7 +46,8 @@ use secrets::Prepared;
 pub struct SeedOptions {
     /// Whether objects that are not in the seed are deleted.
     pub prune: bool,
-    /// Names of accounts, tokens, groups and roles that were deleted and are to be made again.
+    /// Accounts, tokens, groups and roles that were deleted and are to be made again: `kind:name`, or a name that no two of
+    /// them had.
     pub recreate: Vec<String>,
     /// Objects that callers of the API have made and that are the config's from now on: `kind:name`, or a name that no two of
     /// them have; `by:username`: all that this account has made and that stands in the way.

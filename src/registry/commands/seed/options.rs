@@ -30,6 +30,12 @@ impl<'a> Meant<'a> {
         Self::of(said, &[provider, account, group, role, token, application, BY])
     }
 
+    /// Of what is to be made again.
+    pub(super) fn recreated(said: &'a str) -> Self {
+        use ReferenceKind::{Account, Group, Role, Token};
+        Self::of(said, &[Account, Token, Group, Role].map(ReferenceKind::as_str))
+    }
+
     /// Of credentials.
     pub(super) fn accepted(said: &'a str) -> Self {
         Self::of(said, &[TOKEN, PASSWORD, BY])
@@ -82,11 +88,16 @@ impl SeedOptions {
 /// An option as an operator can type it into a shell, whatever the name.
 pub(in crate::registry) fn typed(option: &str, value: impl Display) -> String {
     let value = value.to_string();
-    let is_plain = |letter: char| letter.is_alphanumeric() || "-_.,:/@+=".contains(letter);
     let between = if value.starts_with('-') { "=" } else { " " };
+    format!("{option}{between}{}", quoted(&value))
+}
+
+/// The same of a name alone.
+pub(in crate::registry) fn quoted(value: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_.,:/@+=".contains(letter);
     match !value.is_empty() && value.chars().all(is_plain) {
-        true => format!("{option}{between}{value}"),
-        false => format!("{option}{between}'{}'", value.replace('\'', "'\\''")),
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', "'\\''")),
     }
 }
 

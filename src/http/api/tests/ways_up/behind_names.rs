@@ -290,11 +290,20 @@ fn a_name_that_is_given_up_is_not_made_again_in_silence() {
             assert_eq!(obstacles(&apply(&doors, text)), [], "{text}");
             assert!(!is_admitted(&doors, "vault", "eve"), "{text}");
             assert!(apply(&doors, text).diff.is_empty(), "{text}");
-            // Or another one is meant.
+            // Or another one is meant, and the config says what becomes of that one.
             rename(&doors);
             let name = if text == &banned { "banned" } else { "eve" };
             let recreate = SeedOptions { recreate: vec![name.to_owned()], ..SeedOptions::default() };
-            let plan = doors.config_with(text, &recreate).unwrap();
+            if is_strangers {
+                assert_ne!(obstacles(&doors.config_with(text, &recreate).unwrap()), [], "{text}");
+            }
+            let other = match text == &banned {
+                true => "[[group]]\nname = \"other\"\n",
+                false => "[[account]]\nusername = \"other\"\n",
+            };
+            let text = format!("{text}{other}");
+            let adopt = adopting(&apply(&doors, &text)).adopt;
+            let plan = doors.config_with(&text, &SeedOptions { adopt, ..recreate }).unwrap();
             assert_eq!(obstacles(&plan), [], "{text}");
             assert!(
                 plan.diff.iter().any(|entry| entry.sign == Sign::Created && entry.name == name),

@@ -111,9 +111,11 @@ fn a_renamed_account_frees_its_name_whole() {
     robot_holds(&doors, Held::AllBut(&[]));
     done(&doors, &patch("/core/users/{user:portal}/", json!({ "username": "gate" })));
     let told = obstacles(&apply(&doors, text));
-    assert!(told.len() == 1 && told[0].1.contains("--recreate portal"), "{told:?}");
-    let recreate = SeedOptions { recreate: vec!["portal".to_owned()], ..SeedOptions::default() };
-    let plan = doors.config_with(text, &recreate).unwrap();
+    assert!(told.len() == 1 && told[0].1.contains("is `gate` now"), "{told:?}");
+    let text = format!("{text}{}", text.replace("portal", "gate"));
+    let adopt = adopting(&apply(&doors, &text)).adopt;
+    let options = SeedOptions { recreate: vec!["portal".to_owned()], adopt, ..SeedOptions::default() };
+    let plan = doors.config_with(&text, &options).unwrap();
     assert_eq!(obstacles(&plan), []);
     let needed: Vec<_> = plan.needed.iter().map(|needed| needed.identifier.as_str()).collect();
     assert_eq!(needed, ["portal-app-password-2"]);
