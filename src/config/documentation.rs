@@ -383,7 +383,13 @@ const TABLES: &[(&str, &[Key])] = &[
             Key("email", "text", "`\"\"`", "The mail address."),
             Key("is_active", "boolean", "`true`", "Whether it may bind."),
             Key("roles", "list of roles", "`[]`", "Roles that it holds directly."),
-            Key("permissions", "list of grants", "`[]`", "Permissions granted to it directly."),
+            Key(
+                "permissions",
+                "list of grants",
+                "`[]`",
+                "Permissions granted to it directly, but for those on what it has made itself over the API and the config does \
+                 not describe: these stay.",
+            ),
             Key("attributes", "lists of texts by attribute", "`{}`", "Free attributes."),
             Key("password", "text", "-", "People: the password in clear, only in a file with mode 0600."),
             Key(

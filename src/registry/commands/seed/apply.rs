@@ -149,6 +149,11 @@ impl<'t, 's> SeedRun<'t, 's> {
             SeedProblem::about(object, Some(problem.field), problem.sentence)
         }));
         if !self.problems.is_empty() {
+            // A mistake of the config hides nothing that stands in its way, and may be none without that.
+            let obstacles = self.skipped.iter().filter(|entry| entry.sign == Sign::Obstructed);
+            self.problems.extend(obstacles.map(|entry| {
+                SeedProblem::about(Some((entry.kind, entry.name.clone())), None, entry.obstacle())
+            }));
             return Err(ChangeError::Seed(self.problems));
         }
         let is_obstructed = self.skipped.iter().any(|entry| entry.sign == Sign::Obstructed);

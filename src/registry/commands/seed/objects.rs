@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::apply::SeedRun;
+use super::adoption::origin;
+use super::apply::{SeedRun, name_of};
 use super::obstacle::Obstacle;
 use super::secrets::check_password;
 use crate::auth::StoredHash;
@@ -16,7 +17,7 @@ use crate::config::{
 use crate::directory::name_key;
 use crate::model::{
     self, Account, AccountChanges, AccountKind, AccountNumber, ApplicationChanges, Attribute, Binding,
-    BindingSubject, Group, GroupChanges, GroupNumber, HashText, Password, Role, RoleChanges,
+    BindingSubject, Grant, Group, GroupChanges, GroupNumber, HashText, Password, Role, RoleChanges,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::provider::{create_provider, update_provider};
@@ -127,7 +128,13 @@ impl SeedRun<'_, '_> {
         // What they tell ends the run; the rest is written, for what is wrong with that.
         self.check_keys(seed, before.as_ref().map(|before| before.kind), kind);
         let roles = seed.roles.as_ref().map(|roles| self.role_numbers(roles));
-        let grants = seed.permissions.as_ref().map(|permissions| self.grants(permissions));
+        let grants = match &seed.permissions {
+            Some(permissions) => {
+                let said = self.grants(permissions);
+                Some(self.with_own(said, &account)?)
+            }
+            None => None,
+        };
         let password = match &seed.password {
             Some(password) if kind.is_person() => self.password(seed, password, &account)?,
             Some(_) | None => None,
@@ -149,6 +156,23 @@ impl SeedRun<'_, '_> {
             return Ok(());
         }
         self.write(kind_of_object, name, |transaction| account::write(transaction, before, account, changes))
+    }
+
+    /// The permissions that the config says, with those that the account holds on what it has made and the config does not
+    /// describe: the config says nothing of these, and without them nobody would go on with that.
+    fn with_own(&self, mut said: Vec<Grant>, account: &Account) -> Result<Vec<Grant>, ChangeError> {
+        for grant in &account.grants {
+            if let Some(on) = grant.on
+                && !said.contains(grant)
+                && let Some((kind, name)) = name_of(self.accounts(), on)
+                && self.described.name(kind, &name).is_none()
+                && let Some(record) = self.transaction.stored(&on.into())?
+                && origin(&record).account() == Some(account.number)
+            {
+                said.push(*grant);
+            }
+        }
+        Ok(said)
     }
 
     /// Who is in the groups of the seed, and in those of `create_group`.
@@ -206,14 +230,9 @@ impl SeedRun<'_, '_> {
             self.obstructed.push(Obstacle::alone(ReferenceKind::Application, &seed.slug, missing));
             return Ok(());
         }
-        let provider = match &seed.provider {
-            None => None,
-            Some(provider) => match self.provider_number(provider) {
-                Some(number) => Some(Some(number)),
-                // It is told that it does not exist; what is there stays meanwhile.
-                None => Some(application.provider),
-            },
-        };
+        // Where it is not there, or something is in its way, that is told and nothing is kept of this: to stay before another
+        // one meanwhile would be in the way of who the config puts there.
+        let provider = seed.provider.as_ref().map(|provider| self.provider_number(provider));
         let bindings = seed.bindings.as_ref();
         let bindings = bindings.map(|bindings| self.bindings(bindings, application.bindings.clone()));
         let changes = ApplicationChanges { provider, bindings, ..seed.said.clone() };

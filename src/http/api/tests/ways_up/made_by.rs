@@ -113,3 +113,38 @@ fn a_binding_to_networks_or_times_hides_nobody_who_is_admitted_beside() {
         );
     }
 }
+
+/// What an automation has made goes on to be its own, whatever else the config says.
+#[test]
+fn who_is_described_keeps_what_it_holds_on_what_it_has_made() {
+    let text = "[[account]]\nusername = \"robot\"\ntype = \"service_account\"\n\
+                permissions = [\"add_user\", \"add_group\"]\n";
+    let doors = Doors::new();
+    doors.prepare(&[user("other")]);
+    apply(&doors, text);
+    done(&doors, &user("joe"));
+    done(&doors, &group("joes"));
+    // What somebody else has granted, and on what somebody else has made, the config says.
+    let on_other = json!({
+        "permissions": ["change_user"], "model": "authentik_core.user", "object_pk": "{pk:other}"
+    });
+    doors.prepare(&[post("/rbac/permissions/assigned_by_users/{user:robot}/assign/", on_other)]);
+    let rename_other = patch("/core/users/{user:other}/", json!({ "name": "Another" }));
+    done(&doors, &rename_other);
+    let works = |doors: &Doors| {
+        done(doors, &patch("/core/users/{user:joe}/", json!({ "name": "Joe" })));
+        done(doors, &post("/core/groups/{group:joes}/add_user/", json!({ "pk": "{user:joe}" })));
+    };
+    works(&doors);
+    assert_eq!(obstacles(&apply(&doors, &format!("{text}[[group]]\nname = \"else\"\n"))), []);
+    works(&doors);
+    refused(&doors, &rename_other);
+    let again = apply(&doors, &format!("{text}[[group]]\nname = \"else\"\n"));
+    assert!(again.diff.is_empty(), "{:?}", again.diff);
+    // What becomes the config's is no more its own.
+    let described = format!("{text}[[group]]\nname = \"joes\"\n");
+    let told = apply(&doors, &described);
+    assert_eq!(obstacles(&doors.config_with(&described, &adopting(&told)).unwrap()), []);
+    refused(&doors, &post("/core/groups/{group:joes}/add_user/", json!({ "pk": "{user:joe}" })));
+    done(&doors, &patch("/core/users/{user:joe}/", json!({ "name": "Joe B" })));
+}

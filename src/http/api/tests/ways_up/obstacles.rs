@@ -121,3 +121,40 @@ fn a_renamed_account_frees_its_name_whole() {
     assert_eq!(needed, ["portal-app-password-2"]);
     assert_eq!(rights_of(&doors, "portal"), rights_of(&doors, "gate"));
 }
+
+/// What is in the way of one object of the config makes no mistake of the rest, and a mistake hides nothing that is in the way.
+#[test]
+fn an_application_that_leaves_for_a_provider_in_the_way_is_no_mistake_of_the_config() {
+    let provider = |name: &str| format!("[[provider]]\nname = \"{name}\"\nbase_dn = \"dc={name}\"\n");
+    let application = |slug: &str, before: &str| {
+        format!("[[application]]\nslug = \"{slug}\"\nname = \"{slug}\"\nprovider = \"{before}\"\n")
+    };
+    let (first, second) = (provider("first"), provider("second"));
+    let doors = Doors::new();
+    apply(&doors, &format!("{second}{}", application("moves", "second")));
+    robot_holds(&doors, Held::Only(&["add_ldapprovider", "add_user"], &[]));
+    let flows = json!({
+        "name": "first", "base_dn": "dc=elsewhere",
+        "authorization_flow": uuid::Uuid::nil(), "invalidation_flow": uuid::Uuid::nil()
+    });
+    done(&doors, &post("/providers/ldap/", flows));
+    done(&doors, &user("boss"));
+    let boss = "[[account]]\nusername = \"boss\"\n";
+    let text =
+        format!("{first}{second}{}{}{boss}", application("moves", "first"), application("comes", "second"));
+    let plan = apply(&doors, &text);
+    let told = obstacles(&plan);
+    let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["first", "boss"], "{told:?}");
+    // With a mistake both are told.
+    let wrong = format!("{text}{}", application("third", "second"));
+    let both = doors.config_with(&wrong, &SeedOptions::default()).unwrap_err();
+    for told in ["--adopt provider:first", "--adopt account:boss", "`third`"] {
+        assert!(both.contains(told), "{told}: {both}");
+    }
+    assert_eq!(obstacles(&doors.config_with(&text, &adopting(&plan)).unwrap()), []);
+    let snapshot = doors.operator.registry.snapshot();
+    let before = |slug: &str| snapshot.accounts().application_named(slug).and_then(|it| it.provider);
+    let named = |name: &str| snapshot.accounts().providers().find(|it| it.name == name).map(|it| it.number);
+    assert_eq!((before("moves"), before("comes")), (named("first"), named("second")));
+}
