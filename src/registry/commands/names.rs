@@ -172,7 +172,7 @@ fn take(transaction: &mut Transaction<'_>, of: TombstoneOf) -> Result<(), Change
             false => "only a superuser may give it to another; choose another name, or ask one",
         };
         return Err(ChangeError::Refused(format!(
-            "`{name}` was the name of {kind} that the config had made, or that held rights, and was deleted or renamed: \
+            "`{name}` was the name of {kind} that somebody else had made, or that held rights, and was deleted or renamed: \
              {what_to_do}"
         )));
     }
