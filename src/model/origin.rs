@@ -12,14 +12,15 @@ pub enum Origin {
     /// From before origins were kept, and not looked up in the trail yet. Counts as [`Origin::Operator`].
     #[default]
     Unknown,
-    /// The operator, by a command.
+    /// The operator, by a command, or a superuser, who may do all that the operator may.
     Operator,
     Config,
     /// An import of another directory.
     Import,
     /// The server itself, as time went by.
     Server,
-    /// An account, through the API or over LDAP.
+    /// An account that was no superuser, through the API or over LDAP. What superusers made counts so too, where it is from
+    /// before theirs was the operator's.
     Account(AccountNumber),
 }
 

@@ -230,9 +230,13 @@ impl<'a> Transaction<'a> {
         self.caller.require_on(self.snapshot().accounts(), permission, on, name)
     }
 
-    /// Whose an object is that is made now.
+    /// Whose an object is that is made now. What a superuser makes is the operator's: it stays so when who made it is a
+    /// superuser no more, or gone. Who it was is in the trail.
     pub fn origin(&self) -> Origin {
-        self.caller.origin()
+        match self.caller.origin() {
+            Origin::Account(_) if self.caller.is_superuser(self.snapshot().accounts()) => Origin::Operator,
+            origin => origin,
+        }
     }
 
     /// Who has made a secret that is made now.

@@ -34,13 +34,13 @@ pub(super) fn give(
     };
     // Who has given it another name takes that back. The tombstone stays: the object is that caller's from now on, which would
     // leave none when it gives the name up again, and the name is kept from all others as before.
-    let is_taken_back =
-        is_its_own && tombstone == Some(transaction.origin()) && transaction.caller().holder().is_some();
+    let own = transaction.origin();
+    let is_taken_back = is_its_own && own.account().is_some() && tombstone == Some(own);
     if !is_taken_back {
         take(transaction, of.clone())?;
     }
     let Some(former) = former else { return Ok(transaction.origin()) };
-    let (before, now) = (former.origin, transaction.origin());
+    let before = former.origin;
     // Another spelling is the same name, whoever writes it.
     if former.of == of {
         return Ok(before);
@@ -48,7 +48,10 @@ pub(super) fn give(
     give_up(transaction, former)?;
     // The operator has given back what somebody else had taken.
     let is_given_back = is_its_own && before.account().is_some() && tombstone == Some(before);
-    Ok(if is_given_back && now.account().is_none() { now } else { origin(transaction, Some(before)) })
+    Ok(match is_given_back && is_operators(transaction) {
+        true => transaction.origin(),
+        false => origin(transaction, Some(before)),
+    })
 }
 
 /// The name of what the config had made stands in the config, with what that says of it: as a deletion does, a rename leaves
@@ -139,11 +142,15 @@ pub(super) fn refuse_rename(
 /// Whose an object is that gets a name: of two that had it, the one who gave the name that it has now. The config gives to
 /// a name what it says of it, so who chooses the name of an object chooses what it gets.
 pub(super) fn origin(transaction: &Transaction<'_>, before: Option<Origin>) -> Origin {
-    let now = transaction.origin();
     match before {
-        Some(before) if now.account().is_none() => before,
-        Some(_) | None => now,
+        Some(before) if is_operators(transaction) => before,
+        Some(_) | None => transaction.origin(),
     }
+}
+
+/// Whether it is no caller of the API who gives a name: who means an object by the name that it has need not know who made it.
+fn is_operators(transaction: &Transaction<'_>) -> bool {
+    transaction.caller().holder().is_none()
 }
 
 /// Takes a name; its tombstone is lifted.
