@@ -113,6 +113,8 @@ pub struct Transaction<'a> {
     timeless: BTreeSet<GroupNumber>,
     /// Providers that are said not to be the default.
     not_default: BTreeSet<ProviderNumber>,
+    /// What counts as new by what it is known by, though it was there.
+    anew: HashSet<ObjectReference>,
     /// About what the store writes for this command.
     octets: usize,
 }
@@ -144,6 +146,7 @@ impl<'a> Transaction<'a> {
             asked_at: None,
             timeless: BTreeSet::new(),
             not_default: BTreeSet::new(),
+            anew: HashSet::new(),
             octets: 0,
             changes: 0,
             wrong_fields: None,
@@ -282,6 +285,16 @@ impl<'a> Transaction<'a> {
     /// Whether that is so.
     pub(super) fn is_said_not_default(&self, number: ProviderNumber) -> bool {
         self.not_default.contains(&number)
+    }
+
+    /// Has something count as new by all that it is known by: nobody has said yet that others may share that.
+    pub(super) fn count_as_new(&mut self, on: ObjectReference) {
+        self.anew.insert(on);
+    }
+
+    /// Whether it does.
+    pub(super) fn counts_as_new(&self, on: ObjectReference) -> bool {
+        self.anew.contains(&on)
     }
 
     /// The time of the change.
@@ -772,6 +785,7 @@ impl<'a> Transaction<'a> {
         self.asked_at = None;
         self.timeless.clear();
         self.not_default.clear();
+        self.anew.clear();
         self.octets = 0;
         self.changes = 0;
     }
@@ -791,7 +805,7 @@ impl<'a> Transaction<'a> {
 
     /// What the command makes known by what something else is known by.
     pub(super) fn claims(&self) -> Vec<Claim> {
-        known_by::claims(&self.start.0, &self.draft.snapshot, self.newest.keys())
+        known_by::claims(&self.start.0, &self.draft.snapshot, self.newest.keys(), &self.anew)
     }
 
     /// What of it whoever makes the change is told, as far as the objects may be named.

@@ -45,7 +45,7 @@ pub(super) fn problems(
 ) -> Vec<Problem> {
     let accounts = after.accounts();
     let mut problems = Vec::new();
-    for (other, value) in shared(before, after, on) {
+    for (other, value) in shared(before, after, on, false) {
         let permission = match other {
             ObjectReference::Group(_) => Permission::ChangeGroup,
             _ => Permission::ChangeUser,
@@ -117,18 +117,22 @@ pub(in crate::registry) struct Claim {
     is_said: bool,
 }
 
-/// All that a change of these brings about.
+/// All that a change of these brings about. Of what counts as new (`anew`) it is all that it is known by, whatever of that it
+/// was known by before, which whoever makes the change has not said.
 pub(in crate::registry) fn claims<'a>(
     before: &Snapshot,
     after: &Snapshot,
     changed: impl Iterator<Item = &'a Key>,
+    anew: &HashSet<ObjectReference>,
 ) -> Vec<Claim> {
-    let mut changed: Vec<ObjectReference> = changed.filter_map(reference_of).collect();
-    changed.sort_unstable_by_key(|on| (on.kind(), on.number()));
-    let is_changed: HashSet<ObjectReference> = changed.iter().copied().collect();
+    let changed: HashSet<ObjectReference> = changed.filter_map(reference_of).collect();
+    let mut asked: Vec<ObjectReference> = changed.union(anew).copied().collect();
+    asked.sort_unstable_by_key(|on| (on.kind(), on.number()));
+    let is_changed = &changed - anew;
     let mut found = Vec::new();
     let mut known = KnownNumbers::default();
-    for by in changed {
+    for by in asked {
+        let is_anew = anew.contains(&by);
         let claim = |between: [ObjectReference; 2], value, is_membership| {
             let of_account = |on: &ObjectReference| matches!(on, ObjectReference::Account(_));
             let is_said = between.iter().any(|on| of_account(on) && is_changed.contains(on));
@@ -136,17 +140,17 @@ pub(in crate::registry) fn claims<'a>(
         };
         let is_membership = |one: ObjectReference, other: ObjectReference| one.kind() != other.kind();
         if let ObjectReference::Provider(number) = by {
-            let named = names_of_domain(before, after, number).into_iter();
+            let named = names_of_domain(before, after, number, is_anew).into_iter();
             found.extend(named.map(|(between, value)| claim(between, value, false)));
-            let numbered = derived_numbers(before, after, number).into_iter();
+            let numbered = derived_numbers(before, after, number, is_anew).into_iter();
             found.extend(
                 numbered.map(|([one, other], value)| claim([one, other], value, is_membership(one, other))),
             );
             continue;
         }
-        let named = shared(before, after, by).into_iter();
+        let named = shared(before, after, by, is_anew).into_iter();
         found.extend(named.map(|(other, value)| claim([by, other], value, false)));
-        let numbered = shared_numbers(before, after, by, &mut known).into_iter();
+        let numbered = shared_numbers(before, after, (by, is_anew), &mut known).into_iter();
         let numbered = numbered.filter(|(other, _)| !is_member(after.accounts(), by, *other));
         found.extend(numbered.map(|(other, value)| claim([by, other], value, is_membership(by, other))));
     }
@@ -186,7 +190,12 @@ pub(in crate::registry) fn told(
 
 /// Whom else a value leads to that an account or a group did not have before, by one such value for each. What was shared
 /// before is no matter of this change.
-fn shared(before: &Snapshot, after: &Snapshot, on: ObjectReference) -> BTreeMap<ObjectReference, Vec<u8>> {
+fn shared(
+    before: &Snapshot,
+    after: &Snapshot,
+    on: ObjectReference,
+    is_anew: bool,
+) -> BTreeMap<ObjectReference, Vec<u8>> {
     let questions = match on {
         ObjectReference::Account(_) => OF_ACCOUNT,
         ObjectReference::Group(_) => OF_GROUP,
@@ -195,7 +204,7 @@ fn shared(before: &Snapshot, after: &Snapshot, on: ObjectReference) -> BTreeMap<
     let mut found = BTreeMap::new();
     for tree in after.trees() {
         for question in questions {
-            let known = known_before(before, tree, |was| (question.values)(before, was, on));
+            let known = known_before(before, tree, is_anew, |was| (question.values)(before, was, on));
             for value in &(question.values)(after, tree, on) - &known {
                 for other in question.led_to(after, tree, &value).into_iter().filter(|other| *other != on) {
                     found.entry(other).or_insert_with(|| value.clone());
@@ -206,12 +215,16 @@ fn shared(before: &Snapshot, after: &Snapshot, on: ObjectReference) -> BTreeMap<
     found
 }
 
-/// What was known before in the directory of this provider; where it is new, in any.
+/// What was known before in the directory of this provider; where it is new, in any. Of what counts as new nothing was.
 fn known_before(
     before: &Snapshot,
     tree: &Tree,
+    is_anew: bool,
     values: impl Fn(&Tree) -> BTreeSet<Vec<u8>>,
 ) -> BTreeSet<Vec<u8>> {
+    if is_anew {
+        return BTreeSet::new();
+    }
     match before.tree(tree.provider().number) {
         Some(was) => values(was),
         None => before.trees().iter().flat_map(|was| values(was)).collect(),
@@ -286,14 +299,14 @@ const OF_GROUP: &[Question] = &[
 fn shared_numbers(
     before: &Snapshot,
     after: &Snapshot,
-    on: ObjectReference,
+    (on, is_anew): (ObjectReference, bool),
     known: &mut KnownNumbers,
 ) -> BTreeSet<(ObjectReference, Vec<u8>)> {
     let accounts = after.accounts();
     let mut found = BTreeSet::new();
     for tree in after.trees() {
         let numbers = |snapshot: &Snapshot, tree: &Tree| values(snapshot, tree, on, &["gidNumber"]);
-        let before = known_before(before, tree, |was| numbers(before, was));
+        let before = known_before(before, tree, is_anew, |was| numbers(before, was));
         for value in &numbers(after, tree) - &before {
             let others = match on {
                 ObjectReference::Account(_) => known.worth_something(after, tree, &value).to_vec(),
@@ -356,14 +369,15 @@ fn is_member(accounts: &Accounts, one: ObjectReference, other: ObjectReference) 
     }
 }
 
-/// The directory of a provider, where none was the same in this before.
+/// The directory of a provider, where none was the same in this before; its own does not count where it counts as new.
 fn unlike_before<'s>(
     before: &Snapshot,
     after: &'s Snapshot,
-    number: ProviderNumber,
+    (number, is_anew): (ProviderNumber, bool),
     is_same: impl Fn(&Tree, &Tree) -> bool,
 ) -> Option<&'s Arc<Tree>> {
-    after.tree(number).filter(|tree| !before.trees().iter().any(|was| is_same(was, tree)))
+    let counts = |was: &&Arc<Tree>| !is_anew || was.provider().number != number;
+    after.tree(number).filter(|tree| !before.trees().iter().filter(counts).any(|was| is_same(was, tree)))
 }
 
 /// What a provider with another domain makes of the names of accounts: one that is `alice` and the domain leads to `alice`
@@ -372,10 +386,11 @@ fn names_of_domain(
     before: &Snapshot,
     after: &Snapshot,
     number: ProviderNumber,
+    is_anew: bool,
 ) -> Vec<([ObjectReference; 2], Vec<u8>)> {
     let accounts = after.accounts();
     let is_same = |one: &Tree, other: &Tree| one.domain().eq_ignore_ascii_case(other.domain());
-    let Some(tree) = unlike_before(before, after, number, is_same) else { return Vec::new() };
+    let Some(tree) = unlike_before(before, after, (number, is_anew), is_same) else { return Vec::new() };
     let mut found = Vec::new();
     for account in accounts.accounts() {
         let on = ObjectReference::Account(account.number);
@@ -395,11 +410,12 @@ fn derived_numbers(
     before: &Snapshot,
     after: &Snapshot,
     number: ProviderNumber,
+    is_anew: bool,
 ) -> Vec<([ObjectReference; 2], Vec<u8>)> {
     let accounts = after.accounts();
     let start = |tree: &Tree| tree.provider().gid_start_number;
     let is_same = |one: &Tree, other: &Tree| start(one) == start(other);
-    let Some(tree) = unlike_before(before, after, number, is_same) else { return Vec::new() };
+    let Some(tree) = unlike_before(before, after, (number, is_anew), is_same) else { return Vec::new() };
     let of_accounts = accounts.accounts().map(|account| ObjectReference::Account(account.number));
     let of_groups = accounts.groups().map(|group| ObjectReference::Group(group.number));
     let mut found = Vec::new();
@@ -436,7 +452,7 @@ fn gid_numbers(
     let Some(name) = name_of(accounts, on) else { return };
     // What is to be held, and on what.
     let mut needed: Vec<(Permission, ObjectReference)> = Vec::new();
-    for (other, _) in shared_numbers(before, after, on, &mut KnownNumbers::default()) {
+    for (other, _) in shared_numbers(before, after, (on, false), &mut KnownNumbers::default()) {
         match (on, other) {
             (ObjectReference::Account(_), ObjectReference::Group(_)) => {
                 needed.push((Permission::AddUserToGroup, other));

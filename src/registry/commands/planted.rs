@@ -101,7 +101,8 @@ pub(super) fn providers(
         Ok(())
     };
     for own in changed.iter().filter_map(|number| now.tree(*number)) {
-        let was = before.tree(own.provider().number);
+        let on = ObjectReference::Provider(own.provider().number);
+        let was = before.tree(own.provider().number).filter(|_| !transaction.counts_as_new(on));
         if was.is_none_or(|was| has_other_names(was, own)) {
             // Of the same suffix it is told by itself.
             let others = now.trees().iter().filter(|other| other.suffix() != own.suffix());

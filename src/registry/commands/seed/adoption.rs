@@ -15,7 +15,7 @@ use crate::config::{ReferenceKind, SeedBinding, SeedGrant, SeedReference, SeedSu
 use crate::directory::{AccountState, PlaceError, Tree, name_key};
 use crate::model::{
     Account, AccountNumber, Attribute, BindingSubject, FieldChange, Grant, Key, MadeBy, ObjectReference,
-    Origin, Record, RoleNumber, Token, TombstoneOf, first_identifier,
+    Origin, Record, RoleNumber, Token, first_identifier,
 };
 use crate::registry::commands::foreign::{ForeignCredential, ForeignCredentials};
 use crate::registry::commands::whole::Problem;
@@ -23,14 +23,27 @@ use crate::registry::commands::worth::{Admissions, Worth};
 use crate::registry::commands::{account, token};
 use crate::registry::{ChangeError, origins};
 
-/// What taking something over does beside, for whoever is told to.
+/// What taking something over by its name does beside, for whoever is told to.
 pub(super) fn takes(kind: ReferenceKind) -> &'static str {
     match kind {
-        ReferenceKind::Token => ", with a new secret",
-        ReferenceKind::Account => ", and ends the password and the tokens that others have given it",
-        ReferenceKind::Group => ", without the members and groups in it that the config does not name",
-        ReferenceKind::Role => ", from whom the config does not give it",
-        _ => "",
+        ReferenceKind::Token => ", with a new secret, and ends those that it has replaced",
+        ReferenceKind::Account => {
+            ", as a new one: without its password, tokens and groups, and all else of it that the config does not say"
+        }
+        ReferenceKind::Group => {
+            ", as a new one: without the members and groups in it, and all else of it that the config does not say"
+        }
+        ReferenceKind::Role => {
+            ", as a new one: without its permissions and limits, and from all to whom the config does not give it"
+        }
+        ReferenceKind::Provider => {
+            ", as a new one: without the settings that the config does not say, nor an application before it that a caller of the \
+             API has made"
+        }
+        ReferenceKind::Application => {
+            ", as a new one: without the bindings and texts that the config does not say"
+        }
+        ReferenceKind::Attribute => "",
     }
 }
 
@@ -55,11 +68,11 @@ pub(super) fn obstacles(run: &SeedRun<'_, '_>) -> Result<(Vec<Obstacle>, BTreeSe
             taken.extend(is_taken.then_some(stranger.key));
             continue;
         }
-        let Stranger { kind, name, made, would, maker, .. } = stranger;
+        let Stranger { kind, name, key, made, would, maker } = stranger;
         let adopt = typed("--adopt", format_args!("{kind}:{name}"));
         let reason = format!("it was {made}{would}; {adopt} takes it over{}", takes(kind));
         let of = maker.map(|maker| Alike { maker, would, is_taken });
-        obstacles.push(Obstacle { of, ..Obstacle::alone(kind, name, reason) });
+        obstacles.push(Obstacle { of, begins: Some(key), ..Obstacle::alone(kind, name, reason) });
     }
     Ok((obstacles, taken))
 }
@@ -304,10 +317,11 @@ impl SeedRun<'_, '_> {
         named.or_else(first).cloned()
     }
 
-    /// Takes over what the operator says is to be taken over. What somebody else has made begins as the config says, and the
-    /// credentials that its maker made end with that.
+    /// Takes over what the operator says is to be taken over, and what is told that it may be: so all is told that would be in
+    /// the way then.
     pub(super) fn adopt(&mut self) -> Result<(), ChangeError> {
         let options = self.options;
+        // On these nobody holds a permission that the config does not say.
         let mut begun = HashSet::new();
         for said in &options.adopt {
             let meant = Meant::adopted(said);
@@ -344,12 +358,14 @@ impl SeedRun<'_, '_> {
                 self.take_over(meant.name, found, false, &mut begun)?;
             }
         }
-        for key in self.taken.clone() {
+        let taken = self.taken.iter().map(|key| (key.clone(), true));
+        let presumed = self.presumed.values().map(|key| (key.clone(), false));
+        for (key, is_with_all) in taken.chain(presumed).collect::<Vec<_>>() {
             let Some(record) = self.transaction.stored(&key)? else { continue };
             let named = key.object().and_then(|on| name_of(self.accounts(), on));
             // What is named besides is taken over already.
             if let Some(((kind, name), maker)) = named.zip(self.maker(&record)) {
-                self.take_over(&name, (kind, key, record, maker), true, &mut begun)?;
+                self.take_over(&name, (kind, key, record, maker), is_with_all, &mut begun)?;
             }
         }
         if begun.is_empty() { Ok(()) } else { self.take_from_all(&begun) }
@@ -368,8 +384,8 @@ impl SeedRun<'_, '_> {
         is_all
     }
 
-    /// Takes an object over. With all that its maker has made (`is_with_all`), who stands in a group stays there, but for that
-    /// maker.
+    /// Takes an object over. By its name it begins as one that the config makes; with all that its maker has made
+    /// (`is_with_all`) it stays as it is, but for the credentials of that maker, and its place in a group.
     fn take_over(
         &mut self,
         name: &str,
@@ -383,22 +399,21 @@ impl SeedRun<'_, '_> {
         let mut reason = "adopted".to_owned();
         match &record {
             Record::Token(token) if self.is_renewed(token) => {
-                self.transaction.delete_token(token.number)?;
-                self.transaction.lift_tombstone(TombstoneOf::Token(token.identifier.clone()))?;
+                self.end_token(token)?;
                 reason = "adopted, with a new secret".to_owned();
             }
             _ => {
                 self.transaction.adopt(&key)?;
-                if let Key::Account(number) = key {
-                    self.end_credentials(number, maker)?;
-                }
-                if let (true, Key::Group(number)) = (is_strangers, &key) {
-                    match is_with_all {
-                        true => reason = self.leave_group(*number, maker)?,
-                        false => self.empty(*number)?,
+                if let Some(on) = key.object().filter(|_| is_strangers) {
+                    begun.insert(on);
+                    self.transaction.count_as_new(on);
+                    match on {
+                        _ if !is_with_all => self.begin(on)?,
+                        ObjectReference::Account(number) => self.end_credentials_of(number, maker)?,
+                        ObjectReference::Group(number) => reason = self.leave_group(number, maker)?,
+                        _ => {}
                     }
                 }
-                begun.extend(key.object().filter(|_| is_strangers));
             }
         }
         let origin = FieldChange {
@@ -456,7 +471,10 @@ impl SeedRun<'_, '_> {
         let names: Vec<&str> = alike.iter().map(|obstacle| obstacle.name.as_str()).collect();
         let together = self.together(first.kind, *maker, &names);
         let what = match is_taken {
-            true => format!("takes them over{}", takes_all(first.kind)),
+            true => format!(
+                "takes them over{}, and with what it has said of them; by its name each begins as a new one",
+                takes_all(first.kind)
+            ),
             false => "accepts them as they are".to_owned(),
         };
         let adopt = typed("--adopt", format_args!("{BY}:{}", together.by));
@@ -521,13 +539,13 @@ impl SeedRun<'_, '_> {
     }
 
     /// Whether somebody else may know the secret of a token all the same.
-    fn accepts_token(&self, token: &Token) -> bool {
+    pub(super) fn accepts_token(&self, token: &Token) -> bool {
         self.options.accepts_token(&token.identifier)
             || self.is_of_accepted_makers(token.account, &self.strangers_of(token))
     }
 
     /// The same of the password of an account.
-    fn accepts_password(&self, account: &AccountState, made_by: &MadeBy) -> bool {
+    pub(super) fn accepts_password(&self, account: &AccountState, made_by: &MadeBy) -> bool {
         let makers: Vec<AccountNumber> = made_by.accounts().filter(|by| *by != account.number).collect();
         self.options.accepts_password(&account.username)
             || self.is_of_accepted_makers(account.number, &makers)
@@ -539,7 +557,8 @@ impl SeedRun<'_, '_> {
             && !self.makes_superuser(&Key::Account(owner))
     }
 
-    fn end_credentials(&mut self, number: AccountNumber, maker: AccountNumber) -> Result<(), ChangeError> {
+    /// Ends the credentials of an account that this one may know.
+    fn end_credentials_of(&mut self, number: AccountNumber, maker: AccountNumber) -> Result<(), ChangeError> {
         let Some(account) = self.accounts().account(number).cloned() else { return Ok(()) };
         let tokens: Vec<Arc<Token>> =
             account.tokens.iter().filter_map(|token| self.accounts().token(*token)).cloned().collect();

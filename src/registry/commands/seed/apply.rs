@@ -1,7 +1,7 @@
 //! The work of a seed in the writer's transaction: deletions, then objects in the order of what they need,
 //! then the rules that only the whole can be asked.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::adoption;
 use super::described::Described;
@@ -45,6 +45,12 @@ pub(super) struct SeedRun<'t, 's> {
     skipped: Vec<DiffEntry>,
     /// What cannot be as the seed says, because something that it does not describe stands in the way.
     pub(super) obstructed: Vec<Obstacle>,
+    /// All of that, of an object whatever is in its way.
+    pub(super) told: Vec<Obstacle>,
+    /// What was told that may be taken over, by what the seed calls it: it is, from then on, to find what else is in the way.
+    pub(super) presumed: BTreeMap<(ReferenceKind, Vec<u8>), Key>,
+    /// What is taken over by its name: it begins as new.
+    pub(super) begun: HashSet<ObjectReference>,
     /// Accounts of which the operator takes over all that they have made and that stands in the way.
     pub(super) adopted_makers: HashSet<AccountNumber>,
     /// Accounts of which the operator accepts all credentials that they alone have made.
@@ -102,6 +108,9 @@ impl<'t, 's> SeedRun<'t, 's> {
             changed_attributes: BTreeSet::new(),
             skipped: Vec::new(),
             obstructed: Vec::new(),
+            told: Vec::new(),
+            presumed: BTreeMap::new(),
+            begun: HashSet::new(),
             adopted_makers,
             accepted_makers,
             taken: BTreeSet::new(),
@@ -118,14 +127,18 @@ impl<'t, 's> SeedRun<'t, 's> {
         let mut problems;
         loop {
             self.attempt()?;
+            planted::count_what_is_worth_more(&mut self);
             let (mut obstacles, mut taken) = adoption::obstacles(&self)?;
             filled::obstacles(&self, &mut obstacles, &mut taken)?;
             obstacles.append(&mut self.obstructed);
             obstacles.append(&mut planted::obstacles(&self)?);
             problems = self.transaction.problems();
+            let mut between = HashSet::new();
             problems.retain(|problem| match adoption::obstacle(&self, problem) {
                 Some(obstructed) => {
-                    obstacles.push(obstructed);
+                    // Of what two have in common the first is nearest to the matter, and the rest may follow from it.
+                    let pair = problem.between.map(|(one, other)| (one.min(other), one.max(other)));
+                    obstacles.extend(Some(obstructed).filter(|_| between.insert(pair)));
                     false
                 }
                 None => true,
@@ -134,6 +147,10 @@ impl<'t, 's> SeedRun<'t, 's> {
             let is_all_said = self.take_all(taken);
             if obstacles.is_empty() && is_all_said {
                 break;
+            }
+            // What else stands in the way may be no more behind what is taken over, and what does is found again.
+            if obstacles.iter().any(|obstacle| self.may_begin(obstacle)) {
+                obstacles.retain(|obstacle| self.may_begin(obstacle));
             }
             self.begin_anew(obstacles);
         }
@@ -201,21 +218,31 @@ impl<'t, 's> SeedRun<'t, 's> {
         Ok(())
     }
 
-    /// Forgets what was done, and passes over these from now on.
+    /// Forgets what was done, and takes over from now on what is told that it may be, and passes over all else that is in the way.
     fn begin_anew(&mut self, obstacles: Vec<Obstacle>) {
         self.transaction.rewind();
-        let mut names = Names { obstructed: std::mem::take(&mut self.names.obstructed), ..Names::default() };
+        let mut obstructed = std::mem::take(&mut self.names.obstructed);
         for obstacle in obstacles {
-            // What is said first is nearest to the matter: who made it, before what it has in common with another.
-            names.obstructed.entry((obstacle.kind, name_key(&obstacle.name))).or_insert(obstacle);
+            let name = (obstacle.kind, name_key(&obstacle.name));
+            match obstacle.begins.clone().filter(|_| self.may_begin(&obstacle)) {
+                Some(key) => drop(self.presumed.insert(name, key)),
+                None => drop(obstructed.insert(name)),
+            }
+            self.told.push(obstacle);
         }
-        self.names = names;
+        self.names = Names { obstructed, ..Names::default() };
         self.needed.clear();
         self.problems.clear();
         self.unresolved.clear();
         self.changed_attributes.clear();
         self.skipped.clear();
         self.obstructed.clear();
+        self.begun.clear();
+    }
+
+    /// Whether an object that is in the way may be taken over by its name, which was not presumed yet.
+    fn may_begin(&self, obstacle: &Obstacle) -> bool {
+        obstacle.begins.is_some() && !self.presumed.contains_key(&(obstacle.kind, name_key(&obstacle.name)))
     }
 
     /// The directory as it is by now.
@@ -244,7 +271,7 @@ impl<'t, 's> SeedRun<'t, 's> {
 
     /// Whether an object of the seed is not made or changed: it was deleted, or something stands in its way.
     pub(super) fn is_passed_over(&self, kind: ReferenceKind, name: &str) -> bool {
-        self.names.obstructed.contains_key(&(kind, name_key(name)))
+        self.names.obstructed.contains(&(kind, name_key(name)))
             || self.names.skipped.contains(&(kind, name_key(name)))
     }
 
@@ -353,13 +380,20 @@ impl<'t, 's> SeedRun<'t, 's> {
 
     /// The kind that an account of the seed has at the end.
     pub(super) fn kind_of(&self, account: &SeedAccount) -> AccountKind {
-        let stored = self.before.accounts().account_named(&account.username).map(|account| account.kind);
+        let stored = self.before.accounts().account_named(&account.username);
+        let stored = stored.filter(|account| !self.begins(account.number)).map(|account| account.kind);
         account.said.kind.or(stored).unwrap_or(AccountKind::Internal)
     }
 
-    /// Whether an account of the seed is made now, not found.
+    /// Whether an account of the seed is made now, or taken over as a new one.
     pub(super) fn is_new_account(&self, username: &str) -> bool {
-        self.names.accounts.contains_key(&name_key(username))
+        let key = name_key(username);
+        self.names.accounts.contains_key(&key)
+            || self.accounts().account_keyed(&key).is_some_and(|account| self.begins(account.number))
+    }
+
+    fn begins(&self, account: AccountNumber) -> bool {
+        self.begun.contains(&ObjectReference::Account(account))
     }
 
     /// Lifts the tombstones of what is to be made again; an account's with its tokens'. Whether there are any is asked of the
@@ -487,10 +521,8 @@ impl<'t, 's> SeedRun<'t, 's> {
     /// Gives every new object its number, so that objects can name each other in any order.
     fn number_objects(&mut self) -> Result<(), ChangeError> {
         let seed = self.seed;
-        let told: Vec<DiffEntry> = grouped(self.names.obstructed.values())
-            .iter()
-            .filter_map(|alike| self.told_obstacle(alike))
-            .collect();
+        let told: Vec<DiffEntry> =
+            grouped(self.told.iter()).iter().filter_map(|alike| self.told_obstacle(alike)).collect();
         self.skipped.extend(told);
         for role in &seed.roles {
             let deleted = TombstoneOf::Role(name_form(&role.name));

@@ -1,9 +1,8 @@
 //! From the names in a seed to numbers: of objects that are there, and of those that are made along.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::apply::SeedRun;
-use super::obstacle::Obstacle;
 use crate::config::{ReferenceKind, SeedGrant, SeedReference};
 use crate::directory::{Accounts, name_key};
 use crate::model::{
@@ -23,7 +22,7 @@ pub(super) struct Names {
     /// What was deleted and stays so: what refers to it goes without.
     pub(super) skipped: HashSet<(ReferenceKind, Vec<u8>)>,
     /// What stands in the way: what refers to it is told no more.
-    pub(super) obstructed: BTreeMap<(ReferenceKind, Vec<u8>), Obstacle>,
+    pub(super) obstructed: HashSet<(ReferenceKind, Vec<u8>)>,
 }
 
 impl SeedRun<'_, '_> {

@@ -17,12 +17,13 @@ use crate::config::{
 use crate::directory::name_key;
 use crate::model::{
     self, Account, AccountChanges, AccountKind, AccountNumber, ApplicationChanges, Attribute, Binding,
-    BindingSubject, Grant, Group, GroupChanges, GroupNumber, HashText, Password, Role, RoleChanges,
+    BindingSubject, Grant, Group, GroupChanges, GroupNumber, HashText, LdapProvider, ObjectReference,
+    Password, Role, RoleChanges,
 };
 use crate::registry::ChangeError;
 use crate::registry::commands::provider::{create_provider, update_provider};
 pub(super) use crate::registry::commands::set;
-use crate::registry::commands::{account, application, group, role, validate};
+use crate::registry::commands::{account, application, group, provider, role, validate};
 
 impl SeedRun<'_, '_> {
     pub(super) fn provider(&mut self, seed: &SeedProvider) -> Result<(), ChangeError> {
@@ -30,6 +31,13 @@ impl SeedRun<'_, '_> {
             return Ok(());
         }
         let found = self.find_provider(&seed.name);
+        let begun = found.filter(|number| self.begun.contains(&ObjectReference::Provider(*number)));
+        if let Some(before) = begun.and_then(|number| self.accounts().provider(number)).cloned() {
+            let (before, after) = (LdapProvider::clone(&before), self.new_provider(&before));
+            return self.write(ReferenceKind::Provider, &seed.name, |transaction| {
+                provider::write(transaction, Some(before), after, seed.said.clone())
+            });
+        }
         self.write(ReferenceKind::Provider, &seed.name, |transaction| match found {
             Some(number) => update_provider(transaction, number, seed.said.clone()),
             None => create_provider(transaction, seed.name.clone(), seed.said.clone()).map(drop),

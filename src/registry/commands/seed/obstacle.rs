@@ -18,6 +18,8 @@ pub(super) struct Obstacle {
     pub(super) together: Vec<Together>,
     /// What makes it one of many, if it may be one.
     pub(super) of: Option<Alike>,
+    /// What would be in the way no more, if it was taken over by its name.
+    pub(super) begins: Option<Key>,
 }
 
 /// What obstacles have in common that are told together.
@@ -32,7 +34,7 @@ pub(super) struct Alike {
 impl Obstacle {
     /// One that is told by itself.
     pub(super) fn alone(kind: ReferenceKind, name: impl Into<String>, reason: String) -> Self {
-        Self { kind, name: name.into(), reason, together: Vec::new(), of: None }
+        Self { kind, name: name.into(), reason, together: Vec::new(), of: None, begins: None }
     }
 }
 

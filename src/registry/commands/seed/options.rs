@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use super::SeedOptions;
 use crate::config::ReferenceKind;
+use crate::directory::name_key;
 
 /// An object as an option names it.
 #[derive(Clone, Copy)]
@@ -53,10 +54,10 @@ impl<'a> Meant<'a> {
 }
 
 impl SeedOptions {
-    /// Whether a token of this identifier is to be taken over, if it is one that can be.
-    pub(super) fn adopts_token(&self, identifier: &str) -> bool {
+    /// Whether an object of this kind and name is to be taken over, if it is one that can be.
+    pub(super) fn adopts(&self, kind: ReferenceKind, name: &str) -> bool {
         let mut meant = self.adopt.iter().map(|said| Meant::adopted(said));
-        meant.any(|meant| meant.may_be(ReferenceKind::Token.as_str()) && meant.name == identifier)
+        meant.any(|meant| meant.may_be(kind.as_str()) && name_key(meant.name) == name_key(name))
     }
 
     /// Accounts of which all is taken over that they have made and that stands in the way.
@@ -136,7 +137,7 @@ mod tests {
         assert!(options.accepts_password("bob") && !options.accepts_token("bob"));
         let by = vec!["by:bob".to_owned()];
         let options = SeedOptions { adopt: by.clone(), accept_credentials: by, ..SeedOptions::default() };
-        assert!(!options.accepts_password("bob") && !options.adopts_token("bob"));
+        assert!(!options.accepts_password("bob") && !options.adopts(ReferenceKind::Token, "bob"));
         assert!(options.adopted_makers().eq(["bob"]) && options.accepted_makers().eq(["bob"]));
     }
 }

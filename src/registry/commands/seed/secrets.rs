@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{NeededSecret, NewSecret, SeedOptions};
 use crate::auth::{HashBounds, SecretShape, TokenKeys};
-use crate::config::{Seed, SeedAccount, SeedSecret, SeedToken};
+use crate::config::{ReferenceKind, Seed, SeedAccount, SeedSecret, SeedToken};
 use crate::directory::{Accounts, name_key};
 use crate::model::{HashText, Intent, SealedSecret, Timestamp, Token, TokenSelector, TombstoneOf};
 use crate::registry::commands::token::{FIRST_GENERATION, selector_of};
@@ -225,7 +225,11 @@ fn is_new(token: &SeedToken, options: &SeedOptions, accounts: &Accounts) -> bool
     let stored = accounts.token_named(&token.identifier);
     let is_adopted = |stored: &Arc<Token>| {
         let mut makers = stored.made_by.accounts().chain(stored.origin.account());
-        options.adopts_token(&token.identifier)
+        // All credentials of an account end with what it was.
+        options.adopts(ReferenceKind::Token, &token.identifier)
+            || accounts
+                .account(stored.account)
+                .is_some_and(|owner| options.adopts(ReferenceKind::Account, &owner.username))
             || options.adopted_makers().next().is_some() && makers.next().is_some()
     };
     stored.is_none_or(|stored| is_adopted(stored) || options.prune && is_of_another(stored))

@@ -13,7 +13,7 @@ impl SeedRun<'_, '_> {
     /// Why an application would let in whom the config says that it shuts out.
     pub(super) fn not_shut_out(&self, seed: &SeedApplication) -> Option<String> {
         // What else is in the way is told first: what follows from it is not.
-        if !self.names.obstructed.is_empty() {
+        if !self.told.is_empty() {
             return None;
         }
         let shut_out = seed.bindings.iter().flatten().filter(|binding| binding.negate && binding.enabled);

@@ -1,16 +1,186 @@
-//! What is taken over by its name begins as the config says: what its maker, or anybody else, has put behind the name is given
-//! nothing. What is taken over with all that its maker has made keeps who is in it: that is asked of each (`filled.rs`).
+//! What is taken over by its name begins as the config says, as if that had made it: what its maker, or anybody else, has said of
+//! it, or put behind the name, is gone. What is taken over with all that its maker has made keeps who is in it: that is asked of
+//! each (`filled.rs`).
 
 use std::collections::HashSet;
 
 use super::apply::SeedRun;
+use crate::config::ReferenceKind;
 use crate::model::{
-    Account, AccountNumber, Grant, Group, GroupNumber, ObjectReference, Role, RoleChanges, RoleNumber,
+    Account, AccountNumber, Application, Grant, Group, GroupNumber, Key, LdapProvider, ObjectReference,
+    ProviderNumber, Record, Role, RoleChanges, RoleNumber, Token, TombstoneOf, first_identifier,
 };
 use crate::registry::ChangeError;
-use crate::registry::commands::{account, group, role};
+use crate::registry::commands::token::replaced_by;
+use crate::registry::commands::{account, application, group, role};
 
 impl SeedRun<'_, '_> {
+    /// Has an object that was taken over begin as one that the config makes: the record of a new one, with the number, the UUID
+    /// and the time of creation of this one. What the config says of it comes later.
+    pub(super) fn begin(&mut self, on: ObjectReference) -> Result<(), ChangeError> {
+        self.begun.insert(on);
+        match self.transaction.stored(&Key::from(on))? {
+            Some(Record::Account(before)) => {
+                self.end_tokens(before.number)?;
+                self.leave_groups(before.number)?;
+                let after = self.new_account(&before);
+                account::put(self.transaction, Some(&before), after)
+            }
+            Some(Record::Group(before)) => {
+                self.empty(before.number)?;
+                let after = self.new_group(&before);
+                group::put(self.transaction, Some(&before), after)
+            }
+            Some(Record::Role(before)) => {
+                let after = self.new_role(&before);
+                role::write(self.transaction, Some(before), after, RoleChanges::default())
+            }
+            Some(Record::Application(before)) => {
+                let after = self.new_application(&before);
+                application::put(self.transaction, Some(&before), after)
+            }
+            // One that the config describes begins where that is written: without what it says there may be no directory. By the
+            // settings of another the entries are called, and nobody says others.
+            Some(Record::Provider(before)) => self.detach(before.number),
+            Some(Record::Token(token)) => self.end_replaced(&token),
+            _ => Ok(()),
+        }
+    }
+
+    /// Of what the config does not describe it does not say what it is for. A password that the config says, or that the operator
+    /// has accepted, is compared with later, or stays.
+    fn new_account(&self, before: &Account) -> Account {
+        let seed = self.described.account(&before.username);
+        let kind = seed.map_or(before.kind, |seed| self.kind_of(seed));
+        let is_said = seed.is_some_and(|seed| seed.password.is_some());
+        let state = self.accounts().account(before.number);
+        let password = before.password.as_ref().filter(|password| {
+            is_said || state.is_some_and(|state| self.accepts_password(state, &password.made_by))
+        });
+        let name = self.name_of_new(ReferenceKind::Account, &before.username);
+        let (origin, now) = (self.transaction.origin(), self.transaction.now());
+        Account {
+            uuid: before.uuid,
+            created: before.created,
+            password: password.filter(|_| kind.is_person()).cloned(),
+            ..Account::new(before.number, name, kind, origin, now)
+        }
+    }
+
+    fn new_group(&self, before: &Group) -> Group {
+        let name = self.name_of_new(ReferenceKind::Group, &before.name);
+        Group {
+            uuid: before.uuid,
+            created: before.created,
+            members_modified: before.members_modified,
+            ..Group::new(before.number, name, self.transaction.origin(), self.transaction.now())
+        }
+    }
+
+    fn new_role(&self, before: &Role) -> Role {
+        let name = self.name_of_new(ReferenceKind::Role, &before.name);
+        Role { uuid: before.uuid, ..Role::new(before.number, name, self.transaction.origin()) }
+    }
+
+    /// Of one that the config does not describe who is admitted stays: its provider would stand open.
+    fn new_application(&self, before: &Application) -> Application {
+        let (slug, origin, now) = (before.slug.clone(), self.transaction.origin(), self.transaction.now());
+        let new = Application {
+            created: before.created,
+            ..Application::of_slug(before.number, before.uuid, slug, origin, now)
+        };
+        match self.described.application(&before.slug) {
+            Some(_) => new,
+            None => Application {
+                provider: before.provider,
+                mode: before.mode,
+                bindings: before.bindings.clone(),
+                ..new
+            },
+        }
+    }
+
+    /// It has the suffix of the present one until the config says another.
+    pub(super) fn new_provider(&self, before: &LdapProvider) -> LdapProvider {
+        let name = self.name_of_new(ReferenceKind::Provider, &before.name);
+        let (origin, now) = (self.transaction.origin(), self.transaction.now());
+        LdapProvider {
+            uuid: before.uuid,
+            created: before.created,
+            base_dn: before.base_dn.clone(),
+            ..LdapProvider::of_name(before.number, name, origin, now)
+        }
+    }
+
+    /// The name as the config spells it.
+    fn name_of_new(&self, kind: ReferenceKind, name: &str) -> String {
+        self.described.name(kind, name).unwrap_or(name).to_owned()
+    }
+
+    /// Ends all tokens of an account, whoever made them, but for those that the operator accepts.
+    fn end_tokens(&mut self, number: AccountNumber) -> Result<(), ChangeError> {
+        let snapshot = self.transaction.snapshot().clone();
+        let accounts = snapshot.accounts();
+        let Some(account) = accounts.account(number) else { return Ok(()) };
+        for token in account.tokens.iter().filter_map(|token| accounts.token(*token)) {
+            if self.accepts_token(token) {
+                continue;
+            }
+            self.transaction.delete_token(token.number)?;
+            // The config makes these anew, and nobody has deleted them.
+            let is_made = token.is_first
+                || token.identifier == first_identifier(&account.username)
+                || self.is_seeded(token);
+            if is_made {
+                self.transaction.lift_tombstone(TombstoneOf::Token(token.identifier.clone()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_seeded(&self, token: &Token) -> bool {
+        self.described.token(&token.identifier).is_some()
+    }
+
+    /// Ends a token that the config makes anew, and those of which it has taken the place.
+    pub(super) fn end_token(&mut self, token: &Token) -> Result<(), ChangeError> {
+        self.end_replaced(token)?;
+        self.transaction.delete_token(token.number)?;
+        self.transaction.lift_tombstone(TombstoneOf::Token(token.identifier.clone()))
+    }
+
+    fn end_replaced(&mut self, token: &Token) -> Result<(), ChangeError> {
+        let replaced = replaced_by(self.accounts(), token);
+        let ended = replaced.iter().filter(|earlier| !self.accepts_token(earlier));
+        let ended: Vec<_> = ended.map(|earlier| earlier.number).collect();
+        ended.into_iter().try_for_each(|earlier| self.transaction.delete_token(earlier))
+    }
+
+    /// Has an account leave all groups of which the config does not say who is in them.
+    fn leave_groups(&mut self, number: AccountNumber) -> Result<(), ChangeError> {
+        let snapshot = self.transaction.snapshot().clone();
+        let accounts = snapshot.accounts();
+        let Some(account) = accounts.account(number) else { return Ok(()) };
+        let groups = account.groups.iter().filter_map(|group| accounts.group(*group));
+        let left = groups.filter(|group| {
+            !self.described.says_members(&group.name)
+                && !self.described.is_own_group(&group.name, &account.username)
+        });
+        let left: Vec<GroupNumber> = left.map(|group| group.number).collect();
+        left.into_iter().try_for_each(|group| self.transaction.set_member(group, number, false).map(drop))
+    }
+
+    /// Takes a provider from an application that a caller of the API has put before it, and the config does not describe.
+    fn detach(&mut self, number: ProviderNumber) -> Result<(), ChangeError> {
+        let Some(before) = self.accounts().application_of(number).cloned() else { return Ok(()) };
+        let is_strangers = self.is_strangers_origin(before.origin);
+        if !is_strangers || self.described.application(&before.slug).is_some() {
+            return Ok(());
+        }
+        let after = Application { provider: None, ..Application::clone(&before) };
+        application::put(self.transaction, Some(&before), after)
+    }
+
     /// Has the maker of a group leave it, whom the config does not name as in it, and says who stays.
     pub(super) fn leave_group(
         &mut self,
