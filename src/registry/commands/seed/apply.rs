@@ -696,8 +696,9 @@ impl<'t, 's> SeedRun<'t, 's> {
         for ((identifier, account), is_listed) in
             seeded.into_iter().chain(first.into_iter().map(|token| (token, false)))
         {
-            // The first token of a new account gets a free identifier, whoever has this one.
-            if is_listed && self.stored_token(&identifier, account).is_some() {
+            // The first token of a new account gets a free identifier, whoever has this one. One that is taken over may have kept
+            // its first token.
+            if self.stored_token(&identifier, account).is_some() {
                 continue;
             }
             let of = TombstoneOf::Token(identifier.clone());
