@@ -168,7 +168,7 @@ pub(super) enum Trouble {
         /// What was noticed.
         damage: Damage,
         /// What could still be read.
-        legible: Legible,
+        legible: Box<Legible>,
     },
     /// It cannot be used for another reason.
     Other(StoreError),
@@ -193,7 +193,7 @@ impl From<StoreError> for Trouble {
         match error {
             StoreError::Io { path, source, .. } if unreadable::is_damage(&source) => {
                 let damage = Damage::File { path, reason: source.to_string() };
-                Self::Damaged { damage, legible: Legible::default() }
+                Self::Damaged { damage, legible: Box::default() }
             }
             error => Self::Other(error),
         }
@@ -225,7 +225,7 @@ impl Ledger {
         });
         let store = head.and_then(|head| head.life());
         let checkpoint_at = head.map(|head| (store, head.meta.revision));
-        let mut legible = Legible { checkpoint: checkpoint_at, ..Legible::default() };
+        let mut legible = Box::new(Legible { checkpoint: checkpoint_at, ..Legible::default() });
         let mut segments = Vec::new();
         let mut illegible = None;
         for (file, opened) in &files {

@@ -29,7 +29,7 @@ pub(super) enum Journal<'a> {
 
 /// What a database was found to be beside a journal.
 pub(super) enum Asked {
-    Agreed(Agreed),
+    Agreed(Box<Agreed>),
     /// The two are of two copies of a store that went on by themselves, as far as the database can be believed.
     Parted(Damage),
 }
@@ -57,7 +57,7 @@ impl Agreed {
             }
         };
         Ok(match parted {
-            None => Asked::Agreed(Self { database, meta }),
+            None => Asked::Agreed(Box::new(Self { database, meta })),
             Some((file, reason)) => Asked::Parted(Damage::Parted {
                 journal: file.into(),
                 database: path.into(),

@@ -63,7 +63,7 @@ pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, St
             create(directory, &Meta::default(), |_| Ok(()))?;
         }
         Err(Trouble::Damaged { damage, legible }) => {
-            from_database(directory, settings, damage, &Left::Journal(legible), &said)?;
+            from_database(directory, settings, damage, &Left::Journal(*legible), &said)?;
         }
         Err(Trouble::Absent) => match &said {
             Said::Nothing | Said::Acknowledged(_) if is_empty => {
@@ -454,7 +454,7 @@ enum Compared {
     /// It knows of no batch that the ledger does not.
     NotAhead(Database),
     /// The journal is written before the database, so the end of the journal is lost. The database is whole.
-    Ahead(Agreed),
+    Ahead(Box<Agreed>),
     /// The same, and a copy is to be asked first whether it is whole.
     Unasked,
 }

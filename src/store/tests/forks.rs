@@ -309,7 +309,8 @@ fn flip(path: &Path, at: impl Fn(usize) -> usize) {
 /// the copy, which looks as well as ours.
 #[test]
 fn a_database_of_a_copy_takes_no_place_of_a_harmed_journal() {
-    let harms: &[(&str, bool, fn(&Path, &Path))] = &[
+    type Harm = (&'static str, bool, fn(&Path, &Path));
+    let harms: &[Harm] = &[
         ("acknowledged", true, |_, _| {}),
         ("a bit of the checkpoint", false, |ours, _| {
             flip(&ours.join("journal/checkpoint"), |length| length / 2)
