@@ -100,7 +100,8 @@ fn made_otherwise() -> Doors {
         ),
         post("/core/applications/", json!({ "slug": "app", "name": "Mine" })),
         post("/core/groups/", json!({ "name": "inner", "parents": ["{group:G}"] })),
-        post("/core/groups/{group:G}/add_user/", json!({ "pk": "{user:robot}" })),
+        // Not who has made it: that would be a superuser by it, whose work is meant as it is.
+        post("/core/groups/{group:G}/add_user/", json!({ "pk": "{user:A}" })),
         post("/core/groups/{group:above}/add_user/", json!({ "pk": "{user:A}" })),
     ] {
         done(&doors, &said);
