@@ -654,7 +654,7 @@ mod tests {
             kept.change();
             kept.look(Duration::ZERO).unwrap();
         }
-        let name = name_of(one.start.0, 1, false);
+        let name = name_of(one.start.0, 2, false);
         assert_eq!(one.names(), [numbered(&name, 2), name]);
         // Each goes with those of its own store.
         for day in 1..3 {
@@ -662,7 +662,7 @@ mod tests {
             other.look((DAY + DAY / 24) * day).unwrap();
         }
         assert_eq!(one.names().len(), 3);
-        assert!(one.names().contains(&name_of(one.start.0, 1, false)));
+        assert!(one.names().contains(&name_of(one.start.0, 2, false)));
     }
 
     /// It need not be the disk of the store.
