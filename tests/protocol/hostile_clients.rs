@@ -14,6 +14,7 @@ use crate::support::octets::{
 };
 use crate::support::{BASE, Place, SEED, SERVER, Server, forged, secret_of};
 use ldap3::{LdapConn, Scope};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const NAME: &str = "cn=ldapservice,ou=users,dc=ldap,dc=example,dc=com";
@@ -636,19 +637,22 @@ fn not_too_many_are_on_their_way_out() {
     };
     let is_served =
         |mut stream: TcpStream| read_message(&mut stream).is_some_and(|answer| final_code(&answer).1 == 0x64);
-    let mut silent = Vec::new();
-    for number in 0..4 {
-        silent.push(come(number));
-        assert!(is_served(silent[number].try_clone().unwrap()));
-    }
     let begun = Instant::now();
     while attacked.reached("connections_leaving_max") == 0 {
         assert!(begun.elapsed() < Duration::from_secs(60));
-        // All of them want room at once, and none has gone by then.
-        silent.extend((0..100).map(come));
+        let silent: Vec<TcpStream> = (0..4).map(come).collect();
+        for stream in &silent {
+            read_message(&mut &*stream);
+        }
+        // They come while the server looks at none of them: all of them want room at once, and none has gone by then.
+        attacked.server.signal(Signal::STOP);
+        let others: Vec<TcpStream> = (4..64).map(come).collect();
+        attacked.server.signal(Signal::CONT);
+        for mut stream in others {
+            read_message(&mut stream);
+        }
     }
     // When they have gone there is room.
-    drop(silent);
     let begun = Instant::now();
     while !is_served(come(0)) {
         assert!(begun.elapsed() < Duration::from_secs(60));

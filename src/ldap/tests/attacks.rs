@@ -397,7 +397,9 @@ fn options_are_compared_within_what_is_counted() {
     let names: Vec<String> = (0..5).map(wanted).collect();
     let reply = reader.search(ask("(objectClass=*)", &names.iter().map(String::as_str).collect::<Vec<_>>()));
     reply.is(0);
-    assert!(reader.session.work_done() - before > 20_000);
+    // Each name by what it may cost, and no comparison: they are looked up by numbers.
+    let work = reader.session.work_done() - before;
+    assert!(work > 2_000 && work < 20_000, "{work}");
     // More than anybody means are not compared at all.
     let many = "description".to_owned() + &";o1".repeat(9);
     let before = reader.session.work_done();
