@@ -128,13 +128,9 @@ pub(super) fn write(
     if before.as_ref().is_none_or(|before| before.username != account.username) {
         let named = validate::username(&account.username);
         transaction.noting(named.map_err(|problem| ChangeError::field("username", problem)))?;
-        let accounts = transaction.snapshot().accounts();
-        let named = accounts.account_named(&account.username);
-        if let Some(other) = named.filter(|other| other.number != number) {
-            let other = ObjectReference::Account(other.number);
-            let taken = names::taken(transaction.caller(), accounts, other, &account.username);
-            transaction.noting(Err::<(), _>(taken))?;
-        }
+        let named = transaction.snapshot().accounts().account_named(&account.username);
+        let named = named.map(|named| ObjectReference::Account(named.number));
+        names::note_taken(transaction, named, ObjectReference::Account(number), &account.username)?;
         let of = TombstoneOf::Account(name_form(&account.username));
         let former = before.as_ref().map(|before| former_name(transaction, before));
         account.origin = names::give(transaction, of, former)?;

@@ -97,13 +97,14 @@ pub(super) fn write(
         application.bindings = bindings;
     }
     if before.as_ref().is_none_or(|before| before.slug != application.slug) {
-        let accounts = transaction.snapshot().accounts();
-        let named = accounts.application_named(&application.slug);
-        if let Some(other) = named.filter(|other| other.number != application.number) {
-            let other = ObjectReference::Application(other.number);
-            let taken = names::taken(transaction.caller(), accounts, other, &application.slug);
-            transaction.noting(Err::<(), _>(taken))?;
-        }
+        let named = transaction.snapshot().accounts().application_named(&application.slug);
+        let named = named.map(|named| ObjectReference::Application(named.number));
+        names::note_taken(
+            transaction,
+            named,
+            ObjectReference::Application(application.number),
+            &application.slug,
+        )?;
         if let Some(before) = &before {
             names::refuse_rename(transaction, before.origin, "application", &before.slug)?;
         }

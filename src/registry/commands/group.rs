@@ -206,13 +206,9 @@ pub(super) fn write(
     if before.as_ref().is_none_or(|before| before.name != group.name) {
         let named = validate::name("group", &group.name);
         transaction.noting(named.map_err(|problem| ChangeError::field("name", problem)))?;
-        let accounts = transaction.snapshot().accounts();
-        let named = accounts.group_named(&group.name);
-        if let Some(other) = named.filter(|other| other.number != number) {
-            let other = ObjectReference::Group(other.number);
-            let taken = names::taken(transaction.caller(), accounts, other, &group.name);
-            transaction.noting(Err::<(), _>(taken))?;
-        }
+        let named = transaction.snapshot().accounts().group_named(&group.name);
+        let named = named.map(|named| ObjectReference::Group(named.number));
+        names::note_taken(transaction, named, ObjectReference::Group(number), &group.name)?;
         let former = before.as_ref().map(|before| Former {
             on: ObjectReference::Group(number),
             of: TombstoneOf::Group(name_form(&before.name)),

@@ -119,6 +119,21 @@ pub(super) fn taken(caller: &Caller, accounts: &Accounts, by: ObjectReference, n
     ChangeError::Exists { kind: by.kind(), name: name.to_owned() }
 }
 
+/// Notes that a name is another object's than the one that is to have it; `named`: which has it.
+///
+/// # Errors
+/// It is, and nobody collects that.
+pub(super) fn note_taken(
+    transaction: &Transaction<'_>,
+    named: Option<ObjectReference>,
+    on: ObjectReference,
+    name: &str,
+) -> Result<(), ChangeError> {
+    let Some(other) = named.filter(|named| *named != on) else { return Ok(()) };
+    let taken = taken(transaction.caller(), transaction.snapshot().accounts(), other, name);
+    transaction.noting(Err::<(), _>(taken)).map(drop)
+}
+
 /// Of what leaves no tombstone: who may give up the name by which the config knows it.
 ///
 /// # Errors

@@ -327,13 +327,9 @@ pub(super) fn write(
     if before.as_ref().is_none_or(|before| before.name != role.name) {
         let named = validate::name("role", &role.name);
         transaction.noting(named.map_err(|problem| ChangeError::field("name", problem)))?;
-        let accounts = transaction.snapshot().accounts();
-        let named = accounts.role_named(&role.name);
-        if let Some(other) = named.filter(|other| other.number != role.number) {
-            let other = ObjectReference::Role(other.number);
-            let taken = names::taken(transaction.caller(), accounts, other, &role.name);
-            transaction.noting(Err::<(), _>(taken))?;
-        }
+        let named = transaction.snapshot().accounts().role_named(&role.name);
+        let named = named.map(|named| ObjectReference::Role(named.number));
+        names::note_taken(transaction, named, ObjectReference::Role(role.number), &role.name)?;
         let former = before.as_ref().map(|before| Former {
             on: ObjectReference::Role(role.number),
             of: TombstoneOf::Role(name_form(&before.name)),
