@@ -88,16 +88,9 @@ impl Settings {
         let Self { ldap, ldaps, http, https, .. } = self;
         let lists =
             [("server.ldap", ldap), ("server.ldaps", ldaps), ("server.http", http), ("server.https", https)];
-        let mut seen: Vec<&ListenAddress> = Vec::new();
-        for (key, address) in lists.into_iter().flat_map(|(key, list)| list.iter().map(move |one| (key, one)))
-        {
-            if let Some(other) = seen.iter().find(|other| other.clashes_with(address)) {
-                let (address, other) = (address.clone(), ListenAddress::clone(other));
-                return Some(ListenerError::Clash { key, address, other });
-            }
-            seen.push(address);
-        }
-        None
+        let listed = lists.into_iter().flat_map(|(key, list)| list.iter().map(move |one| (key, one)));
+        let (key, address, other) = clashes(listed, |address| address).into_iter().next()?;
+        Some(ListenerError::Clash { key, address: address.clone(), other: other.clone() })
     }
 }
 
@@ -129,6 +122,21 @@ pub enum ListenerError {
         /// The first.
         other: ListenAddress,
     },
+}
+
+/// Which of these cannot be listened on beside an earlier one, and that one, which can; each comes with the key that lists it.
+pub(super) fn clashes<'a, T>(
+    listed: impl Iterator<Item = (&'static str, &'a T)>,
+    address: impl Fn(&T) -> &ListenAddress,
+) -> Vec<(&'static str, &'a T, &'a T)> {
+    let (mut seen, mut found): (Vec<&T>, Vec<_>) = (Vec::new(), Vec::new());
+    for (key, one) in listed {
+        match seen.iter().find(|other| address(other).clashes_with(address(one))) {
+            None => seen.push(one),
+            Some(other) => found.push((key, one, *other)),
+        }
+    }
+    found
 }
 
 /// Why the second of two addresses cannot be listened on.

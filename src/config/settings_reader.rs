@@ -12,7 +12,7 @@ use super::seed_value::network;
 use super::settings::{
     BackupSettings, BadListenAddress, ClientAccount, ClientName, EXPIRY_WARNING, HashingSettings,
     ListenAddress, ListenerError, LogFormat, LogLevel, LogSettings, OnStoreFailure, ROTATION_OVERLAP,
-    ROTATION_OVERLAP_MAX, SecretsInClear, Settings, TlsSettings, clash_in_words,
+    ROTATION_OVERLAP_MAX, SecretsInClear, Settings, TlsSettings, clash_in_words, clashes,
 };
 use super::text::{Located, Position};
 use super::value::{self, Raw};
@@ -134,21 +134,12 @@ fn addresses(
 }
 
 /// Reports an address that cannot be listened on beside another.
-fn report_repeated(lists: &[(&str, &Vec<Located<ListenAddress>>)], problems: &mut Problems) {
-    let mut seen: Vec<&Located<ListenAddress>> = Vec::new();
-    for (key, address) in lists.iter().flat_map(|(key, list)| list.iter().map(move |address| (key, address)))
-    {
-        match seen.iter().find(|other| other.value.clashes_with(&address.value)) {
-            None => seen.push(address),
-            Some(first) => problems.push(
-                Problem::new(
-                    address.position.clone(),
-                    format!("server.{key}"),
-                    clash_in_words(&address.value, &first.value),
-                )
-                .with_related(first.position.clone(), "first here"),
-            ),
-        }
+fn report_repeated(lists: &[(&'static str, &Vec<Located<ListenAddress>>)], problems: &mut Problems) {
+    let listed = lists.iter().flat_map(|(key, list)| list.iter().map(move |address| (*key, address)));
+    for (key, address, first) in clashes(listed, |address| &address.value) {
+        let sentence = clash_in_words(&address.value, &first.value);
+        let problem = Problem::new(address.position.clone(), format!("server.{key}"), sentence);
+        problems.push(problem.with_related(first.position.clone(), "first here"));
     }
 }
 
