@@ -2,7 +2,6 @@
 //! several servers write to each looks at what is of its own store, and of its own history of that: not at what a copy of the data
 //! directory makes that goes on by itself.
 
-use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -30,16 +29,7 @@ pub(super) async fn make_backups(
     let Some(every) = settings.every else { return };
     registry.backups().expect(every);
     let stop = shutdown.clone();
-    let mut maker = Maker {
-        registry,
-        settings,
-        every,
-        data_dir,
-        shutdown: stop,
-        last: None,
-        has_told: false,
-        before: RefCell::default(),
-    };
+    let mut maker = Maker::new(registry, settings, every, data_dir, stop);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -67,10 +57,30 @@ struct Maker {
     /// Whether the log knows of what is in the directory and of another store.
     has_told: bool,
     /// What backups of lives before were found to be: that is asked of a whole store, which does not change.
-    before: RefCell<Vec<(Meta, bool)>>,
+    before: Vec<(Meta, bool)>,
 }
 
 impl Maker {
+    /// One that has made none yet.
+    fn new(
+        registry: Arc<Registry>,
+        settings: BackupSettings,
+        every: Duration,
+        data_dir: PathBuf,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            registry,
+            settings,
+            every,
+            data_dir,
+            shutdown,
+            last: None,
+            has_told: false,
+            before: Vec::new(),
+        }
+    }
+
     /// Makes a backup if one is due, and tells when it cannot be or the newest is old.
     fn look(&mut self) {
         let clock = self.registry.clock().look();
@@ -104,13 +114,11 @@ impl Maker {
             made.map_err(|error| failed("make", &error))?;
         }
         let meta = registry.store().meta();
-        let data_dir: &Path = data_dir;
         let whose = |of: &Meta| {
             // Where it has no life yet, no backup of it tells one.
             if of.incarnation.is_some_and(|life| meta.incarnation != Some(life)) {
                 // What is restored is another life, and goes on with the backups of the one before: with those that were made before
                 // it ended. A copy of the data directory may go on with that one.
-                let mut before = before.borrow_mut();
                 let known = before.iter().find(|(known, _)| known == of).map(|(_, is_ours)| *is_ours);
                 let is_ours = known.unwrap_or_else(|| {
                     let is_ours = was_before(data_dir, of);
@@ -218,7 +226,7 @@ enum Whose {
 }
 
 /// What is in the directory. What a crash has left unfinished is removed, unless it may be of another store.
-fn tidy(directory: &Path, whose: impl Fn(&Meta) -> Whose) -> io::Result<Found> {
+fn tidy(directory: &Path, mut whose: impl FnMut(&Meta) -> Whose) -> io::Result<Found> {
     let mut found = Found::default();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -259,12 +267,8 @@ struct Own {
 /// name is somebody else's.
 fn read_name(name: &str) -> Option<(Timestamp, bool)> {
     let (time, revision) = name.strip_prefix(NAME_BEGIN)?.strip_suffix(NAME_END)?.split_once("-r")?;
-    let (revision, number) = match revision.rsplit_once('-') {
-        Some((revision, number)) if number.parse().is_ok_and(|number: u32| number > 1) => {
-            (revision, number.parse().ok()?)
-        }
-        _ => (revision, 1),
-    };
+    let numbered_one = revision.rsplit_once('-').and_then(|(of, number)| Some((of, number.parse().ok()?)));
+    let (revision, number) = numbered_one.unwrap_or((revision, 1));
     let (revision, is_doubted) = match revision.strip_suffix(DOUBTED) {
         Some(revision) => (revision, true),
         None => (revision, false),
@@ -406,16 +410,7 @@ mod tests {
             let settings = BackupSettings { keep, ..BackupSettings::of_data_dir(directory.path()) };
             let shutdown = CancellationToken::new();
             let data_dir = directory.path().to_owned();
-            let maker = Maker {
-                registry,
-                settings,
-                every: DAY,
-                data_dir,
-                shutdown,
-                last: None,
-                has_told: false,
-                before: RefCell::default(),
-            };
+            let maker = Maker::new(registry, settings, DAY, data_dir, shutdown);
             Self { directory, store, said, start: (now, Instant::now()), maker }
         }
 
@@ -505,8 +500,7 @@ mod tests {
             let registry = Registry::open(store, RegistrySettings::default()).unwrap();
             let (data_dir, directory) = (self.data_dir(name), self.data_dir("backups"));
             let settings = BackupSettings { keep, directory, ..BackupSettings::of_data_dir(&data_dir) };
-            let (shutdown, before) = (CancellationToken::new(), RefCell::default());
-            Maker { registry, settings, every: DAY, data_dir, shutdown, last: None, has_told: false, before }
+            Maker::new(registry, settings, DAY, data_dir, CancellationToken::new())
         }
 
         fn look(&self, maker: &mut Maker, day: u32) {
