@@ -141,7 +141,8 @@ fn from_database(
         }
         found => found,
     };
-    let (_copy, path, database, meta) = match found {
+    // What comes first is dropped last.
+    let Whole { copy: _copy, path, database, meta } = match found {
         Ok(found) => found,
         Err(error) if error.is_damage() => return Err(both(damage, said(&error))),
         Err(error) => return Err(error),
@@ -203,16 +204,22 @@ fn is_only_checkpoint_of_copy(
         && ledger::is_checkpoint_of_copy(directory, meta)
 }
 
-/// Opens a copy of the database at `path`, and verifies all of it. What comes first is dropped last.
-fn open_whole(
-    directory: &Path,
-    settings: &Settings,
-    path: &Path,
-) -> Result<(Copy, PathBuf, Database, Meta), StoreError> {
+/// A database that was found whole, in a copy.
+struct Whole {
+    /// What it is a copy of.
+    path: PathBuf,
+    database: Database,
+    meta: Meta,
+    // Last, so that its files go when it is closed.
+    copy: Copy,
+}
+
+/// Opens a copy of the database at `path`, and verifies all of it.
+fn open_whole(directory: &Path, settings: &Settings, path: &Path) -> Result<Whole, StoreError> {
     let copy = Copy::of(directory, path)?;
     let database = Database::open_copy(directory, &copy.path, settings.cache_octets)?;
     let meta = verify(directory, &database, &AtomicBool::new(false))?;
-    Ok((copy, path.to_owned(), database, meta))
+    Ok(Whole { path: path.to_owned(), database, meta, copy })
 }
 
 /// The same of the database that an exchange has left beside the one that took its place. Batches may have come since: only a
@@ -222,7 +229,7 @@ fn open_old(
     settings: &Settings,
     legible: &Legible,
     acknowledged: &Said,
-) -> Result<Option<(Copy, PathBuf, Database, Meta)>, StoreError> {
+) -> Result<Option<Whole>, StoreError> {
     let path = directory.join(DATABASE_OLD);
     if !path.exists() || path == database_there(directory) {
         return Ok(None);
@@ -230,11 +237,11 @@ fn open_old(
     let Some(last) = ledger::end_in(directory)? else { return Ok(None) };
     match open_whole(directory, settings, &path) {
         Ok(found)
-            if found.3.revision >= last.max(legible.at_least(found.3.incarnation))
-                && !legible.is_foreign(found.3.incarnation, acknowledged) =>
+            if found.meta.revision >= last.max(legible.at_least(found.meta.incarnation))
+                && !legible.is_foreign(found.meta.incarnation, acknowledged) =>
         {
             tracing::warn!(
-                revision = found.3.revision, database = %path.display(),
+                revision = found.meta.revision, database = %path.display(),
                 "the database is damaged, and what stood in its place before is whole and as far as the journal"
             );
             Ok(Some(found))
@@ -287,20 +294,17 @@ pub(super) enum Begun {
 /// # Errors
 /// The disk is full, the end of the ledger is lost, or the system refuses something.
 pub(super) fn begin(directory: &Path, settings: &Settings, ledger: &Ledger) -> Result<Begun, StoreError> {
-    match begin_with(directory, settings, ledger, false)? {
-        Some(begun) => Ok(begun),
-        None => begin_with(directory, settings, ledger, true)?.ok_or_else(|| Trouble::Absent.at(directory)),
-    }
+    begin_with(directory, settings, ledger, false)
 }
 
-/// The same; `is_ahead`: it is known to tell of more than the ledger. `None`: it does, and no copy was asked whether it is whole. To
-/// read all of it, sled may write.
+/// The same; `is_ahead`: it is known to tell of more than the ledger. To see then whether it is whole a copy is asked, as sled may
+/// write where all of it is read.
 fn begin_with(
     directory: &Path,
     settings: &Settings,
     ledger: &Ledger,
     is_ahead: bool,
-) -> Result<Option<Begun>, StoreError> {
+) -> Result<Begun, StoreError> {
     let path = database_there(directory);
     let torn = ledger.newest().filter(|newest| newest.end != End::Clean);
     if let Some(torn) = torn {
@@ -338,7 +342,7 @@ fn begin_with(
         .and_then(|()| aside::remove_made(&directory.join(NEW)))
         .and_then(|()| ledger::clear(directory));
     match cleared {
-        Err(error) if is_served(&error) => return Ok(Some(Begun::Full(error))),
+        Err(error) if is_served(&error) => return Ok(Begun::Full(error)),
         cleared => cleared?,
     }
     let path = Database::path_in(directory);
@@ -350,7 +354,7 @@ fn begin_with(
         Database::open(directory, &path, settings.cache_octets)
     });
     let compared = match opened {
-        Err(error) if is_served(&error) => return Ok(Some(Begun::Full(error))),
+        Err(error) if is_served(&error) => return Ok(Begun::Full(error)),
         opened => compare(directory, ledger, opened, is_asked)?,
     };
     if let Some(torn) = torn {
@@ -359,10 +363,14 @@ fn begin_with(
             set_end_aside(directory, settings, torn)?;
         }
     }
-    Ok(Some(match compared {
-        Compared::Unasked => return Ok(None),
-        Compared::Unusable { reason } => Begun::Unusable { reason },
-        Compared::NotAhead(database) => Begun::Open(database, snapshots),
+    match compared {
+        // It is closed by now, and has its snapshots again with this.
+        Compared::Unasked => {
+            drop(snapshots);
+            begin_with(directory, settings, ledger, true)
+        }
+        Compared::Unusable { reason } => Ok(Begun::Unusable { reason }),
+        Compared::NotAhead(database) => Ok(Begun::Open(database, snapshots)),
         Compared::Ahead(agreed) => {
             let (revision, of_journal) = (agreed.meta().revision, ledger.meta().revision);
             let aside = fill(directory, &agreed)?.unwrap_or_default();
@@ -373,9 +381,9 @@ fn begin_with(
                 revision, of_journal, set_aside = %aside.display(),
                 "the end of the journal was lost; it was made anew of the database, which is whole"
             );
-            Begun::Ahead(agreed.into_database())
+            Ok(Begun::Ahead(agreed.into_database()))
         }
-    }))
+    }
 }
 
 /// Whether all is as a close or a kill leaves it: the ledger is where `acknowledged` says, and nothing is there that a start moves
