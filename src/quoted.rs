@@ -71,6 +71,9 @@ const REPEATED_MAX: usize = 100;
 /// Names of many that are told.
 /// No limit of the config: how long a message is, and the others are counted.
 const ENUMERATED_MAX: usize = 3;
+/// So many are named of those that are told together; more are counted.
+/// No limit of the config: all are counted, and nobody reads more.
+pub const NAMED_MAX: usize = 20;
 
 #[cfg(test)]
 mod tests {

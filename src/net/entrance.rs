@@ -1,7 +1,6 @@
 //! How a connection comes in, the same at every door: it is counted, and a proxy's says first whom it stands for.
 
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use thiserror::Error;

@@ -11,7 +11,7 @@ use super::worth::NewAdmissions;
 use crate::access::{Rights, holds};
 use crate::directory::{AccountState, Accounts, GroupState, Snapshot};
 use crate::model::{AccountNumber, Key, MadeBy, ObjectReference, ProviderNumber, TokenNumber};
-use crate::quoted::enumerated;
+use crate::quoted::{NAMED_MAX, enumerated};
 
 /// A credential whose account gets rights, or is admitted somewhere, and that was made by somebody who has not what it gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -310,10 +310,6 @@ impl Gains<'_> {
         *self.answers.borrow_mut().entry((maker, gained.clone())).or_insert_with(ask)
     }
 }
-
-/// So many are named; more are counted.
-/// No limit of the config: all are counted, and nobody reads more.
-const NAMED_MAX: usize = 20;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -12,12 +12,13 @@ use super::DiffEntry;
 use super::adoption::{origin, takes};
 use super::apply::SeedRun;
 use super::diff;
-use super::obstacle::{NAMED_MAX, Obstacle};
+use super::obstacle::Obstacle;
 use super::options::{BY, typed};
 use crate::access::Rights;
 use crate::config::ReferenceKind;
 use crate::directory::{AccountState, GroupState};
 use crate::model::{AccountNumber, FieldChange, Grant, Key, Record};
+use crate::quoted::NAMED_MAX;
 use crate::registry::ChangeError;
 use crate::registry::commands::worth::Worth;
 

@@ -4,8 +4,8 @@
 //! hashes are needed and has them computed; `apply.rs` then does all of it in the writer's transaction, with
 //! `attributes.rs`, `objects.rs` and `tokens.rs` for the kinds of objects, `names.rs` and `described.rs` for references,
 //! `adoption.rs`, `filled.rs`, `planted.rs` and `shut_out.rs` for what stands in the way, `options.rs` and `taken_over.rs` for
-//! what the operator says to that, and `diff.rs` for what is told. A plan is the same work, forgotten at its end, and so is that of a seed in whose way something
-//! stands: it is applied whole, or not at all.
+//! what the operator says to that, and `diff.rs` for what is told. A plan is the same work, forgotten at its end, and so is
+//! that of a seed in whose way something stands: it is applied whole, or not at all.
 
 mod adoption;
 mod apply;

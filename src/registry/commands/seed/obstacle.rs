@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ReferenceKind;
 use crate::model::{AccountNumber, Key};
-use crate::quoted::enumerated;
+use crate::quoted::{NAMED_MAX, enumerated};
 
 /// What cannot be as the seed says, because somebody else has what it needs.
 #[derive(Clone, Debug)]
@@ -91,7 +91,3 @@ impl Together {
         format!("{count} {kind}{s} made, or given {its}{type_of}, by `{by}` ({})", enumerated(names, *count))
     }
 }
-
-/// So many are named; more are counted.
-/// No limit of the config: all are counted, and nobody reads more.
-pub(super) const NAMED_MAX: usize = 20;

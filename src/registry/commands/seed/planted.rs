@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::apply::{SeedRun, name_of};
-use super::obstacle::{NAMED_MAX, Obstacle};
+use super::obstacle::Obstacle;
 use crate::access::Rights;
 use crate::config::ReferenceKind;
 use crate::directory::{AccountState, Accounts};
 use crate::model::{ObjectReference, ProviderNumber};
+use crate::quoted::NAMED_MAX;
 use crate::registry::ChangeError;
 use crate::registry::commands::planted;
 use crate::registry::commands::worth::{Admissions, Worth};
