@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -57,7 +58,8 @@ impl Entrance {
     }
 
     /// Lets connections in until `shutdown` is cancelled, each in a task of `tracker`. Behind each few the others have their
-    /// turn first: to accept costs less than to begin, and whoever came would run ahead of those who have come.
+    /// turn first: to accept costs less than to begin, and whoever came would run ahead of those who have come. What was reset
+    /// before is not one of them: it is gone sooner than others could have come.
     pub async fn let_in<S, T, F>(
         self: Arc<Self>,
         listener: Listener,
@@ -74,7 +76,7 @@ impl Entrance {
         loop {
             let next = async {
                 let (stream, peer) = listener.accept().await;
-                let permit = if stream.is_gone() { Err(TurnedAway::Gone) } else { self.admit(&peer).await };
+                let permit = self.admit(&peer).await;
                 (stream, peer, permit)
             };
             let (mut stream, peer, permit) = tokio::select! {
@@ -92,7 +94,8 @@ impl Entrance {
                             () = shutdown.cancelled() => return,
                         };
                         match met {
-                            Ok(peer) => (ways.serve)(stream, peer, permit).await,
+                            // By itself: what is turned away is to cost no room for what it will never do.
+                            Ok(peer) => Box::pin((ways.serve)(stream, peer, permit)).await,
                             Err(away) => (ways.turn_away)(&away),
                         }
                     });
@@ -122,7 +125,10 @@ impl Entrance {
         loop {
             match once_others_have_left(|| self.limits.admit_unknown()).await {
                 Ok(permit) => return Ok(permit),
-                Err(ConnectionRefused::Awaited { .. }) if has_looked => tokio::time::sleep(LOOK_PERIOD).await,
+                Err(ConnectionRefused::Awaited { .. }) if has_looked => {
+                    // Also without one: the longest that was waited for makes room when that was long enough.
+                    let _ = timeout(LOOK_PERIOD, self.limits.header_came()).await;
+                }
                 Err(ConnectionRefused::Awaited { .. }) => let_others_first().await,
                 Err(refused) => return Err(self.tell(peer, refused.into())),
             }
@@ -195,8 +201,8 @@ async fn once_others_have_left<T>(
 /// So many connections are let in, one behind the other, before others have their turn: to begin them costs half a millisecond.
 /// No limit of the config: nobody is refused by it.
 const IN_A_ROW_MAX: u32 = 8;
-/// So often it is looked whether headers have come.
-const LOOK_PERIOD: Duration = Duration::from_millis(1);
+/// So often it is looked whether a header was waited for long enough.
+const LOOK_PERIOD: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
@@ -336,7 +342,7 @@ mod tests {
         let begun = tokio::time::Instant::now();
         let newcomer = entrance.admit(&peer("192.0.2.200")).await.unwrap();
         // The clock stands but for who waits.
-        assert!((50..=52).contains(&begun.elapsed().as_millis()));
+        assert!((50..=55).contains(&begun.elapsed().as_millis()));
         let refused = waited[0].presence().is_asked_to_leave().unwrap();
         assert_eq!(refused, ConnectionRefused::Awaited { limit: AWAITED });
         assert!(waited[1].presence().is_asked_to_leave().is_none());

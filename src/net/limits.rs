@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::peer::PeerAddress;
@@ -20,6 +21,8 @@ use crate::model::AccountNumber;
 pub struct ConnectionLimits {
     started: Instant,
     state: Mutex<State>,
+    /// Told of each header that is awaited no more.
+    header_came: Notify,
 }
 
 /// The limits by their names in the config.
@@ -77,7 +80,7 @@ impl ConnectionLimits {
             counts: ConnectionCounts::default(),
             lacks_exit: false,
         };
-        Arc::new(Self { started: Instant::now(), state: Mutex::new(state) })
+        Arc::new(Self { started: Instant::now(), state: Mutex::new(state), header_came: Notify::new() })
     }
 
     /// Admits one connection, which counts as not authenticated until [`Permit::bound_as`]. Where there are too many, one
@@ -99,6 +102,11 @@ impl ConnectionLimits {
     /// The limit that it would exceed: [`ConnectionRefused::Awaited`] if none was waited for long enough.
     pub fn admit_unknown(self: &Arc<Self>) -> Result<Permit, ConnectionRefused> {
         self.admit_holder(Holder::Unknown)
+    }
+
+    /// Waits until a header that was awaited has come, or its connection has ended. Of several who wait, one hears of it.
+    pub async fn header_came(&self) {
+        self.header_came.notified().await;
     }
 
     fn admit_holder(self: &Arc<Self>, holder: Holder) -> Result<Permit, ConnectionRefused> {
@@ -147,6 +155,7 @@ impl Permit {
         let Some(ip) = address.ip() else { return Ok(()) };
         let source = ClientSource::from(Some(ip));
         self.is_reserved = self.limits.state().claim(self.number, source, micros(self.limits.started))?;
+        self.limits.header_came.notify_one();
         self.holder = Holder::Source(source);
         self.origin = self.holder;
         Ok(())
@@ -190,6 +199,9 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.limits.state().release(self.number);
+        if self.holder == Holder::Unknown {
+            self.limits.header_came.notify_one();
+        }
     }
 }
 

@@ -127,7 +127,8 @@ impl Listener {
     }
 
     /// The next connection. It never fails: when the machine has no file descriptors or no memory
-    /// left, it says so in the log, waits and goes on. Nothing is lost when the future is dropped.
+    /// left, it says so in the log, waits and goes on. Nothing is lost when the future is dropped. What was reset before it could
+    /// be accepted is none; other tasks have their turn behind each 128 of these at the latest, by tokio's budget.
     pub async fn accept(&self) -> (Stream, Peer) {
         loop {
             let error = match self.accept_once().await {
@@ -152,6 +153,9 @@ impl Listener {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
+                if has_failed(&stream) {
+                    return Err(Errno::CONNABORTED.into());
+                }
                 let local = match &self.local {
                     LocalAddress::Ip(local) if local.ip().is_unspecified() => {
                         LocalAddress::Ip(stream.local_addr()?)
@@ -212,7 +216,7 @@ impl Stream {
     /// Whether the other end has reset it, or the way there has failed; what it has sent before may still be here.
     pub(super) fn is_gone(&self) -> bool {
         match self {
-            Self::Tcp(stream) => !matches!(stream.take_error(), Ok(None)),
+            Self::Tcp(stream) => has_failed(stream),
             Self::Unix(_) => false,
         }
     }
@@ -293,6 +297,11 @@ enum Socket {
 
 fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     bind_tcp(address)?.listen(BACKLOG_MAX)
+}
+
+/// Whether the other end has reset it, or the way there has failed.
+fn has_failed(stream: &TcpStream) -> bool {
+    !matches!(stream.take_error(), Ok(None))
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpSocket> {
