@@ -1,6 +1,8 @@
 //! One connection: reads, writes, timers and back-pressure around a [`Session`].
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ use super::pages::Pages;
 use super::result_code::ResultCode;
 use super::session::{Moment, Next, Session, SessionPeer, SessionSettings};
 use crate::config::{Limit, Limits, Settings, TlsSettings};
+use crate::net::deadline::Deadline;
 use crate::net::handshake;
 use crate::net::mistaken::{self, Spoken};
 use crate::net::{
@@ -130,6 +133,7 @@ async fn serve_stream(
         session,
         input: Input::new(door.settings.memory.buffer(memory::holders(None, session_peer))),
         output: Vec::new(),
+        deadline: Deadline::default(),
         permit,
         turns: door.turns.of(peer.source_elsewhere()),
         registry: &door.registry,
@@ -198,6 +202,8 @@ struct Connection<'a> {
     session: Session,
     input: Input,
     output: Vec<u8>,
+    /// Of what the client is waited for.
+    deadline: Deadline,
     permit: Permit,
     turns: Arc<SourceTurns>,
     registry: &'a Registry,
@@ -281,7 +287,7 @@ impl Connection<'_> {
         &mut self,
         work: impl FnOnce(&mut Session, &[u8], &mut Vec<u8>, Moment) -> T,
     ) -> Result<T, ConnectionRefused> {
-        let turn = take_turn(&self.turns, self.permit.presence(), Instant::now()).await?;
+        let turn = take_turn(&self.turns, self.permit.presence()).await?;
         // What was waited for is not what it has cost.
         let (moment, begun, octets) = (self.moment(), self.session.cost(), self.output.len());
         let done = work(&mut self.session, self.input.octets(), &mut self.output, moment);
@@ -318,7 +324,7 @@ impl Connection<'_> {
             presence.is_silent();
         }
         let begun = tokio::time::Instant::now();
-        let mut has_lacked_room = false;
+        let (mut looked, mut has_lacked_room) = (begun, false);
         loop {
             // It is asked as often whether a silent one still is who it was as it would be waited for otherwise.
             let (moment, work) = (self.moment(), self.session.work_done());
@@ -327,7 +333,7 @@ impl Connection<'_> {
             self.note_identity();
             let (patience, limit) = self.patience(is_partial);
             let deadline = begun + patience;
-            let look_again = tokio::time::Instant::now() + self.limits.idle_time_before_bind;
+            let look_again = looked + self.limits.idle_time_before_bind;
             let has_room = self.input.hold(self.session.message_size_max());
             if !has_room && !has_lacked_room {
                 has_lacked_room = true;
@@ -344,13 +350,14 @@ impl Connection<'_> {
             };
             let read = tokio::select! {
                 biased;
-                read = tokio::time::timeout_at(deadline.min(look_again), read) => read,
+                read = read => Some(read),
+                () = self.deadline.passed(deadline.min(look_again)) => None,
                 limit = presence.asked_to_leave() => return Err(self.make_room(stream, limit).await),
                 () = self.shutdown.cancelled() => return self.say_good_bye(stream, ResultCode::Unavailable, SHUTTING_DOWN).await,
             };
             match read {
-                Err(_) if look_again < deadline => continue,
-                Err(_) => {
+                None if look_again < deadline => {}
+                None => {
                     if !has_lacked_room {
                         self.session.note(limit);
                     }
@@ -363,18 +370,19 @@ impl Connection<'_> {
                     };
                     return self.say_good_bye(stream, code, sentence).await;
                 }
-                Ok(Ok(true)) if self.input.has_ended() => break,
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => continue,
-                Ok(Err(error)) => return Err(Ended::Io(error)),
+                Some(Ok(true)) if self.input.has_ended() || !is_partial => break,
+                Some(Ok(true)) => {
+                    match frame::announced(self.input.octets(), self.session.message_size_max()) {
+                        // A message that is not whole yet keeps its deadline, however slowly its octets come.
+                        Ok(Some(octets)) if octets > self.input.octets().len() => {}
+                        Ok(None) => {}
+                        _ => break,
+                    }
+                }
+                Some(Ok(false)) => {}
+                Some(Err(error)) => return Err(Ended::Io(error)),
             }
-            // A message that is not whole yet keeps its deadline, however slowly its octets come.
-            let whole = frame::announced(self.input.octets(), self.session.message_size_max());
-            match whole {
-                Ok(Some(octets)) if octets > self.input.octets().len() && is_partial => {}
-                Ok(None) if is_partial => {}
-                _ => break,
-            }
+            looked = tokio::time::Instant::now();
         }
         presence.is_served();
         Ok(())
@@ -531,14 +539,13 @@ impl Connection<'_> {
 async fn take_turn<'a>(
     turns: &'a SourceTurns,
     presence: &Presence,
-    now: Instant,
 ) -> Result<Option<Turn<'a>>, ConnectionRefused> {
     if let Some(limit) = presence.is_asked_to_leave() {
         return Err(limit);
     }
     let turn = tokio::select! {
         biased;
-        turn = turns.take(now) => turn,
+        turn = turns.take() => turn,
         limit = presence.asked_to_leave_unfinished() => return Err(limit),
     };
     presence.is_served();
@@ -554,7 +561,7 @@ async fn read_until<T, S: AsyncRead + Unpin>(
     half_close_time: Duration,
     message_size_max: usize,
 ) -> Result<Option<T>, Ended> {
-    let mut awaited = std::pin::pin!(awaited);
+    let mut awaited = pin!(awaited);
     loop {
         let may_read = input.may_read(message_size_max);
         let patience_is_over = input.patience_is_over();
@@ -582,15 +589,19 @@ async fn write_out<S: AsyncWrite + Unpin>(
             octets => rest = rest.get(octets..).unwrap_or_default(),
         }
     }
-    let mut flush = std::pin::pin!(in_time(limits, shutdown, stream.flush()));
-    let polled = std::future::poll_fn(|context| Poll::Ready(flush.as_mut().poll(context))).await;
-    match polled {
+    let mut flush = pin!(in_time(limits, shutdown, stream.flush()));
+    match polled(flush.as_mut()).await {
         Poll::Ready(flushed) => flushed,
         Poll::Pending => {
             *output = Vec::new();
             flush.await
         }
     }
+}
+
+/// How far something has come, without waiting for it.
+async fn polled<T>(mut future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 /// Waits for a client that takes an answer, but not longer than it may take, and hardly any more once the server
@@ -600,6 +611,11 @@ async fn in_time<T>(
     shutdown: &CancellationToken,
     writing: impl Future<Output = io::Result<T>>,
 ) -> Result<T, Ended> {
+    // Mostly it takes it at once, and no clock is asked.
+    let mut writing = pin!(writing);
+    if let Poll::Ready(written) = polled(writing.as_mut()).await {
+        return Ok(written?);
+    }
     let going_down = async {
         shutdown.cancelled().await;
         tokio::time::sleep(CLOSE_TIME_MAX).await;

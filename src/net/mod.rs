@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod client_authorities;
 pub mod client_certificate;
 mod client_chain;
+pub mod deadline;
 pub mod entrance;
 pub mod handshake;
 pub mod limits;

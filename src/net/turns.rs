@@ -128,7 +128,11 @@ impl Turns {
 
 impl SourceTurns {
     /// Waits for a turn, which lasts until what is given back is dropped. `None`: nobody has to wait.
-    pub async fn take(&self, now: Instant) -> Option<Turn<'_>> {
+    pub async fn take(&self) -> Option<Turn<'_>> {
+        if self.lines.iter().any(|line| line.was_paced()) { self.take_at(Instant::now()).await } else { None }
+    }
+
+    async fn take_at(&self, now: Instant) -> Option<Turn<'_>> {
         let widest = self.lines.iter().rposition(|line| line.is_paced(now))?;
         let (first, wider) = self.lines.get(..=widest)?.split_first()?;
         // No line is ever closed.
@@ -161,7 +165,7 @@ impl SourceTurns {
     /// cost, in the unit in which work is counted; 0: nothing to speak of.
     pub(super) async fn in_turns<T>(&self, mut poll: impl FnMut(&mut Context<'_>) -> (Poll<T>, u64)) -> T {
         loop {
-            let turn = self.take(Instant::now()).await;
+            let turn = self.take().await;
             let begun = Instant::now();
             let (polled, work) = poll_fn(|context| Poll::Ready(poll(context))).await;
             self.note(work, begun);
@@ -275,9 +279,13 @@ impl Line {
         }
     }
 
+    /// Whether turns were ever given one by one: most sources need not be asked what time it is.
+    fn was_paced(&self) -> bool {
+        self.paced_until.load(Ordering::Relaxed) != 0
+    }
+
     fn is_paced(&self, now: Instant) -> bool {
-        let until = self.paced_until.load(Ordering::Relaxed);
-        until != 0 && self.millis(now) < until
+        self.was_paced() && self.millis(now) < self.paced_until.load(Ordering::Relaxed)
     }
 
     fn pace(&self, begun: Instant) {
@@ -414,17 +422,17 @@ mod tests {
             (turns.of(from("192.0.2.1")), turns.of(from("192.0.2.1")), turns.of(from("192.0.2.2")));
         let now = Instant::now() + Duration::from_secs(3_600);
         one.note(LONG_TURN - 1, now);
-        assert!(soon(two.take(now)).unwrap().is_none(), "short turns are not counted");
+        assert!(soon(two.take_at(now)).unwrap().is_none(), "short turns are not counted");
         one.note(LONG_TURN, now);
         assert!(two.is_paced(now) && !other.is_paced(now));
-        let first = soon(one.take(now)).unwrap();
-        let _second = soon(two.take(now)).unwrap();
-        assert!(soon(two.take(now)).is_none());
-        assert!(soon(other.take(now)).unwrap().is_none());
+        let first = soon(one.take_at(now)).unwrap();
+        let _second = soon(two.take_at(now)).unwrap();
+        assert!(soon(two.take_at(now)).is_none());
+        assert!(soon(other.take_at(now)).unwrap().is_none());
         drop(first);
-        assert!(soon(two.take(now)).is_some());
+        assert!(soon(two.take_at(now)).is_some());
         let later = now + PACED_TIME + Duration::from_millis(1);
-        assert!(soon(two.take(later)).unwrap().is_none(), "it is over");
+        assert!(soon(two.take_at(later)).unwrap().is_none(), "it is over");
     }
 
     #[test]
@@ -448,9 +456,9 @@ mod tests {
         assert!(busy.is_paced(now));
         let other = turns.of(from("192.0.2.1"));
         // Whoever has a turn looks for others, and holds it meanwhile.
-        let both = [soon(busy.take(now)), soon(busy.take(now))];
+        let both = [soon(busy.take_at(now)), soon(busy.take_at(now))];
         assert!(both.iter().all(|turn| turn.as_ref().is_some_and(Option::is_some)));
-        assert!(soon(other.take(now)).is_none(), "as many at a time as there are threads");
+        assert!(soon(other.take_at(now)).is_none(), "as many at a time as there are threads");
         assert!(!busy.is_paced(now + PACED_TIME), "it is over");
     }
 
@@ -535,10 +543,10 @@ mod tests {
             let own = source.lines.first().unwrap();
             own.rest_until(Instant::now(), Duration::from_secs(3_600));
         }
-        let mut resting: Vec<_> = sources.iter().map(|source| Box::pin(source.take(now))).collect();
+        let mut resting: Vec<_> = sources.iter().map(|source| Box::pin(source.take_at(now))).collect();
         let mut context = Context::from_waker(std::task::Waker::noop());
         assert!(resting.iter_mut().all(|turn| turn.as_mut().poll(&mut context).is_pending()));
-        assert!(soon(calm.take(now)).is_some_and(|turn| turn.is_some()));
+        assert!(soon(calm.take_at(now)).is_some_and(|turn| turn.is_some()));
     }
 
     #[test]
@@ -587,12 +595,12 @@ mod tests {
         assert!(hosts.iter().chain(&near).all(|host| host.is_paced(now)));
         assert!(!turns.of(from("2001:db8:2::1")).is_paced(now) && !turns.of(from("192.0.2.1")).is_paced(now));
         // Two of the /56, four of the /48.
-        let taken: Vec<_> = near.iter().filter_map(|host| soon(host.take(now))).collect();
+        let taken: Vec<_> = near.iter().filter_map(|host| soon(host.take_at(now))).collect();
         assert_eq!(taken.len(), 2);
-        let more: Vec<_> = hosts[1..].iter().filter_map(|host| soon(host.take(now))).collect();
+        let more: Vec<_> = hosts[1..].iter().filter_map(|host| soon(host.take_at(now))).collect();
         assert_eq!(more.len(), 2);
         drop(taken);
-        assert!(soon(hosts[19].take(now)).is_some());
+        assert!(soon(hosts[19].take_at(now)).is_some());
         let after = now + Duration::from_millis(8);
         hosts[0].rest_behind(LONG_TURN, now, after);
         let rests = [&hosts[0], &near[0], &hosts[1]].map(|host| host.rest(after).as_micros().div_ceil(1_000));
@@ -665,7 +673,7 @@ mod tests {
                     let here = Arc::clone(&here);
                     tokio::spawn(async move {
                         for round in 0..50 {
-                            let turn = turns.take(Instant::now()).await;
+                            let turn = turns.take().await;
                             let before = done.fetch_add(1, Ordering::Relaxed);
                             if connection == 0 && round > 0 {
                                 (&*here).write_all(&before.to_ne_bytes()).unwrap();

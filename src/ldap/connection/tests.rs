@@ -81,6 +81,7 @@ fn connection<'a>(
         session: session(world, true),
         input: Input::new(input_memory(world)),
         output: Vec::new(),
+        deadline: Deadline::default(),
         permit,
         turns: turns(),
         registry: &world.registry,
@@ -116,6 +117,7 @@ fn serve_with(
             session,
             input: Input::new(input_memory),
             output: Vec::new(),
+            deadline: Deadline::default(),
             permit,
             turns,
             registry: &registry,
@@ -669,7 +671,7 @@ async fn who_waits_for_a_turn_of_its_source_makes_room() {
     answers(&mut crowded.client, 1).await;
     let turns = Arc::clone(&crowded.turns);
     turns.note(u64::MAX, Instant::now());
-    let _turn = turns.take(Instant::now()).await.expect("it is paced");
+    let _turn = turns.take().await.expect("it is paced");
     crowded.client.write_all(&root_dse(2)).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     crowded.makes_room().await;

@@ -253,7 +253,7 @@ async fn a_handshake_is_a_turn_from_its_first_octet_on() {
     timeout(PATIENCE, client.read_exact(&mut first)).await.unwrap().unwrap();
     assert!(is_paced(&of_source));
     // The client is waited for, and the turn is somebody else's.
-    let turn = timeout(PATIENCE, of_source.take(Instant::now())).await.unwrap();
+    let turn = timeout(PATIENCE, of_source.take()).await.unwrap();
     assert!(turn.is_some());
 
     // As long as that one has it, no other handshake goes on.
