@@ -17,7 +17,9 @@ use super::{aside, ledger};
 /// [`StoreError::Mounted`]
 pub fn check_mounts(directory: &Path) -> Result<(), StoreError> {
     let moved = [ledger::DIRECTORY, DATABASE, aside::DIRECTORY].map(|name| directory.join(name));
-    match moved.into_iter().find(|part| is_mount(part)) {
+    // What is moved there is moved through a link.
+    let is_elsewhere = |part: &Path| part.ends_with(aside::DIRECTORY) && is_on_another_disk(part);
+    match moved.into_iter().find(|part| is_mount(part) || is_elsewhere(part)) {
         Some(part) => Err(StoreError::Mounted { path: directory.to_owned(), part }),
         None => Ok(()),
     }
@@ -29,8 +31,13 @@ fn is_mount(path: &Path) -> bool {
     if !found.is_dir() {
         return false;
     }
-    let above = path.parent().and_then(|above| above.metadata().ok());
-    above.is_some_and(|above| above.dev() != found.dev())
+    is_on_another_disk(path)
         || statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
             .is_ok_and(|told| told.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Whether what is there, or what a link there leads to, is of another file system than the directory that it is in.
+fn is_on_another_disk(path: &Path) -> bool {
+    let above = path.parent().and_then(|above| above.metadata().ok());
+    above.zip(path.metadata().ok()).is_some_and(|(above, found)| above.dev() != found.dev())
 }

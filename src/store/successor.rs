@@ -107,10 +107,24 @@ pub(super) fn is_decided(directory: &Path) -> bool {
     let decided = directory.join(DECIDED);
     match fs::symlink_metadata(&decided) {
         // The ledger is the last that comes to its place: what is without it has nothing to come.
-        Ok(found) => found.is_dir() && !is_gone(&ledger::path_in(&decided)),
+        Ok(found) => found.is_dir() && !is_gone(&ledger::path_in(&decided)) && !has_come(directory),
         // The last two are about the data directory, of which nothing else can be read either.
         Err(error) => !matches!(error.kind(), NotFound | NotADirectory | PermissionDenied),
     }
+}
+
+/// Whether what is called as one that is decided on came to its place before, by what was acknowledged of its life since: it was
+/// brought back, by a copy of the directory that was made while it was on its way.
+fn has_come(directory: &Path) -> bool {
+    let said = Said::read(directory);
+    if !said.is_of_ledger() {
+        return false;
+    }
+    Ledger::read(&directory.join(DECIDED)).is_ok_and(|ledger| {
+        let life = ledger.incarnation();
+        let is_of_life = said.lives().any(|told| life == Some(told));
+        is_of_life && said.of_life(life) > Some(ledger.meta().revision)
+    })
 }
 
 /// Whether nothing is left of a successor, whose decision was taken back: a part of one that came into its place leaves the rest.

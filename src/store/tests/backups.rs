@@ -469,7 +469,9 @@ fn a_restore_that_fails_leaves_what_was_there() {
     }
     std::os::unix::fs::symlink(other.path(), &aside).unwrap();
     let error = restore(&backup, &data).unwrap_err();
-    assert!(error.to_string().contains("set a store aside in"), "{error}");
+    assert!(error.to_string().contains("a link to another disk"), "{error}");
+    assert!(open(&data).unwrap_err().to_string().contains("a link to another disk"));
+    std::fs::remove_file(&aside).unwrap();
     is_one_of_two(&data, false, "what is set aside would go to another disk");
     assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0);
 }
