@@ -4,14 +4,19 @@
 //! It is written in each commit, when its batch is on the disk, and left to the system to bring there: a power loss may
 //! leave it some commits behind, and then it says less than it could. It is never ahead.
 //!
+//! It also says what the store was at that revision, as the store describes itself: so neither copy takes the place of the other
+//! that has never been that, because it is of a copy of the store that went on by itself.
+//!
 //! Two slots are written in turn, so that a torn write leaves the revision before:
 //!
 //! ```text
-//! slot    at 0 and at 4096: "BINDERY" | format 2 (1) | incarnation (16) | revision (8) | checksum of what is before it (16)
+//! slot    at 0 and at 4096: "BINDERY" | format 3 (1) | incarnation (16) | revision (8)
+//!         | length of what follows (4) | the item that describes the store | checksum of what is before it (16)
 //! ```
 //!
-//! Numbers are little-endian. Before there was a journal the slots had format 1, without an incarnation, and the word `accept` in
-//! the file stood for whatever revision the database is at; such a file is read at the first start of such a store.
+//! Numbers are little-endian. In format 2 nothing stood between the revision and the checksum. Before there was a journal the slots had
+//! format 1, without an incarnation, and the word `accept` in the file stood for whatever revision the database is at; such a file is
+//! read at the first start of such a store.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -24,6 +29,7 @@ use super::Meta;
 use super::archive::{CHECKSUM_OCTETS, incarnation_of, octets_of, take};
 use super::directories::sync_directory;
 use super::error::StoreError;
+use super::record;
 use super::unreadable::{self, Patched};
 use crate::model::{Incarnation, Revision};
 
@@ -49,12 +55,14 @@ pub(super) struct Slot {
     /// In which life of the store; `None`: it had none.
     incarnation: Option<Incarnation>,
     revision: Revision,
+    /// What the store was; `None`: a version before has written it, or a later one.
+    described: Option<Meta>,
 }
 
 impl Said {
     /// What the file in this directory says.
     pub(super) fn read(directory: &Path) -> Self {
-        let path = directory.join(FILE_NAME);
+        let path = path_in(directory);
         let mut octets = Vec::new();
         let read = unreadable::open_file(&path)
             .and_then(|file| Patched::of(&file)?.take(FILE_OCTETS as u64 + 1).read_to_end(&mut octets));
@@ -86,6 +94,13 @@ impl Said {
         }
     }
 
+    /// What the store was in this life of it when something was acknowledged last; `None`: nothing is said of that.
+    pub(super) fn described(&self, incarnation: Option<Incarnation>) -> Option<&Meta> {
+        let Self::Acknowledged(slots) = self else { return None };
+        let of_life = slots.iter().filter(|slot| !Incarnation::is_foreign(slot.incarnation, incarnation));
+        of_life.max_by_key(|slot| slot.revision)?.described.as_ref()
+    }
+
     /// The lives of which something is said.
     pub(super) fn lives(&self) -> impl Iterator<Item = Incarnation> {
         let slots = match self {
@@ -102,10 +117,9 @@ impl Said {
 
     /// Whether it says the last revision of this life of a store, and nothing of another.
     pub(super) fn is_up_to(&self, meta: &Meta, incarnation: Option<Incarnation>) -> bool {
-        let last = Slot { incarnation, revision: meta.revision };
-        let is_of_it = |slot: &Slot| slot.incarnation.is_some() && slot.incarnation == last.incarnation;
+        let is_of_it = |slot: &Slot| slot.incarnation.is_some() && slot.incarnation == incarnation;
         matches!(self, Self::Acknowledged(slots) if slots.iter().all(is_of_it))
-            && self.of_life(last.incarnation) == Some(last.revision)
+            && self.of_life(incarnation) == Some(meta.revision)
     }
 }
 
@@ -115,23 +129,41 @@ impl Slot {
         let slot = match &take(&mut rest)? {
             MAGIC => {
                 let incarnation = incarnation_of(take(&mut rest)?);
-                Self { incarnation, revision: Revision::from_le_bytes(take(&mut rest)?) }
+                let revision = Revision::from_le_bytes(take(&mut rest)?);
+                let length = usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok()?;
+                let (item, behind) = rest.split_at_checked(length)?;
+                rest = behind;
+                Self { incarnation, revision, described: record::decode_meta(item).ok() }
             }
-            MAGIC_V1 => Self { incarnation: None, revision: Revision::from_le_bytes(take(&mut rest)?) },
+            MAGIC_V2 => {
+                let incarnation = incarnation_of(take(&mut rest)?);
+                Self { incarnation, revision: Revision::from_le_bytes(take(&mut rest)?), described: None }
+            }
+            MAGIC_V1 => {
+                let revision = Revision::from_le_bytes(take(&mut rest)?);
+                Self { incarnation: None, revision, described: None }
+            }
             _ => return None,
         };
         let covered = octets.len() - rest.len();
         let checksum = checksum(octets.get(..covered)?);
         rest.starts_with(&checksum).then_some(slot)
     }
+}
 
-    fn octets(self) -> Vec<u8> {
-        let mut octets = MAGIC.to_vec();
-        octets.extend_from_slice(&octets_of(self.incarnation));
-        octets.extend_from_slice(&self.revision.to_le_bytes());
-        octets.extend(checksum(&octets));
-        octets
-    }
+/// The slot of what the store is, in this life of it.
+///
+/// # Errors
+/// Never in practice: its size is bounded far below that of a slot.
+fn slot_of(meta: &Meta, incarnation: Option<Incarnation>) -> Result<Vec<u8>, StoreError> {
+    let (_, item) = record::encode_meta(meta)?;
+    let mut octets = MAGIC.to_vec();
+    octets.extend_from_slice(&octets_of(incarnation));
+    octets.extend_from_slice(&meta.revision.to_le_bytes());
+    octets.extend_from_slice(&u32::try_from(item.len()).unwrap_or(u32::MAX).to_le_bytes());
+    octets.extend(item);
+    octets.extend(checksum(&octets));
+    Ok(octets)
 }
 
 fn checksum(octets: &[u8]) -> [u8; CHECKSUM_OCTETS] {
@@ -152,9 +184,9 @@ impl Acknowledged {
     /// Goes on from a store in `directory` that was found to have all that is said, of which life its files are: where it is
     /// takes the place of what says something else, on the disk too.
     pub(super) fn go_on(directory: &Path, meta: &Meta, incarnation: Option<Incarnation>) -> Self {
-        let path = directory.join(FILE_NAME);
-        let slot = Slot { incarnation, revision: meta.revision };
-        let is_said = Said::read(directory).is_up_to(meta, incarnation);
+        let path = path_in(directory);
+        let said = Said::read(directory);
+        let is_said = said.is_up_to(meta, incarnation) && said.described(incarnation) == Some(meta);
         let mut made = OpenOptions::new();
         // A pipe would be waited for.
         made.write(true)
@@ -162,20 +194,19 @@ impl Acknowledged {
             .truncate(false)
             .mode(0o600)
             .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-        let made = made.open(&path);
-        let made = made.and_then(|file| {
-            if is_said {
-                return Ok(file);
-            }
-            let mut octets = vec![0; FILE_OCTETS];
-            let at = place_of(meta.revision);
-            octets.splice(at..at + SLOT_OCTETS, slot.octets());
-            file.write_all_at(&octets, 0)?;
+        let write = |file: &File, slot: &[u8]| {
+            file.write_all_at(&[0; FILE_OCTETS], 0)?;
+            file.write_all_at(slot, place_of(meta.revision) as u64)?;
             file.set_len(FILE_OCTETS as u64)?;
-            file.sync_all()?;
+            file.sync_all()
+        };
+        let failed = |error| StoreError::from_io(&path, "write", error);
+        let made = made.open(&path).map_err(failed).and_then(|file| {
+            if !is_said {
+                write(&file, &slot_of(meta, incarnation)?).map_err(failed)?;
+            }
             Ok(file)
         });
-        let made = made.map_err(|error| StoreError::from_io(&path, "write", error));
         let made = made.and_then(|file| sync_directory(directory).map(|()| file));
         let mut acknowledged = Self { path, file: None };
         match made {
@@ -188,9 +219,12 @@ impl Acknowledged {
     /// Takes note that the store came to where `meta` says, which is on the disk.
     pub(super) fn note(&mut self, meta: &Meta) {
         let Some(file) = &self.file else { return };
-        let slot = Slot { incarnation: meta.incarnation, revision: meta.revision };
-        if let Err(error) = file.write_all_at(&slot.octets(), place_of(meta.revision) as u64) {
-            self.fail(&StoreError::from_io(&self.path, "write", error));
+        let noted = slot_of(meta, meta.incarnation).and_then(|slot| {
+            let written = file.write_all_at(&slot, place_of(meta.revision) as u64);
+            written.map_err(|error| StoreError::from_io(&self.path, "write", error))
+        });
+        if let Err(error) = noted {
+            self.fail(&error);
         }
     }
 
@@ -203,16 +237,21 @@ impl Acknowledged {
     }
 }
 
+/// Where the file of a data directory is.
+pub(super) fn path_in(directory: &Path) -> PathBuf {
+    directory.join(FILE_NAME)
+}
+
 /// Where the slot of a revision begins.
 const fn place_of(revision: Revision) -> usize {
     if revision.is_multiple_of(2) { 0 } else { SLOT_DISTANCE }
 }
 
 pub(super) const FILE_NAME: &str = "acknowledged";
-const MAGIC: &[u8; 8] = b"BINDERY\x02";
+const MAGIC: &[u8; 8] = b"BINDERY\x03";
+const MAGIC_V2: &[u8; 8] = b"BINDERY\x02";
 const MAGIC_V1: &[u8; 8] = b"BINDERY\x01";
 const ACCEPT: &[u8] = b"accept";
-const SLOT_OCTETS: usize = MAGIC.len() + 16 + size_of::<Revision>() + CHECKSUM_OCTETS;
 /// A page apart, so that one torn or unreadable page does not take both.
 const SLOT_DISTANCE: usize = 4096;
 const FILE_OCTETS: usize = SLOT_DISTANCE * 2;
@@ -256,6 +295,26 @@ mod tests {
         assert_eq!(Said::read(directory.path()).of_life(ONE), Some(12));
     }
 
+    /// What a version before has written is as good, and written anew by the next start.
+    #[test]
+    fn says_what_the_store_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |revision, sum| Meta { sum, ..at(revision, ONE) };
+        let mut acknowledged = Acknowledged::go_on(directory.path(), &at(7, 1), ONE);
+        assert_eq!(Said::read(directory.path()).described(ONE), Some(&at(7, 1)));
+        acknowledged.note(&at(8, 2));
+        let said = Said::read(directory.path());
+        assert_eq!((said.described(ONE), said.described(OTHER)), (Some(&at(8, 2)), None));
+        let slot = [&MAGIC_V2[..], &octets_of(ONE), &8_u64.to_le_bytes()].concat();
+        let mut octets = [&slot[..], &checksum(&slot)].concat();
+        octets.resize(FILE_OCTETS, 0);
+        std::fs::write(path_in(directory.path()), octets).unwrap();
+        let said = Said::read(directory.path());
+        assert_eq!((said.of_life(ONE), said.described(ONE)), (Some(8), None));
+        Acknowledged::go_on(directory.path(), &at(8, 2), ONE);
+        assert_eq!(Said::read(directory.path()).described(ONE), Some(&at(8, 2)));
+    }
+
     /// Each life of a store counts its revisions for itself.
     #[test]
     fn says_nothing_of_another_life() {
@@ -284,7 +343,8 @@ mod tests {
         let mut acknowledged = Acknowledged::go_on(directory.path(), &at(7, ONE), ONE);
         acknowledged.note(&at(8, ONE));
         let whole = std::fs::read(&path).unwrap();
-        for octet in 0..SLOT_OCTETS {
+        let slot = slot_of(&at(8, ONE), ONE).unwrap();
+        for octet in 0..slot.len() {
             let mut torn = whole.clone();
             torn[octet] ^= 0x10;
             std::fs::write(&path, torn).unwrap();

@@ -57,8 +57,8 @@ pub enum StoreError {
     },
     /// A part of it that is moved as a whole is a mount of its own.
     #[error(
-        "{} is a mount point of its own, and what the store does with it goes by renaming, which a mount refuses: mount {} \
-         instead, the data directory as a whole (`backups` in it may be another mount)",
+        "{} is a mount point of its own, or a link to another disk, and what the store does with it goes by renaming, which that \
+         refuses: mount {} instead, the data directory as a whole (`backups` in it may be another mount)",
         part.display(),
         path.display()
     )]
@@ -255,24 +255,38 @@ pub enum Damage {
         /// The revision that was acknowledged last.
         acknowledged: Revision,
     },
-    /// The database is whole, and journal and database are not of one history.
+    /// Two of journal, database and what was acknowledged are not of one history.
     #[error(
-        "{} and the database {} are of two copies of one store that went on by themselves ({reason}){}, and nobody knows which is \
-         meant: to go on with one of them, move the other out of the directory, all of `journal/` or all of `store/`, and write the \
-         word `accept` into the file `acknowledged`, which may be of that one",
+        "{} and {} are of two copies of one store that went on by themselves ({reason}){}, and nobody knows which is meant: to go on \
+         with one of them, move the other out of the directory, all of `journal/` or all of `store/`, and write the word `accept` \
+         into the file `acknowledged`, which may be of that one",
         journal.display(),
-        database.display(),
+        other.display(),
         damage.as_ref().map(|damage| format!("; the journal by itself is not whole, {damage}")).unwrap_or_default()
     )]
     Parted {
         /// The file of the journal.
         journal: Box<Path>,
-        /// Where the database is.
-        database: Box<Path>,
+        /// The database, or the file that says what was acknowledged.
+        other: Box<Path>,
         /// How that shows.
         reason: Box<str>,
         /// What is wrong with the journal besides.
         damage: Option<Box<Self>>,
+    },
+    /// Journal and database, or what was acknowledged where there is none, are not of one life of a store.
+    #[error(
+        "{} and {} are of two stores, or of two lives of one (before and after a restore), and nobody knows which is meant: to go on \
+         with one of them, move the other out of the directory, all of `journal/` or all of `store/`, and write the word `accept` \
+         into the file `acknowledged`, which may be of that one",
+        journal.display(),
+        other.display()
+    )]
+    Lives {
+        /// The file of the journal.
+        journal: Box<Path>,
+        /// The database, or the file that says what was acknowledged.
+        other: Box<Path>,
     },
     /// Neither the journal nor the database is whole.
     #[error("neither of its two copies is whole: {journal}; and in the database {database}")]

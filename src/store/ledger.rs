@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::Meta;
-use super::acknowledged::Said;
+use super::acknowledged::{self, Said};
 use super::archive::{self, ArchiveError, ArchiveReader, ArchiveWriter, Head, READ_OCTETS, Wreck};
 use super::error::{Damage, FOREIGN, StoreError};
 use super::history::{self, Ends};
@@ -405,6 +405,24 @@ impl Ledger {
             Ok(())
         })?;
         Ok(ends.parted(&self.meta))
+    }
+
+    /// Why it is not that of which something was acknowledged, if it has come as far; `None`: it is, or nothing tells.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn parted_from_said(&self, said: &Said) -> Result<Option<Damage>, StoreError> {
+        let described = said.described(self.incarnation());
+        let Some(described) = described.filter(|was| was.revision <= self.meta.revision) else {
+            return Ok(None);
+        };
+        let reason = self.parted_from(described)?;
+        Ok(reason.map(|reason| Damage::Parted {
+            journal: self.file_at(described.revision).into(),
+            other: acknowledged::path_in(&self.directory).into(),
+            reason: reason.into(),
+            damage: None,
+        }))
     }
 
     /// In which file it is at a revision.

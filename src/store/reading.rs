@@ -34,10 +34,12 @@ pub fn read_directory(directory: &Path) -> Result<Option<MemoryStore>, StoreErro
         let said = Said::read(&place);
         let damaged = |damage| StoreError::JournalDamaged { path: directory.to_owned(), damage };
         let error = match Files::open(&place).map_err(Trouble::from).and_then(Ledger::of) {
-            Ok(ledger) => match ledger.lacks(&said) {
-                None => return read_ledger(&ledger, directory).map(Some),
-                Some(damage) => damaged(damage),
-            },
+            Ok(ledger) => {
+                match ledger.lacks(&said).map_or_else(|| ledger.parted_from_said(&said), |it| Ok(Some(it)))? {
+                    None => return read_ledger(&ledger, directory).map(Some),
+                    Some(damage) => damaged(damage),
+                }
+            }
             Err(trouble @ Trouble::Absent)
                 if said.is_of_ledger() || successor::store_in(directory) != place =>
             {

@@ -1,5 +1,6 @@
 //! Whether journal and database are of one history, which is asked here and nowhere else before one of them takes the place of the
-//! other: a journal is made of an [`Agreed`] database alone, and there is none that was not asked.
+//! other: a journal is made of an [`Agreed`] database alone, and there is none that was not asked. What `acknowledged` says that the
+//! store was is a third witness, of each of them: a database that cannot be read says nothing against the journal of a copy.
 //!
 //! Each event has the digest of the one before it, so what one of them says of the last revision that both have been at is what the
 //! other says of it. A journal that is damaged still tells as much as can be read of each of its files.
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::database::Database;
 use crate::model::Incarnation;
 use crate::store::Meta;
-use crate::store::acknowledged::Said;
+use crate::store::acknowledged::{self, Said};
 use crate::store::error::{Damage, StoreError};
 use crate::store::history::{self, Ends};
 use crate::store::ledger::{self, Ledger};
@@ -60,7 +61,7 @@ impl Agreed {
             None => Asked::Agreed(Box::new(Self { database, meta })),
             Some((file, reason)) => Asked::Parted(Damage::Parted {
                 journal: file.into(),
-                database: path.into(),
+                other: path.into(),
                 reason: reason.into(),
                 damage: damage.map(Box::new),
             }),
@@ -105,6 +106,11 @@ fn parted_from_left(
     database: &Database,
     meta: &Meta,
 ) -> Result<Option<(PathBuf, String)>, StoreError> {
+    if let Some(described) = said.described(meta.incarnation).filter(|was| was.revision <= meta.revision)
+        && let Some(reason) = parted_at_or_behind(database, described, meta)?
+    {
+        return Ok(Some((acknowledged::path_in(directory), reason)));
+    }
     let mut is_led_to = false;
     let mut of_checkpoint = None;
     for told in ledger::told_in(directory, meta.revision)? {
@@ -113,12 +119,7 @@ fn parted_from_left(
             continue;
         }
         let is_there = described.revision == meta.revision;
-        let reason = if is_there {
-            history::parted_at(&described, meta)
-        } else {
-            parted_behind(database, &described, meta)?
-        };
-        match reason {
+        match parted_at_or_behind(database, &described, meta)? {
             Some(reason) if told.is_checkpoint => of_checkpoint = Some((told.file, reason)),
             Some(reason) => return Ok(Some((told.file, reason))),
             None => is_led_to |= is_there && !told.is_checkpoint,
@@ -127,7 +128,19 @@ fn parted_from_left(
     Ok(of_checkpoint.filter(|_| !is_led_to || !said.is_up_to(meta, meta.incarnation)))
 }
 
-/// Why a database is not of the history of what is described of an earlier revision.
+/// Why a database is not of the history of what is described of its revision, or of an earlier one.
+fn parted_at_or_behind(
+    database: &Database,
+    described: &Meta,
+    meta: &Meta,
+) -> Result<Option<String>, StoreError> {
+    if described.revision == meta.revision {
+        return Ok(history::parted_at(described, meta));
+    }
+    parted_behind(database, described, meta)
+}
+
+/// The same of an earlier one.
 fn parted_behind(database: &Database, described: &Meta, meta: &Meta) -> Result<Option<String>, StoreError> {
     let mut ends = Ends::of(described);
     for (from, to) in ends.keys() {

@@ -21,7 +21,7 @@ use super::copies::{Copy, Snapshots, is_copy, remove_copies, take_away, tell_lef
 use super::database::{self, DATABASE_OLD, Database};
 use super::{Settings, check_space, octets_in, verify};
 use crate::model::{Incarnation, Revision};
-use crate::store::acknowledged::Said;
+use crate::store::acknowledged::{self, Said};
 use crate::store::commit::Writes;
 use crate::store::directories::sync_directory;
 use crate::store::error::{Damage, FOREIGN, StoreError, check_ending};
@@ -51,7 +51,12 @@ pub(super) fn ledger(directory: &Path, settings: &Settings) -> Result<Ledger, St
                 }
                 damage => damage,
             };
-            let Some(damage) = damage else { return Ok(ledger) };
+            let Some(damage) = damage else {
+                return match ledger.parted_from_said(&said)? {
+                    Some(damage) => Err(StoreError::Damaged { path: directory.to_owned(), damage }),
+                    None => Ok(ledger),
+                };
+            };
             from_database(directory, settings, damage, &Left::Journal(ledger.legible()), &said)?;
         }
         Err(Trouble::Other(error)) => return Err(error),
@@ -216,10 +221,17 @@ struct Whole {
 
 /// Opens a copy of the database at `path`, and verifies all of it.
 fn open_whole(directory: &Path, settings: &Settings, path: &Path) -> Result<Whole, StoreError> {
-    let copy = Copy::of(directory, path)?;
+    let copy = only_copy_of(directory, path)?;
     let database = Database::open_copy(directory, &copy.path, settings.cache_octets)?;
     let meta = verify(directory, &database, &AtomicBool::new(false))?;
     Ok(Whole { path: path.to_owned(), database, meta, copy })
+}
+
+/// A copy of the database at `path`. Those of starts that were killed go first: one start after the other would fill the disk with
+/// them, and none come to where it removes them.
+fn only_copy_of(directory: &Path, path: &Path) -> Result<Copy, StoreError> {
+    remove_copies(directory, true);
+    Copy::of(directory, path)
 }
 
 /// The same of the database that an exchange has left beside the one that took its place. Batches may have come since: only a
@@ -316,10 +328,13 @@ fn begin_with(
             return Err(both(directory, torn, "there is none".to_owned()));
         }
     }
+    if !path.exists() {
+        check_life(directory, ledger)?;
+    }
     // A copy is asked first, so that a start that is refused has changed nothing; without room for one, the database.
     let is_asked = torn.is_some() || is_ahead || path.exists() && !is_as_left(directory, ledger, &path);
     if is_asked && check_space(directory, settings, octets_in(&path)).is_ok() {
-        let compared = Copy::of(directory, &path).and_then(|copy| {
+        let compared = only_copy_of(directory, &path).and_then(|copy| {
             let opened = Database::open_copy(directory, &copy.path, settings.cache_octets);
             // Closed before its files go.
             compare(directory, ledger, opened, true).and_then(|compared| match torn {
@@ -335,7 +350,9 @@ fn begin_with(
             compared => compared?,
         }
     }
-    let is_served = |error: &StoreError| error.is_full() && torn.is_none() && !is_ahead;
+    // Where nothing of this life was acknowledged, the database alone could tell whether the journal has all of it.
+    let is_told = Said::read(directory).of_life(ledger.incarnation()).is_some();
+    let is_served = |error: &StoreError| error.is_full() && torn.is_none() && !is_ahead && is_told;
     // What was not finished when it was to take the place of this one.
     let cleared = successor::remove_draft(directory)
         .and_then(|()| finish_exchanging(directory))
@@ -357,6 +374,9 @@ fn begin_with(
         Err(error) if is_served(&error) => return Ok(Begun::Full(error)),
         opened => compare(directory, ledger, opened, is_asked)?,
     };
+    if matches!(compared, Compared::Unusable { .. }) {
+        check_life(directory, ledger)?;
+    }
     if let Some(torn) = torn {
         tell_end(directory, ledger, torn, &compared)?;
         if matches!(compared, Compared::NotAhead(_)) {
@@ -386,6 +406,20 @@ fn begin_with(
     }
 }
 
+/// Where no database tells whose a journal is, what was acknowledged must not be of another life.
+///
+/// # Errors
+/// It is.
+fn check_life(directory: &Path, ledger: &Ledger) -> Result<(), StoreError> {
+    let said = Said::read(directory);
+    if !said.is_of_ledger() || said.of_life(ledger.incarnation()).is_some() {
+        return Ok(());
+    }
+    let journal = ledger.file_at(ledger.meta().revision).into();
+    let damage = Damage::Lives { journal, other: acknowledged::path_in(directory).into() };
+    Err(StoreError::Damaged { path: directory.to_owned(), damage })
+}
+
 /// Whether all is as a close or a kill leaves it: the ledger is where `acknowledged` says, and nothing is there that a start moves
 /// or removes.
 fn is_as_left(directory: &Path, ledger: &Ledger, path: &Path) -> bool {
@@ -395,6 +429,8 @@ fn is_as_left(directory: &Path, ledger: &Ledger, path: &Path) -> bool {
         && !is_there(NEW)
         && !successor::has_draft(directory)
         && database::is_tidy(path)
+        // Opened without a snapshot, sled writes to its log too.
+        && database::snapshots_in(path).is_ok_and(|snapshots| !snapshots.is_empty())
 }
 
 /// Where something else than zeros stands behind the last whole batch, the database has to tell whether it was acknowledged:
@@ -483,8 +519,13 @@ fn compare(
         Err(error) if error.is_damage() => return Ok(Compared::Unusable { reason: said(&error) }),
         Err(error) => return Err(error),
     };
+    // Either may be what is ours, and the other have been brought here, with `acknowledged` or without.
     if Incarnation::is_foreign(meta.incarnation, ledger.incarnation()) {
-        return Ok(Compared::Unusable { reason: FOREIGN.to_owned() });
+        let damage = Damage::Lives {
+            journal: ledger.file_at(ledger.meta().revision).into(),
+            other: database_there(directory).into(),
+        };
+        return Err(StoreError::Damaged { path: directory.to_owned(), damage });
     }
     // Both go by what was committed: another state of the same revision is no damage, and nobody knows which of the two is meant.
     // Nor does `acknowledged` where it is of one with the journal: both may have been brought here, and the database be what is ours.

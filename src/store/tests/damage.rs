@@ -591,8 +591,10 @@ fn a_copy_of_the_database_takes_nobodys_place() {
     let database = directory.path().join("store/db");
     let sound = std::fs::read(&database).unwrap();
     std::fs::write(&database, "nonsense").unwrap();
-    let before = files_of(directory.path());
+    let mut before = files_of(directory.path());
     assert!(open(directory.path()).unwrap_err().is_unusable());
+    // One start that is killed after the other would fill the disk with them.
+    before.retain(|path, _| !ours.iter().any(|name| path.starts_with(name)));
     assert!(files_of(directory.path()) == before);
     disk::Remains::of(directory.path(), directory.path()).unwrap();
     assert!(files_of(directory.path()) == before);

@@ -376,7 +376,8 @@ fn a_database_of_a_copy_takes_no_place_of_a_harmed_journal() {
             assert!(refused.is_unusable(), "{case}: {refused}");
             let said = refused.to_string();
             // Of what is left of an exchange nobody says more than that it does not do.
-            let is_named = said.contains("went on by themselves") && said.contains("/store");
+            let is_named = said.contains("went on by themselves")
+                && ["/store", "/acknowledged"].iter().any(|other| said.contains(other));
             let is_left = *harm == "a database that was exchanged" && said.contains("was acknowledged");
             assert!((is_named || is_left) && said.contains("journal/"), "{case}: {said}");
             assert!(files_of(place.path()) == before, "{case}: {said}");
@@ -455,4 +456,87 @@ fn a_restore_compares_nothing_with_a_journal_of_a_copy() {
         let existing = Restoration::begin(place.path()).unwrap().existing();
         assert!(matches!(existing, Existing::Readable(_)), "{harm}: {existing:?}");
     }
+}
+
+/// Where no database can be asked, what was acknowledged tells that a journal is of a copy: with all of it, or one file, also on a full
+/// disk. With what the copy has acknowledged, nothing does.
+#[test]
+fn a_journal_of_a_copy_takes_no_place_where_the_database_says_nothing() {
+    for theirs in [LAST - 1, LAST, LAST + 3] {
+        for with_checkpoint in [false, true] {
+            for harm in ["a bit", "cut", "gone", "no space"] {
+                let case = format!("{harm}, of a copy at {theirs}, {with_checkpoint}");
+                let [place, other] = forked(theirs);
+                if with_checkpoint {
+                    make_checkpoint(other.path());
+                }
+                put(other.path(), "journal", place.path());
+                let mut settings = disk::Settings::default();
+                match harm {
+                    "a bit" => flip(&place.path().join("store/db"), |length| length / 2),
+                    "cut" => std::fs::write(place.path().join("store/db"), "cut").unwrap(),
+                    "gone" => remove(&place.path().join("store")),
+                    _ => settings.reserve_octets = u64::MAX / 4,
+                }
+                let before = files_of(place.path());
+                let refused =
+                    DiskStore::open_with(place.path(), settings).map(|store| store.meta()).unwrap_err();
+                assert!(refused.is_unusable() || refused.is_full(), "{case}: {refused}");
+                assert!(files_of(place.path()) == before, "{case}: {refused}");
+            }
+        }
+    }
+}
+
+/// Nor does a database of before the fork, which both have been.
+#[test]
+fn a_database_of_before_says_nothing_for_a_journal_of_a_copy() {
+    for theirs in [LAST, LAST + 3] {
+        let place = tempfile::tempdir().unwrap();
+        go_on(place.path(), 1..=FORK, false, u64::MAX);
+        let (earlier, other) = (copied(place.path()), copied(place.path()));
+        go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
+        go_on(other.path(), FORK + 1..=theirs, true, u64::MAX);
+        // As a kill leaves it between the journal and the database.
+        put(earlier.path(), "store", place.path());
+        assert!(open(copied(place.path()).path()).is_ok_and(|store| store.meta().revision == LAST));
+        put(other.path(), "journal", place.path());
+        let said = open(place.path()).unwrap_err().to_string();
+        assert!(said.contains("went on by themselves") && said.contains("/acknowledged"), "{said}");
+    }
+}
+
+/// On a full disk a journal is served without its database only where something was acknowledged of it.
+#[test]
+fn a_full_disk_serves_no_journal_that_nothing_tells_of() {
+    let place = tempfile::tempdir().unwrap();
+    go_on(place.path(), 1..=LAST, false, u64::MAX);
+    let full = disk::Settings { reserve_octets: u64::MAX / 4, ..disk::Settings::default() };
+    assert_eq!(DiskStore::open_with(place.path(), full).unwrap().meta().revision, LAST);
+    remove(&place.path().join("acknowledged"));
+    let before = files_of(place.path());
+    let error = DiskStore::open_with(place.path(), full).map(|store| store.meta().revision).unwrap_err();
+    assert!(error.is_full(), "{error}");
+    assert!(files_of(place.path()) == before);
+    assert_eq!(open(place.path()).unwrap().meta().revision, LAST);
+}
+
+/// A directory that was copied in the middle of a restore, and comes back to the store that came of it.
+#[test]
+fn what_came_to_its_place_before_takes_no_place_again() {
+    let place = tempfile::tempdir().unwrap();
+    go_on(place.path(), 1..=FORK, false, u64::MAX);
+    let stray = place.path().join("successor");
+    let draft = copied(place.path());
+    std::fs::create_dir(&stray).unwrap();
+    copy(&draft.path().join("journal"), &stray.join("journal"));
+    // It may be on its way: it has all that was acknowledged.
+    assert_eq!(open(copied(place.path()).path()).unwrap().meta().revision, FORK);
+    remove(&stray);
+    go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
+    std::fs::create_dir(&stray).unwrap();
+    copy(&draft.path().join("journal"), &stray.join("journal"));
+    assert_eq!(crate::store::read_directory(place.path()).unwrap().unwrap().meta().revision, LAST);
+    assert_eq!(Content::of(&open(place.path()).unwrap()).unwrap(), ours(LAST));
+    assert!(!stray.exists() && place.path().join("set-aside").exists());
 }

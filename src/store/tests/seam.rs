@@ -505,12 +505,56 @@ fn a_store_without_both_copies_or_without_any_witness_is_refused() {
 }
 
 #[test]
-fn a_database_of_another_store_is_put_aside() {
+fn of_two_stores_nobody_knows_which_is_meant() {
     let (one, other) = (prepared(12), prepared(20));
-    std::fs::remove_dir_all(one.path().join("store")).unwrap();
-    copy(&other.path().join("store"), &one.path().join("store"));
-    assert_eq!(Content::of(&open(one.path()).unwrap()).unwrap(), Content::after(12));
-    assert_eq!(std::fs::read_dir(one.path().join("set-aside")).unwrap().count(), 1);
+    for parts in [&["store"][..], &["store", "acknowledged"], &["journal"], &["journal", "acknowledged"]] {
+        let mixed = tempfile::tempdir().unwrap();
+        copy(one.path(), mixed.path());
+        for part in parts.iter().map(Path::new) {
+            let (from, to) = (other.path().join(part), mixed.path().join(part));
+            if from.is_dir() {
+                std::fs::remove_dir_all(&to).unwrap();
+                copy(&from, &to);
+            } else {
+                std::fs::copy(from, to).unwrap();
+            }
+        }
+        let before = super::files_of(mixed.path());
+        let refused = open(mixed.path()).unwrap_err();
+        let said = refused.to_string();
+        assert!(refused.is_unusable() && said.contains("two lives of one"), "{parts:?}: {said}");
+        let after = super::files_of(mixed.path());
+        let changed =
+            before.iter().filter(|(path, octets)| after.get(*path) != Some(*octets)).map(|(path, _)| path);
+        assert_eq!(changed.collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new(), "{parts:?}");
+        assert!(after.keys().eq(before.keys()), "{parts:?}");
+        // As the refusal says.
+        for (moved, revision) in [("store", [20, 12]), ("journal", [12, 20])] {
+            let kept = tempfile::tempdir().unwrap();
+            copy(mixed.path(), kept.path());
+            std::fs::remove_dir_all(kept.path().join(moved)).unwrap();
+            std::fs::write(kept.path().join("acknowledged"), "accept\n").unwrap();
+            let expected = revision[usize::from(parts.contains(&"store"))];
+            assert_eq!(
+                Content::of(&open(kept.path()).unwrap()).unwrap(),
+                Content::after(expected),
+                "{parts:?}"
+            );
+        }
+        // Where the database cannot be read, `acknowledged` says that the journal is another's.
+        if parts == ["journal"] {
+            for harm in ["gone", "cut"] {
+                let kept = tempfile::tempdir().unwrap();
+                copy(mixed.path(), kept.path());
+                match harm {
+                    "gone" => std::fs::remove_dir_all(kept.path().join("store")).unwrap(),
+                    _ => std::fs::write(kept.path().join("store/db"), "cut").unwrap(),
+                }
+                let said = open(kept.path()).unwrap_err().to_string();
+                assert!(said.contains("two lives of one") && said.contains("acknowledged"), "{harm}: {said}");
+            }
+        }
+    }
 }
 
 /// What the checksums and the revision notice when the database itself does not; alone, it is no loss.
