@@ -5,14 +5,16 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
+use rustls::ProtocolVersion;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 use super::records::Records;
-use super::turns::SourceTurns;
+use super::turns::{SourceTurns, work_of_time};
 
 /// A stream whose handshake is done.
 #[derive(Debug)]
@@ -21,20 +23,48 @@ pub struct Secured {
     turns: Arc<SourceTurns>,
     /// What its records have cost beyond what they have brought.
     owed: u64,
+    /// Octets of data that TLS has, and nobody has read yet.
+    unread: u64,
+    clock: fn() -> Instant,
     /// Until when others have their turns; made behind many small records only.
     rest: Option<Pin<Box<Sleep>>>,
 }
 
 impl Secured {
     pub(super) fn new(mut stream: TlsStream<Records>, turns: Arc<SourceTurns>) -> Self {
-        stream.get_mut().0.shaken();
-        Self { stream, turns, owed: 0, rest: None }
+        let (records, _) = stream.get_mut();
+        records.shaken();
+        let unread = unread(&mut stream);
+        Self { stream, turns, owed: 0, unread, clock: Instant::now, rest: None }
     }
 
     /// What the client has shown in the handshake, or in the one that began the session which it has resumed.
     pub fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         self.stream.get_ref().1.peer_certificates()
     }
+
+    /// What was read in one go has cost, of which so many octets went to whoever reads.
+    fn work_of_reading(&mut self, brought: u64, begun: Instant) -> u64 {
+        let before = self.unread;
+        if !self.stream.get_ref().0.is_whole() {
+            self.unread = before.saturating_sub(brought);
+            return 0;
+        }
+        self.unread = unread(&mut self.stream);
+        let (records, connection) = self.stream.get_ref();
+        let counted = match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => {
+                records.work_of_data((self.unread + brought).saturating_sub(before))
+            }
+            _ => records.work(),
+        };
+        work_of_time(counted, (self.clock)().saturating_duration_since(begun))
+    }
+}
+
+/// Octets of data that TLS has and gives to whoever reads next; where it has failed that is none.
+fn unread(stream: &mut TlsStream<Records>) -> u64 {
+    stream.get_mut().1.process_new_packets().map_or(0, |state| state.plaintext_bytes_to_read() as u64)
 }
 
 impl AsyncRead for Secured {
@@ -50,17 +80,17 @@ impl AsyncRead for Secured {
         }
         let before = buffer.filled().len();
         this.stream.get_mut().0.begin();
+        let begun = (this.clock)();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
         let brought = buffer.filled().len() - before;
-        let records = this.stream.get_mut().0;
-        this.owed = (this.owed + records.work()).saturating_sub(PAID_FOR_MAX.min(brought as u64));
+        let work = this.work_of_reading(brought as u64, begun);
+        this.owed = (this.owed + work).saturating_sub(PAID_FOR_MAX.min(brought as u64));
         if let Some(rest) = this.turns.note_read(this.owed) {
             this.owed = 0;
             this.rest = Some(Box::pin(sleep(rest)));
         }
-        if brought > 0 {
-            records.forget();
-        }
+        let records = this.stream.get_mut().0;
+        records.brought(brought);
         if polled.is_ready() {
             return polled;
         }

@@ -247,6 +247,19 @@ impl SourceTurns {
     }
 }
 
+/// What was counted of something has cost where it took so long. What takes as long as a long turn is counted by its time,
+/// as far as what is counted may explain that: the machine may have done something else meanwhile.
+pub(super) fn work_of_time(counted: u64, taken: Duration) -> u64 {
+    let of_time = |taken: Duration| {
+        u64::try_from(taken.as_micros()).unwrap_or(u64::MAX).saturating_mul(WORK_IN_A_MICROSECOND)
+    };
+    let explained = Duration::from_micros(counted.saturating_mul(TIME_OF_WORK));
+    match of_time(taken) {
+        work if work < LONG_TURN => counted,
+        work => counted.max(work.min(of_time(explained))),
+    }
+}
+
 /// Goes on when everybody has had a turn who waits for one by now, also those of whom nobody has heard yet because nobody
 /// has looked for what has come.
 pub async fn let_others_first() {
@@ -373,7 +386,7 @@ const TIME_BESIDE_A_TURN: Duration = Duration::from_micros(10);
 const LOOK_TIME: Duration = Duration::from_micros(200);
 /// Whoever is ahead of its part of the time by so much is paced: others would wait about as long.
 const BUSY_TIME: Duration = Duration::from_millis(2);
-/// What a TLS handshake counts for: about a signature.
+/// What a TLS handshake counts for without a client's certificate: about a signature.
 pub(super) const WORK_OF_A_HANDSHAKE: u64 = 10_000;
 /// What a connection counts for that begins: it is accepted, counted and given a task, and ends again.
 const TIME_OF_A_BEGINNING: Duration = Duration::from_micros(60);
@@ -566,6 +579,22 @@ mod tests {
         // As much was done, and could not be cut.
         one.rest_behind(2_000_000, begun, after(1_000));
         assert_eq!(one.rest(after(1_000)).as_micros().div_ceil(1_000), 2_000);
+    }
+
+    #[test]
+    fn what_takes_long_is_counted_by_its_time_as_far_as_it_is_explained() {
+        let micros = Duration::from_micros;
+        for (counted, taken, work) in [
+            (400, micros(149), 400),
+            (400, micros(150), 3_000),
+            (400, micros(400), 8_000),
+            // The machine did something else.
+            (400, micros(4_000), 8_000),
+            (0, Duration::MAX, 0),
+            (80_000, micros(400), 80_000),
+        ] {
+            assert_eq!(work_of_time(counted, taken), work, "{counted} {taken:?}");
+        }
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! Handshakes and records over real sockets, from a client that seals each record by itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::cell::Cell;
 use std::future::poll_fn;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::cipher::{MessageEncrypter, OutboundChunks, OutboundPlainMessage};
-use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+use rustls::crypto::cipher::{AeadKey, Iv, MessageEncrypter, OutboundChunks, OutboundPlainMessage};
+use rustls::crypto::ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
 use rustls::crypto::ring::default_provider;
+use rustls::crypto::tls13::OkmBlock;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use rustls::{
-    ClientConfig, ClientConnection, ConnectionTrafficSecrets, ContentType, ProtocolVersion, RootCertStore,
+    ClientConfig, ClientConnection, ConnectionTrafficSecrets, ContentType, KeyLog, ProtocolVersion,
+    RootCertStore,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,6 +36,19 @@ struct Sides {
     _directory: TempDir,
     tls: Arc<Tls>,
     client: Arc<ClientConfig>,
+    secret: Arc<TrafficSecret>,
+}
+
+/// What a client's keys are made of.
+#[derive(Debug, Default)]
+struct TrafficSecret(Mutex<Vec<u8>>);
+
+impl KeyLog for TrafficSecret {
+    fn log(&self, label: &str, _: &[u8], secret: &[u8]) {
+        if label == "CLIENT_TRAFFIC_SECRET_0" {
+            *self.0.lock().unwrap() = secret.to_vec();
+        }
+    }
 }
 
 impl Sides {
@@ -42,14 +59,17 @@ impl Sides {
         let tls = Arc::new(Tls::load(&files, &Arc::new(Clock::of_system())).unwrap());
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(directory.path().join("ca.pem")).unwrap()).unwrap();
-        let provider = CryptoProvider { cipher_suites: vec![TLS13_AES_128_GCM_SHA256], ..default_provider() };
+        let provider =
+            CryptoProvider { cipher_suites: vec![TLS13_CHACHA20_POLY1305_SHA256], ..default_provider() };
         let mut client = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
         client.enable_secret_extraction = true;
-        Self { _directory: directory, tls, client: Arc::new(client) }
+        let secret = Arc::new(TrafficSecret::default());
+        client.key_log = secret.clone();
+        Self { _directory: directory, tls, client: Arc::new(client), secret }
     }
 
     /// A connection whose handshake is waited for.
@@ -76,11 +96,13 @@ impl Sides {
         (client, accepting.await.unwrap().unwrap())
     }
 
-    /// The same, with a client that seals by itself; the handshake is not counted.
+    /// The same, with a client that seals by itself; the handshake is not counted, nor is time.
     async fn open(&self) -> (Sealing, Secured) {
         let (client, mut server) = self.shake(&turns()).await;
         server.turns = turns();
-        (Sealing::new(client), server)
+        server.clock = standing;
+        let secret = self.secret.0.lock().unwrap().clone();
+        (Sealing::new(client, secret), server)
     }
 
     /// The first message of a handshake.
@@ -97,15 +119,51 @@ struct Sealing {
     stream: TcpStream,
     encrypter: Box<dyn MessageEncrypter>,
     sequence: u64,
+    secret: Vec<u8>,
 }
 
 impl Sealing {
-    fn new(client: ClientStream<TcpStream>) -> Self {
+    fn new(client: ClientStream<TcpStream>, secret: Vec<u8>) -> Self {
         let (stream, connection) = client.into_inner();
         let (sequence, secrets) = connection.dangerous_extract_secrets().unwrap().tx;
-        let ConnectionTrafficSecrets::Aes128Gcm { key, iv } = secrets else { panic!("another cipher") };
-        let suite = TLS13_AES_128_GCM_SHA256.tls13().unwrap();
-        Self { stream, encrypter: suite.aead_alg.encrypter(key, iv), sequence }
+        let ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } = secrets else {
+            panic!("another cipher")
+        };
+        let suite = TLS13_CHACHA20_POLY1305_SHA256.tls13().unwrap();
+        Self { stream, encrypter: suite.aead_alg.encrypter(key, iv), sequence, secret }
+    }
+
+    /// Exchanges the key (RFC 8446 sections 4.6.3 and 7.2), and wants the server to do so where `is_wanted`; with so many
+    /// octets of padding (section 5.4).
+    fn update_key(&mut self, is_wanted: bool, padding: usize) -> Vec<u8> {
+        let message = [0x18, 0, 0, 1, u8::from(is_wanted)];
+        let sealed = match padding.checked_sub(1) {
+            None => self.seal(ContentType::Handshake, &message),
+            // The kind stands before the padding, of which the last octet is where it stands otherwise.
+            Some(rest) => {
+                let padded = [&message[..], &[0x16], &vec![0; rest]].concat();
+                self.seal(ContentType::Unknown(0), &padded)
+            }
+        };
+        let suite = TLS13_CHACHA20_POLY1305_SHA256.tls13().unwrap();
+        let expand = |secret: &[u8], label: &[u8], out: &mut [u8]| {
+            let expander = suite.hkdf_provider.expander_for_okm(&OkmBlock::new(secret));
+            let [.., length] = out.len().to_be_bytes();
+            let lengths = [0, length, 6 + label.len() as u8];
+            expander.expand_slice(&[&lengths, b"tls13 ", label, &[0]], out).unwrap();
+        };
+        let (mut next, mut key, mut iv) = ([0; 32], [0; 32], [0; 12]);
+        expand(&self.secret, b"traffic upd", &mut next);
+        expand(&next, b"key", &mut key);
+        expand(&next, b"iv", &mut iv);
+        self.encrypter = suite.aead_alg.encrypter(AeadKey::from(key), Iv::from(iv));
+        (self.secret, self.sequence) = (next.to_vec(), 0);
+        sealed
+    }
+
+    /// So many exchanges of the key, one behind the other.
+    fn update_keys(&mut self, count: usize) -> Vec<u8> {
+        (0..count).flat_map(|_| self.update_key(false, 0)).collect()
     }
 
     fn seal(&mut self, typ: ContentType, octets: &[u8]) -> Vec<u8> {
@@ -128,6 +186,21 @@ impl Sealing {
 
 fn turns() -> Arc<SourceTurns> {
     Turns::new(1).of(Some(ClientSource::from(Some("192.0.2.1".parse().unwrap()))))
+}
+
+thread_local! {
+    static FIRST: Instant = Instant::now();
+    static ASKED: Cell<u32> = const { Cell::new(0) };
+}
+
+fn standing() -> Instant {
+    FIRST.with(|first| *first)
+}
+
+/// A millisecond each time that it is asked.
+fn slow() -> Instant {
+    ASKED.set(ASKED.get() + 1);
+    standing() + Duration::from_millis(ASKED.get().into())
 }
 
 fn is_paced(turns: &SourceTurns) -> bool {
@@ -168,13 +241,83 @@ async fn records_that_carry_nothing_may_stand_between_others() {
     let mut octets = Vec::new();
     for _ in 0..40 {
         octets.extend(client.records(30, b""));
+        octets.extend(client.records(1, &[b'x'; 30]));
+    }
+    client.send(&octets).await;
+    let mut read = [0; 40 * 30];
+    timeout(PATIENCE, server.read_exact(&mut read)).await.unwrap().unwrap();
+    assert_eq!(read, [b'x'; 40 * 30]);
+    assert!(is_paced(&server.turns));
+}
+
+#[tokio::test]
+async fn keys_that_are_exchanged_are_paid_for_however_long_their_records_are() {
+    for (is_wanted, padding) in [(false, 0), (true, 0), (false, 1), (true, 20), (false, 300)] {
+        let (mut client, mut server) = Sides::new().open().await;
+        let mut octets = Vec::new();
+        for _ in 0..10 {
+            octets.extend(client.update_key(is_wanted, padding));
+        }
+        octets.extend(client.records(1, b"x"));
+        client.send(&octets).await;
+        let mut read = [0];
+        timeout(PATIENCE, server.read_exact(&mut read)).await.unwrap().unwrap();
+        assert_eq!(&read, b"x");
+        // What is padded stands for a key also where it is beside data.
+        let most = if padding == 0 { 10 } else { 11 };
+        let counted = |keys: u64| 11 * 20 + keys * 180 - 1;
+        assert!(
+            (counted(10)..=counted(most)).contains(&server.owed),
+            "{is_wanted} {padding} {}",
+            server.owed
+        );
+    }
+}
+
+#[tokio::test]
+async fn few_small_records_are_read_in_one_go() {
+    let (mut client, mut server) = Sides::new().open().await;
+    let octets = client.records(150, b"x");
+    client.send(&octets).await;
+    let mut read = [0; 150];
+    let mut place = 0;
+    while place < read.len() {
+        let count = timeout(PATIENCE, server.read(&mut read[place..])).await.unwrap().unwrap();
+        place += count;
+        let (records, _) = server.stream.get_ref();
+        assert!(records.work() <= 24 * 20, "{}", records.work());
+    }
+}
+
+#[tokio::test]
+async fn an_octet_of_data_pays_for_no_more_than_itself() {
+    let (mut client, mut server) = Sides::new().open().await;
+    let mut octets = Vec::new();
+    for _ in 0..40 {
+        octets.extend(client.update_keys(31));
         octets.extend(client.records(1, b"x"));
     }
     client.send(&octets).await;
-    let mut read = [0; 40];
-    timeout(PATIENCE, server.read_exact(&mut read)).await.unwrap().unwrap();
-    assert_eq!(read, [b'x'; 40]);
+    let mut read = Vec::new();
+    let error = timeout(PATIENCE, server.read_to_end(&mut read)).await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), IN_VAIN);
+    assert!((5..20).contains(&read.len()), "{}", read.len());
     assert!(is_paced(&server.turns));
+}
+
+#[tokio::test]
+async fn what_reading_has_taken_is_counted() {
+    let (mut client, mut server) = Sides::new().open().await;
+    let mut read = [0; 100];
+    server.clock = slow;
+    for _ in 0..8 {
+        let octets = client.records(1, &read);
+        client.send(&octets).await;
+        timeout(PATIENCE, server.read_exact(&mut read)).await.unwrap().unwrap();
+        assert!(!is_paced(&server.turns));
+    }
+    // Twenty times what they count, but for what they have brought.
+    assert_eq!(server.owed, 8 * (20 * 20 - 100));
 }
 
 #[tokio::test]
