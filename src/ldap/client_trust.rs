@@ -122,9 +122,7 @@ impl Shown {
             return;
         }
         self.reviewed = asked;
-        if self.certificate.ask(trusted.authorities.as_deref(), now) {
-            self.work += WORK_OF_A_CHAIN;
-        }
+        self.work += self.certificate.ask(trusted.authorities.as_deref(), now);
         let Some(Identity { holder, .. }) = identity else { return };
         let Credential::Certificate { withdrawn, .. } = &mut holder.credential else { return };
         *withdrawn = if !self.certificate.is_vouched_for() {
@@ -136,6 +134,3 @@ impl Shown {
         };
     }
 }
-
-/// What verifying a chain counts for: the signature of an authority with a key of P-384.
-const WORK_OF_A_CHAIN: u64 = 10_000;

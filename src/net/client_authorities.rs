@@ -11,7 +11,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use sha2::{Digest, Sha256};
 
-use super::client_chain::ShortChains;
+use super::client_chain::PlainChains;
+use super::signatures;
 use super::tls_fault::{TlsError, TlsFile, TlsWarning};
 use super::validity::Validity;
 use crate::model::Timestamp;
@@ -48,7 +49,8 @@ impl ClientAuthorities {
                 source,
             })?;
         }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        let (roots, provider) = (Arc::new(roots), Arc::new(signatures::counting(provider)));
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider)
             .allow_unauthenticated()
             .build()
             .map_err(|source| TlsError::BadClientCa { path: path.to_path_buf(), source })?;
@@ -56,7 +58,7 @@ impl ClientAuthorities {
             digest: AuthoritiesDigest::of(authorities),
             path: path.to_path_buf(),
             validities: authorities.iter().filter_map(|authority| Validity::of(authority)).collect(),
-            verifier: Arc::new(ShortChains(verifier)),
+            verifier: Arc::new(PlainChains { verifier, authorities: roots }),
         })
     }
 
@@ -72,7 +74,7 @@ impl ClientAuthorities {
     }
 
     /// Verifies a chain as a client has sent it, the leaf first, as a handshake at `now` would. It costs the signatures
-    /// of the chain: some 0.05 ms each with keys of P-256 or RSA, 0.5 ms with keys of P-384.
+    /// of the chain: some 0.1 ms each with keys of P-256 or RSA, a millisecond with keys of P-384.
     ///
     /// # Errors
     /// Why they do not vouch for it.

@@ -6,6 +6,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 use super::client_authorities::{AuthoritiesDigest, ClientAuthorities};
+use super::signatures;
 use crate::model::{Fingerprint, Timestamp};
 use crate::schema::{Dn, Rdn, TypeAndValue};
 
@@ -54,14 +55,15 @@ impl ClientCertificate {
         self.is_vouched_for
     }
 
-    /// Asks the authorities of now (`None`: there is no client CA any more), if they are others than were asked last; says
-    /// whether they are.
-    pub fn ask(&mut self, authorities: Option<&ClientAuthorities>, now: Timestamp) -> bool {
+    /// Asks the authorities of now (`None`: there is no client CA any more), if they are others than were asked last; says what
+    /// that has cost, in the unit in which work is counted.
+    pub fn ask(&mut self, authorities: Option<&ClientAuthorities>, now: Timestamp) -> u64 {
         let digest = authorities.map(ClientAuthorities::digest);
         if digest == self.asked {
-            return false;
+            return 0;
         }
         self.asked = digest;
+        let before = signatures::work();
         self.is_vouched_for = authorities.is_some_and(|authorities| match authorities.verify(&self.chain, now) {
             Ok(()) => true,
             Err(error) => {
@@ -70,7 +72,7 @@ impl ClientCertificate {
                 false
             }
         });
-        true
+        WORK_OF_ASKING + signatures::work() - before
     }
 
     /// Its holder in words, for the log.
@@ -103,6 +105,8 @@ fn attribute(oid: String) -> String {
     known.map_or(oid, |(_, name)| (*name).to_owned())
 }
 
+/// What verifying a chain again costs beside its signatures: its certificates are read.
+const WORK_OF_ASKING: u64 = 500;
 /// RFC 4514 section 3, and what is usual in certificates beside it.
 const NAMES: [(&str, &str); 10] = [
     ("2.5.4.3", "CN"),

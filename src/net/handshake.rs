@@ -13,6 +13,7 @@ use super::peer::Peer;
 use super::presence::Presence;
 use super::records::Records;
 use super::secured::Secured;
+use super::signatures;
 use super::turns::{SourceTurns, WORK_OF_A_HANDSHAKE};
 
 /// Waits for the client's first octets as for one that is silent, and for the rest as for half a message. A turn is taken
@@ -37,12 +38,15 @@ pub async fn accept(
             if let Some(records) = accepting.get_mut() {
                 records.begin();
             }
+            let before = signatures::work();
             let polled = Pin::new(&mut accepting).poll(context);
-            let work = match accepting.get_ref() {
-                // What has no answer yet is waited for.
-                Some(records) if !records.is_answered() => records.work(),
-                _ => WORK_OF_A_HANDSHAKE,
-            };
+            let of_certificates = signatures::work() - before;
+            let work = of_certificates
+                + match accepting.get_ref() {
+                    // What has no answer yet is waited for.
+                    Some(records) if !records.is_answered() => records.work(),
+                    _ => WORK_OF_A_HANDSHAKE,
+                };
             if accepting.get_ref().is_some_and(Records::is_held_back) {
                 context.waker().wake_by_ref();
             }

@@ -23,6 +23,7 @@ mod records;
 mod refused;
 mod secured;
 pub mod server_certificate;
+mod signatures;
 mod source;
 pub mod tls;
 mod tls_fault;

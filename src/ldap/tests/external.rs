@@ -237,14 +237,14 @@ fn who_the_authorities_of_now_do_not_vouch_for_is_nobody() {
 
     assert!(trust.exchange(Some(OTHER_AUTHORITY.alone.clone()), &rows));
     assert!(!trust.exchange(Some(OTHER_AUTHORITY.alone.clone()), &rows), "nothing has changed");
-    // The chain is verified again, once, and that is work.
+    // The chain is verified again, once, and that is work; no signature, for its issuer has another name.
     let before = client.session.work_done();
     assert!(look(&mut client).is(50).result().message.contains("not one of an authority of this server"));
     let verified = client.session.work_done() - before;
-    assert!((10_000..15_000).contains(&verified), "{verified}");
+    assert!((500..1_400).contains(&verified), "{verified}");
     assert_eq!(client.who_am_i(), "");
     client.compare(APP_DN, "cn", "app").is(50);
-    assert!(client.session.work_done() - before < 15_000);
+    assert!(client.session.work_done() - before < 1_400);
     client.extended("1.3.6.1.4.1.4203.1.11.1").is(50);
     external(&mut client, None).is(49);
     look(&mut client).is(50);

@@ -20,6 +20,7 @@ use tokio_rustls::server::TlsStream as ServerStream;
 use super::*;
 use crate::clock::Clock;
 use crate::net::certificate::create_development;
+use crate::net::signatures;
 
 fn development() -> (TempDir, TlsFiles) {
     let directory = tempfile::tempdir().unwrap();
@@ -256,7 +257,10 @@ fn a_chain_is_verified_again_by_other_authorities() {
     let verified = authorities(&[&old]);
     let mut shown = crate::net::ClientCertificate::of(&chain, verified.digest()).unwrap();
     let mut holds = |of: Option<&ClientAuthorities>, now| {
-        shown.ask(of, now);
+        let work = shown.ask(of, now);
+        // What holds has cost a signature or two, unless it was asked already.
+        let of_one = signatures::work_of(rustls::pki_types::alg_id::ECDSA_P256, &[]);
+        assert!(work == 0 || work > of_one || !shown.is_vouched_for(), "{work}");
         shown.is_vouched_for()
     };
     for (present, expected) in [
@@ -321,7 +325,140 @@ fn no_more_certificates_are_looked_at_than_a_chain_needs() {
     let authorities = ClientAuthorities::new(Path::new("clients.pem"), &[authority], &provider).unwrap();
     let leaf = large.signed_by(&key(), &root).unwrap().der().clone();
     let error = authorities.verify(&[leaf], now).unwrap_err();
-    assert!(format!("{error:?}").contains("ChainTooLong"), "{error:?}");
+    assert!(format!("{error:?}").contains("TooLong"), "{error:?}");
+}
+
+/// An authority of a name, and with it who signs for it.
+struct Named {
+    params: CertificateParams,
+    key: KeyPair,
+    kind: &'static rcgen::SignatureAlgorithm,
+    certificate: CertificateDer<'static>,
+}
+
+impl Named {
+    fn root(name: &str, kind: &'static rcgen::SignatureAlgorithm) -> Self {
+        let (params, key) = (params(name, true), KeyPair::generate_for(kind).unwrap());
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Self { params, key, kind, certificate }
+    }
+
+    /// One that this one has signed.
+    fn sign(&self, name: &str, is_ca: bool) -> Self {
+        self.issue(name, is_ca, false)
+    }
+
+    /// One that somebody else has signed in its name.
+    fn forge(&self, name: &str, is_ca: bool) -> Self {
+        self.issue(name, is_ca, true)
+    }
+
+    fn issue(&self, name: &str, is_ca: bool, is_forged: bool) -> Self {
+        let kind = &rcgen::PKCS_ECDSA_P256_SHA256;
+        let (mine, made_up) =
+            (KeyPair::generate_for(kind).unwrap(), KeyPair::generate_for(self.kind).unwrap());
+        let by = match is_forged {
+            true => Issuer::from_params(&self.params, &made_up),
+            false => Issuer::from_params(&self.params, &self.key),
+        };
+        let params = params(name, is_ca);
+        let certificate = params.signed_by(&mine, &by).unwrap().der().clone();
+        Self { params, key: mine, kind, certificate }
+    }
+}
+
+/// What a chain has cost, in signatures of this kind, and whether it is good.
+fn cost(
+    authorities: &[&Named],
+    leaf: &Named,
+    behind: &[&Named],
+    of: rustls::pki_types::AlgorithmIdentifier,
+) -> (u64, Result<(), rustls::Error>) {
+    let certificates: Vec<_> = authorities.iter().map(|one| one.certificate.clone()).collect();
+    let provider = Arc::new(default_provider());
+    let authorities = ClientAuthorities::new(Path::new("clients.pem"), &certificates, &provider).unwrap();
+    let chain: Vec<_> = [leaf].iter().chain(behind).map(|one| one.certificate.clone()).collect();
+    let before = signatures::work();
+    let verified = authorities.verify(&chain, crate::model::Timestamp::now());
+    let work = signatures::work() - before;
+    (work / signatures::work_of(of, &[]), verified)
+}
+
+/// Certificates of one name make as many ways as there are orders of them: a leaf and four cost 65 signatures.
+#[test]
+fn a_chain_costs_no_more_signatures_than_it_has() {
+    let (p256, p384) = (&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384);
+    let (of_p256, of_p384) = (rustls::pki_types::alg_id::ECDSA_P256, rustls::pki_types::alg_id::ECDSA_P384);
+    for (kind, of) in [(p256, of_p256), (p384, of_p384)] {
+        let root = Named::root("root", kind);
+        let leaf = root.forge("root", false);
+        let (_, only) = cost(&[&root], &leaf, &[], of);
+        assert!(only.is_err());
+        let forged: Vec<_> = (0..4).map(|_| root.forge("root", true)).collect();
+        let forged: Vec<_> = forged.iter().collect();
+        let (signatures, verified) = cost(&[&root], &leaf, &forged, of);
+        let text = format!("{:?}", verified.unwrap_err());
+        assert!(text.contains("NameOfAuthority") && signatures == 0, "{signatures} {text}");
+        // The same beside one that is meant, and with another authority of that name in the file.
+        let other = Named::root("root", kind);
+        let (signatures, verified) = cost(&[&root, &other], &leaf, &forged, of);
+        assert!(verified.is_err() && signatures == 0, "{signatures}");
+
+        // Names that nobody has: one way, and its first signature does not hold.
+        let first = root.forge("first", true);
+        let second = first.forge("second", true);
+        let third = second.forge("third", true);
+        let fourth = third.forge("fourth", true);
+        let leaf = fourth.forge("leaf", false);
+        let behind = [&first, &second, &third, &fourth];
+        let (signatures, verified) = cost(&[&root], &leaf, &behind, of);
+        assert!(verified.is_err() && signatures == 1, "{signatures} {verified:?}");
+        // Ways of their own.
+        let twins = [&first, &first.forge("second", true), &first.forge("second", true), &second];
+        let (signatures, verified) = cost(&[&root], &leaf, &twins, of);
+        let text = format!("{:?}", verified.unwrap_err());
+        assert!(text.contains("NameTwice") && signatures == 0, "{signatures} {text}");
+        // Authorities of one name are asked one behind the other, and no more than a dozen.
+        let crowd: Vec<_> = (0..20).map(|_| Named::root("root", kind)).collect();
+        for (asked, most) in [(3, 3), (20, 12)] {
+            let crowd: Vec<_> = crowd.iter().take(asked).collect();
+            let (signatures, verified) = cost(&crowd, &leaf, &behind, of);
+            assert!(verified.is_err() && signatures == most, "{signatures} {verified:?}");
+        }
+    }
+}
+
+#[test]
+fn a_chain_that_leads_to_its_authority_is_taken_as_it_is_sent() {
+    let kind = &rcgen::PKCS_ECDSA_P256_SHA256;
+    let of = rustls::pki_types::alg_id::ECDSA_P256;
+    let root = Named::root("root", kind);
+    let mut behind: Vec<Named> = Vec::new();
+    for count in 0..=4 {
+        // A client may have the name of who has signed for it, or of its authority.
+        for name in ["portal", "root", "middle 0"] {
+            let leaf = behind.last().unwrap_or(&root).sign(name, false);
+            let mut shown: Vec<_> = behind.iter().rev().collect();
+            let in_order = cost(&[&root], &leaf, &shown, of);
+            assert_eq!(in_order, (count + 1, Ok(())), "{name} {count}");
+            shown.reverse();
+            assert_eq!(cost(&[&root], &leaf, &shown, of), (count + 1, Ok(())), "{name} {count}");
+            // What leads nowhere else: the authority, and a certificate that stands there twice.
+            if count < 4 {
+                let once_more = *shown.first().unwrap_or(&&root);
+                for one in [&root, once_more] {
+                    let more = [&shown[..], &[one]].concat();
+                    assert_eq!(cost(&[&root], &leaf, &more, of), (count + 1, Ok(())), "{name} {count}");
+                }
+            }
+            // While the authority is exchanged for one of its name.
+            let new = Named::root("root", kind);
+            let (signatures, verified) = cost(&[&new, &root], &leaf, &shown, of);
+            assert_eq!((signatures, verified), (count + 2, Ok(())), "{name} {count}");
+        }
+        let next = behind.last().unwrap_or(&root).sign(&format!("middle {count}"), true);
+        behind.push(next);
+    }
 }
 
 const VERIFICATIONS: u32 = 100;
