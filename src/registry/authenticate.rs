@@ -192,6 +192,17 @@ impl Registry {
         {
             return Some(true);
         }
+        // As at a bind: what is of our form, and no secret of anybody's, costs no hash.
+        let is_nobodys = match SecretShape::parse(secret.expose()) {
+            SecretShape::OursBroken => true,
+            SecretShape::Ours { selector, .. } => {
+                self.current().accounts().token_selected(selector.as_str()).is_none()
+            }
+            SecretShape::Other => false,
+        };
+        if is_nobodys {
+            return Some(false);
+        }
         let trial = Trial { source, now: self.now(), instant: Instant::now() };
         let name = Name {
             provider: Some(provider),

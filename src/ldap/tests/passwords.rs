@@ -57,6 +57,22 @@ fn generated(reply: &Reply) -> Option<String> {
 }
 
 #[test]
+fn an_old_secret_that_nobody_has_costs_no_hash() {
+    let world = World::new();
+    let mut client = app(&world);
+    let mistyped = world.secrets.app.replace("bindery_app_", "bindery_api_");
+    for old in ["bindery_app_x", &world.secrets.app[..30], &mistyped, &world.secrets.nobody] {
+        let before = world.hashes();
+        modify(&mut client, Some(value(None, Some(old.as_bytes()), None))).is(49);
+        assert_eq!(world.hashes(), before, "{old}");
+    }
+    let before = world.hashes();
+    modify(&mut client, Some(value(None, Some(b"wrong"), None))).is(49);
+    assert_eq!(world.hashes(), before + 1, "anything else");
+    modify(&mut client, Some(value(None, Some(world.secrets.app.as_bytes()), None))).is(0);
+}
+
+#[test]
 fn what_a_name_costs_beside_a_bind_is_counted() {
     let world = World::new();
     let mut client = app(&world);
