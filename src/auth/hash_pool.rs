@@ -55,10 +55,12 @@ impl HashPool {
         }
         let count =
             settings.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let (dummy, dummy_text) = make_dummy(&settings.parameters)?;
         let pool = Self {
             shared: Arc::new(Shared {
                 parameters: settings.parameters,
-                dummy: make_dummy(&settings.parameters)?,
+                dummy,
+                dummy_text,
                 state: Mutex::new(State {
                     queues: HashQueues::new(settings.queue_length_max, settings.queue_share_max),
                     slow: 0,
@@ -123,6 +125,11 @@ impl HashPool {
     /// What was computed and refused since the start.
     pub fn counts(&self) -> HashCounts {
         self.shared.counters.read()
+    }
+
+    /// A hash of the configured parameters whose secret nobody knows, a PHC string.
+    pub fn dummy_text(&self) -> &str {
+        &self.shared.dummy_text
     }
 
     /// How many jobs wait.
@@ -326,6 +333,7 @@ pub struct HashCounts {
 struct Shared {
     parameters: Argon2Parameters,
     dummy: StoredHash,
+    dummy_text: String,
     state: Mutex<State>,
     /// So many threads compute at a time what can wait; where there are two or more, one is left for the rest.
     slow_max: usize,
@@ -530,7 +538,7 @@ impl Counters {
 }
 
 /// The hash of a secret that nobody knows.
-fn make_dummy(parameters: &Argon2Parameters) -> Result<StoredHash, HashPoolError> {
+fn make_dummy(parameters: &Argon2Parameters) -> Result<(StoredHash, String), HashPoolError> {
     let unknown = TokenSecret::generate(Intent::AppPassword)?.into_secret();
     let text = hash_new(unknown.expose(), parameters, &mut ArgonMemory::new())?;
     // Our own parameters are no seeded hash: whatever the operator configured is within bounds.
@@ -540,7 +548,7 @@ fn make_dummy(parameters: &Argon2Parameters) -> Result<StoredHash, HashPoolError
         parallelism_max: u32::MAX,
         ..HashBounds::default()
     };
-    Ok(StoredHash::parse(&text, &bounds)?)
+    Ok((StoredHash::parse(&text, &bounds)?, text))
 }
 
 /// Lets the network threads go first. On Linux a niceness belongs to the thread; elsewhere it would slow the

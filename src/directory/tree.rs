@@ -1,6 +1,7 @@
 //! One provider's tree: its entries, and the indexes that find them.
 
 use std::hash::{BuildHasher, Hasher};
+use std::hint::black_box;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
@@ -19,7 +20,7 @@ use crate::model::{
     Record, Timestamp,
 };
 use crate::schema::dn::is_at_or_below;
-use crate::schema::{AttributeId, Dn, MatchingRule, Rdn, Schema, normalize_dn};
+use crate::schema::{AttributeId, Dn, MatchingRule, Rdn, Schema, normalize_dn, steps};
 
 /// The entries of one provider and their indexes.
 #[derive(Clone)]
@@ -313,8 +314,21 @@ impl Tree {
         self.by_dn.get(self.hash(normal)).ids().map(EntryId::from_raw).find(|id| {
             let Some(entry) = self.entry(*id) else { return false };
             form.clear();
+            steps::note(1);
             normalize_dn(entry.dn(), schema, &mut form).is_ok() && form == normal
         })
+    }
+
+    /// The same in as many steps whether or not there is one: for whom that may not be told.
+    pub(super) fn find_normal_alike(&self, normal: &[u8], schema: &Schema) -> Option<EntryId> {
+        let found = self.find_normal(normal, schema);
+        if found.is_none() {
+            // What is compared with the DN of an entry otherwise, which has about that length.
+            let mut form = Vec::with_capacity(normal.len());
+            steps::note(1);
+            black_box(normalize_dn(normal, schema, &mut form).is_ok() && form == normal);
+        }
+        found
     }
 
     /// The suffix or container whose DN has this normal form.
@@ -754,13 +768,13 @@ impl Tree {
     /// The form of the username that a DN in a container of accounts stands for, whether or not there
     /// is such an account.
     pub fn username_in(&self, dn: &[u8], schema: &Schema) -> Option<Vec<u8>> {
-        let leaf = self.leaf_of_accounts(dn, schema)?;
-        if leaf.is_alias() { leaf.name() } else { None }
+        self.name_in(dn, schema).filter(|name| name.is_username).map(|name| name.form)
     }
 
-    /// The same, also of a DN that is formed as those of the container's own entries are, where the name alone tells
-    /// which DNs are the same.
-    pub(super) fn name_in(&self, dn: &[u8], schema: &Schema) -> Option<Vec<u8>> {
+    /// The form of the name in a DN in a container of accounts, if it stands for a username, or is formed as the DNs of the
+    /// container's own entries are, where the name alone tells which DNs are the same.
+    pub(super) fn name_in(&self, dn: &[u8], schema: &Schema) -> Option<NameInDn> {
+        steps::note(1);
         let leaf = self.leaf_of_accounts(dn, schema)?;
         let is_text = matches!(
             schema.attribute(leaf.attribute).equality,
@@ -776,7 +790,12 @@ impl Tree {
             schema.find(&home.naming) == Some(leaf.attribute)
                 && self.container_named(&home.container, schema) == Some(leaf.container)
         };
-        if leaf.is_alias() || (is_text && homes.any(is_naming)) { leaf.name() } else { None }
+        let is_username = leaf.is_alias();
+        let is_formed_so = is_username || (is_text && homes.any(is_naming));
+        if !is_formed_so {
+            return None;
+        }
+        leaf.name().map(|form| NameInDn { form, is_username })
     }
 
     /// The entries in containers of accounts whose DN is made of a name, as [`Self::name_in`] takes it.
@@ -804,6 +823,13 @@ impl Tree {
         }
         Some(LeafOfAccounts { attribute, value: pair.value.clone(), container })
     }
+}
+
+/// The name in a DN, in RFC 4518 caseIgnore form.
+pub(super) struct NameInDn {
+    pub(super) form: Vec<u8>,
+    /// Whether it stands for the account of that username, however entries are named.
+    pub(super) is_username: bool,
 }
 
 struct LeafOfAccounts {

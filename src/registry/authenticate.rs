@@ -4,6 +4,8 @@
 //! the hash waits → hash → token, account and application looked up afresh. How many hashes are computed depends on the
 //! shape of the secret and on whether its selector exists, never on the name nor on what was tried before.
 
+use std::borrow::Cow;
+use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ use crate::auth::{
     Candidate, CredentialKey, HashClass, HashJob, HashOutcome, HashRefusal, Pause, SecretShape, StoredHash,
     TryingSource,
 };
-use crate::directory::{AccountState, Accounts, Snapshot, TreeReader, Visibility, name_key, name_key_within};
+use crate::directory::{AccountState, Accounts, Snapshot, name_key, name_key_within};
 use crate::model::{
     AccountKind, AccountNumber, HashText, Intent, Password, ProviderNumber, Timestamp, Token,
 };
@@ -111,14 +113,12 @@ struct Name {
     spelled: Spelled,
 }
 
-/// How the name was written: what its failures are counted by is made of it, which is not asked for where a proof is known.
+/// How the name was written: what its failures are counted by is made of it.
 enum Spelled {
     /// In RFC 4518 caseIgnore form; or as it is, where it has none.
     Name(Vec<u8>),
-    Dn {
-        text: Box<str>,
-        normal: Vec<u8>,
-    },
+    /// As a DN: what is counted was found with what it stands for.
+    Dn(Vec<u8>),
 }
 
 /// The account with this username, if a client certificate may stand for it.
@@ -556,7 +556,11 @@ impl Registry {
 
     /// What a secret is compared with; `account`: whose it is, for the log.
     pub(super) fn candidate(&self, stored: Option<&HashText>, account: &str) -> Candidate {
-        let Some(stored) = stored else { return Candidate::Dummy };
+        let Some(stored) = stored else {
+            // Read as one that is stored, so that where no place is left nothing tells whether there is one.
+            black_box(StoredHash::parse(self.hash_pool.dummy_text(), &self.bounds).map(Arc::new).is_ok());
+            return Candidate::Dummy;
+        };
         match StoredHash::parse(stored.expose(), &self.bounds) {
             Ok(stored) => Candidate::Stored(Arc::new(stored)),
             Err(error) => {
@@ -658,11 +662,9 @@ impl Name {
             return Some(Self::nobody(text));
         }
         let tree = snapshot.tree_of_normal(&normal)?;
-        let reader = TreeReader::new(snapshot, tree, &Visibility::Full);
-        let id = reader.find_target(text.as_bytes(), &normal);
-        let account = id.and_then(|id| snapshot.accounts().account_of_entry(id)).cloned();
-        let spelled = Spelled::Dn { text: text.into(), normal };
-        Some(Self { provider: Some(tree.provider().number), account, spelled })
+        let named = snapshot.named_by_dn(tree, text.as_bytes(), &normal);
+        let account = named.account.cloned();
+        Some(Self { provider: Some(tree.provider().number), account, spelled: Spelled::Dn(named.counted) })
     }
 
     fn nobody(text: &str) -> Self {
@@ -673,18 +675,18 @@ impl Name {
     fn counted(&self, snapshot: &Snapshot) -> Vec<u8> {
         match &self.spelled {
             Spelled::Name(form) => snapshot.counted_name(form),
-            Spelled::Dn { text, normal } => snapshot.counted_dn(text.as_bytes(), normal),
+            Spelled::Dn(counted) => counted.clone(),
         }
     }
 
-    /// The name as it stands in the log: what a stranger made up does not fill it.
-    fn shown(&self, snapshot: &Snapshot) -> String {
+    /// The name as it stands in the log: what a stranger made up does not fill it. That is made for each name, also where the
+    /// account has a better one: else it could be told by the time whether there is one.
+    fn shown(&self, snapshot: &Snapshot) -> Cow<'_, str> {
+        let counted = self.counted(snapshot);
+        let made_up = String::from_utf8_lossy(&counted).chars().take(SHOWN_CHARACTERS_MAX).collect();
         match &self.account {
-            Some(account) => account.username.to_string(),
-            None => {
-                let counted = self.counted(snapshot);
-                String::from_utf8_lossy(&counted).chars().take(SHOWN_CHARACTERS_MAX).collect()
-            }
+            Some(account) => Cow::Borrowed(&account.username),
+            None => Cow::Owned(made_up),
         }
     }
 

@@ -1,11 +1,16 @@
 //! What a bind costs: hashes are counted, time is not. The number depends on the shape of the secret and on
 //! whether its selector exists, never on the name.
 
+use super::binds::plain;
 use super::client::Client;
+use super::passwords::{modify, nobody, value};
+use super::throttle::authenticate;
 use super::world::{ALICE, ALICE_PASSWORD, APP_TOKEN, LEGACY_SECRET, LEGACY_TOKEN, Wishes, World, hash};
 use crate::auth::Argon2Parameters;
 use crate::model::{HashText, Password};
 use crate::plain;
+use crate::registry::{Authentication, AuthenticationRefusal, Verdict};
+use crate::schema::steps;
 
 /// Names of all sorts: a service account, a person with and one without a password, one that is inactive, one
 /// that is bindery's own, unknown ones, no name.
@@ -67,6 +72,89 @@ fn a_selector_that_exists_costs_one_hash_for_every_name() {
             Client::new(&world).bind(name, secret);
             assert_eq!(world.hashes() - before, 1, "{what} for {name:?}, remembered");
         }
+    }
+}
+
+/// Names that somebody or something has that may not be told of, each with one that nobody has.
+fn names_and_others() -> Vec<(String, String)> {
+    let (here, base) = ("ou=users", "dc=example,dc=org");
+    let mut pairs = Vec::new();
+    for (name, other) in
+        [("hidden-bob", "hidden-box"), ("alice", "alicf"), ("carol", "carom"), ("app", "apq")]
+    {
+        pairs.push((name.to_owned(), other.to_owned()));
+        for around in ["cn=NAME,", "uid=NAME,", "CN = NAME ,", "sAMAccountName=NAME\u{ad}\u{ad},"] {
+            let [name, other] = [name, other].map(|name| around.replace("NAME", name) + here + "," + base);
+            pairs.push((name, other));
+        }
+        pairs.push((format!("{name}@example.org"), format!("{other}@example.org")));
+    }
+    for (name, other) in [("cn=staff,ou=groups", "cn=stuff,ou=groups"), ("ou=users", "ou=usert")] {
+        pairs.push((format!("{name},{base}"), format!("{other},{base}")));
+    }
+    pairs
+}
+
+/// By the time nobody learns whether somebody has a name: its look-up takes as many steps, and so does what is made of it.
+#[test]
+fn a_name_that_nobody_has_takes_as_many_steps() {
+    let world = World::new();
+    let secret = &world.secrets.app;
+    // From now on it costs no hash.
+    Client::new(&world).bind("app", secret).is(0);
+    let bound = || {
+        let mut client = nobody(&world);
+        client.bind("app", secret).is(0);
+        client
+    };
+    let mut client = bound();
+    let counted = |ask: &mut dyn FnMut()| {
+        let before = steps::taken();
+        ask();
+        steps::taken() - before
+    };
+    let mut all = 0;
+    for (name, other) in names_and_others() {
+        let both = [name.as_str(), other.as_str()];
+        let is_own = ["app", "app@"].iter().any(|own| name.starts_with(own))
+            || name.to_ascii_lowercase().replace(' ', "").contains("=app");
+        if !is_own {
+            let [there, nowhere] = both.map(|name| {
+                counted(&mut || assert_eq!(Client::new(&world).bind(name, secret).is(49).messages.len(), 1))
+            });
+            assert_eq!(there, nowhere, "a bind by {name}");
+            all += there;
+            let [there, nowhere] = both.map(|name| {
+                let message = [name.as_bytes(), b"\0app\0", secret.as_bytes()].concat();
+                counted(&mut || {
+                    assert_eq!(Client::new(&world).send(&plain(7, Some(&message))).is(50).messages.len(), 1)
+                })
+            });
+            assert_eq!(there, nowhere, "PLAIN as {name}");
+            let [there, nowhere] = both.map(|name| {
+                counted(&mut || {
+                    assert_eq!(
+                        modify(&mut client, Some(value(Some(name), None, None))).is(50).messages.len(),
+                        1
+                    )
+                })
+            });
+            assert_eq!(there, nowhere, "a password of {name}");
+        }
+    }
+    assert!(all > 0, "nothing is counted");
+
+    // Where no place is left for a hash.
+    let _held = world.registry.hash_pool().hold();
+    let ask = |name: &str| authenticate(&world, name, b"wrong", "198.51.100.77");
+    let is_busy = |authentication: &Authentication| {
+        matches!(authentication, Authentication::Done(Verdict::Refused(AuthenticationRefusal::Busy)))
+    };
+    let waiting: Vec<_> = (0..10_000).map(|_| ask("plug")).take_while(|asked| !is_busy(asked)).collect();
+    assert!((1..10_000).contains(&waiting.len()));
+    for (name, other) in names_and_others() {
+        let [there, nowhere] = [&name, &other].map(|name| counted(&mut || assert!(is_busy(&ask(name)))));
+        assert_eq!(there, nowhere, "a bind by {name} while all is full");
     }
 }
 

@@ -71,7 +71,7 @@ impl<'a> Held<'a> {
     }
 }
 
-fn authenticate(world: &World, name: &str, secret: &[u8], source: &str) -> Authentication {
+pub(super) fn authenticate(world: &World, name: &str, secret: &[u8], source: &str) -> Authentication {
     world.registry.authenticate(
         name,
         secret,
