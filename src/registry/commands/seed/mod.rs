@@ -225,6 +225,16 @@ impl Registry {
         secrets: Vec<NewSecret>,
     ) -> Result<SeedPlan, ChangeError> {
         let prepared = Prepared::for_apply(self, &seed, &options, secrets).await?;
+        self.apply_prepared(actor, seed, options, prepared).await
+    }
+
+    async fn apply_prepared(
+        &self,
+        actor: Actor,
+        seed: Seed,
+        options: SeedOptions,
+        prepared: Prepared,
+    ) -> Result<SeedPlan, ChangeError> {
         self.change(actor, move |transaction| {
             let plan = SeedRun::new(transaction, &seed, &options, &prepared).run()?;
             names::refuse_unresolved(&plan.unresolved, options.prune)?;

@@ -334,7 +334,7 @@ impl SeedRun<'_, '_> {
         let generation = account.password.as_ref().map(|password| password.generation);
         let hash = match password {
             SeedSecret::Given(secret) => match check_password(seed, secret, self.transaction.rules()) {
-                Ok(()) => self.prepared.password(&seed.username, generation)?.new.clone(),
+                Ok(()) => self.prepared.password(&seed.username, generation)?.cloned(),
                 Err(problem) => {
                     self.problem(ReferenceKind::Account, &seed.username, Some("password"), problem);
                     None

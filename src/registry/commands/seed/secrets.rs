@@ -47,13 +47,13 @@ pub(super) struct PreparedToken {
     pub(super) expires: Option<Timestamp>,
 }
 
-/// A person's password, compared with the one that is stored.
-#[derive(Clone)]
-pub(super) struct PreparedPassword {
-    /// The generation of the one that it was compared with; `None`: there was none.
-    pub(super) compared_with: Option<u32>,
-    /// What is to be kept; `None`: the stored one is the same.
-    pub(super) new: Option<HashText>,
+/// A person's password, compared with the one that was stored.
+enum PreparedPassword {
+    /// It is another one, and this is to be kept: also where somebody has set yet another one since. Or whoever may set one
+    /// would keep each config out that says it, the one that takes that from them too.
+    New(HashText),
+    /// It is the stored one, which had this generation.
+    Same(u32),
 }
 
 impl Prepared {
@@ -135,16 +135,18 @@ impl Prepared {
         self.is_plan
     }
 
-    /// The password of an account whose stored one has this generation.
+    /// What is to be kept of the password of an account whose stored one has this generation; `None`: that one.
     pub(super) fn password(
         &self,
         username: &str,
         generation: Option<u32>,
-    ) -> Result<&PreparedPassword, ChangeError> {
-        self.passwords
-            .get(&name_key(username))
-            .filter(|prepared| prepared.compared_with == generation)
-            .ok_or(ChangeError::Conflict)
+    ) -> Result<Option<&HashText>, ChangeError> {
+        match self.passwords.get(&name_key(username)) {
+            Some(PreparedPassword::New(hash)) => Ok(Some(hash)),
+            Some(PreparedPassword::Same(compared_with)) if generation == Some(*compared_with) => Ok(None),
+            // It was exchanged since, and nothing has been hashed: the next attempt finds it so.
+            Some(PreparedPassword::Same(_)) | None => Err(ChangeError::Conflict),
+        }
     }
 
     /// Whether the caller generated exactly the secrets that are needed.
@@ -187,16 +189,13 @@ impl Prepared {
             }
             let state = snapshot.accounts().account_named(&account.username);
             let stored = state.and_then(|state| state.password.as_ref());
-            let compared_with = stored.map(|stored| stored.generation);
-            let is_same = match stored {
-                Some(stored) => registry.is_stored_secret(secret, &stored.hash).await?,
-                None => false,
-            };
-            if !is_same {
-                changed.push((account.username.as_str(), secret.clone()));
+            match stored {
+                Some(stored) if registry.is_stored_secret(secret, &stored.hash).await? => {
+                    let same = PreparedPassword::Same(stored.generation);
+                    self.passwords.insert(name_key(&account.username), same);
+                }
+                _ => changed.push((account.username.as_str(), secret.clone())),
             }
-            let prepared = PreparedPassword { compared_with, new: None };
-            self.passwords.insert(name_key(&account.username), prepared);
         }
         let hashes = if self.is_plan {
             vec![HashText::new(String::new()); changed.len()]
@@ -205,9 +204,7 @@ impl Prepared {
             registry.hash_secrets(&secrets).await?
         };
         for ((username, _), hash) in changed.into_iter().zip(hashes) {
-            if let Some(prepared) = self.passwords.get_mut(&name_key(username)) {
-                prepared.new = Some(hash);
-            }
+            self.passwords.insert(name_key(username), PreparedPassword::New(hash));
         }
         Ok(())
     }

@@ -703,6 +703,37 @@ fn a_password_is_hashed_only_when_it_differs() {
     assert!(!binds(&registry, "alice", b"correct horse"));
 }
 
+/// Whoever sets it again and again between what an apply compares and what it writes keeps out one of two at most: who finds the
+/// password of the config is told that it was exchanged, and the next finds another one.
+#[test]
+fn whoever_sets_a_password_of_the_config_keeps_no_apply_out() {
+    let registry = registry_with_example();
+    let set = |text: String| {
+        let accounts = registry.snapshot();
+        let alice = accounts.accounts().account_named("alice").unwrap().number;
+        let new = crate::registry::commands::NewPassword::Secret(Secret::from(text));
+        wait(registry.set_account_password(Caller::from(actor()), alice, new)).unwrap();
+    };
+    let mut refusals = Vec::new();
+    for round in 0..4 {
+        let mut seed = example();
+        seed.groups[0].said.is_superuser = Some(round % 2 == 0);
+        let refused = (0..3).take_while(|attempt| {
+            let options = SeedOptions::default();
+            let prepared = wait(Prepared::for_apply(&registry, &seed, &options, Vec::new())).unwrap();
+            set(format!("set in round {round}, attempt {attempt}"));
+            match wait(registry.apply_prepared(actor(), seed.clone(), options, prepared)) {
+                Ok(_) => false,
+                Err(ChangeError::Conflict) => true,
+                Err(error) => panic!("{error}"),
+            }
+        });
+        refusals.push(refused.count());
+        assert!(binds(&registry, "alice", b"correct horse"));
+    }
+    assert_eq!(refusals, [1; 4]);
+}
+
 #[test]
 fn a_password_hash_is_kept_as_it_is() {
     let registry = registry();
