@@ -12,7 +12,8 @@ use crate::http::path;
 use crate::registry::commands::{ExportFormat, ExportOptions};
 use crate::store::{FileError, NewFile};
 
-/// Write the directory out: as LDIF for other directories, or the account model as JSON. No secrets are written
+/// Write the directory out: as LDIF for other directories, or the account model as JSON. No secrets are written, and not who
+/// has made what
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArguments {
     /// The entries of one provider as LDIF (RFC 2849), or everything about accounts as one JSON document

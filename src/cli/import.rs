@@ -41,7 +41,8 @@ pub(super) struct ImportArguments {
     /// A role for the service accounts
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
-    /// The file is what `bindery export` wrote: numbers that were derived are derived again, where they are free
+    /// The file is what `bindery export` wrote: numbers that were derived are derived again, where they are free. Who had made
+    /// what is not in it: all of it is the import's, and the config takes it as meant
     #[arg(long)]
     restore: bool,
     /// uidNumbers and gidNumbers of system accounts (below posix_number_min, 0 of root among them) are taken over too
@@ -269,7 +270,7 @@ fn in_words(report: &ImportReport) -> String {
             for example in &counted.examples {
                 let _ = writeln!(text, "{:>10}    {}", "", visible(example));
             }
-            if counted.count > counted.examples.len() as u64 {
+            if !counted.examples.is_empty() && counted.count > counted.examples.len() as u64 {
                 let _ = writeln!(text, "{:>10}    …", "");
             }
         }

@@ -248,6 +248,10 @@ impl<'t, 's> Batch<'t, 's> {
             });
             self.report.tell(SHARED, (values.len() + more) as u64, examples);
         }
+        let ImportReport { users, service_accounts, groups, .. } = self.report;
+        if self.work.options.restore && users + service_accounts + groups > 0 {
+            self.report.tell(OF_NOBODY, users + service_accounts + groups, []);
+        }
         Ok((self.at, self.report))
     }
 
@@ -1041,6 +1045,9 @@ fn stop(entry: &ImportEntry, error: &ChangeError) -> ImportStop {
 const PURPOSE: &str = "import into";
 /// What is told of two that have a name or a mail address together.
 const SHARED: &str = "known by one value, so that clients could take one for the other";
+/// What is told of what comes out of an export.
+const OF_NOBODY: &str = "the import's from now on, which a config takes as meant: who had made what is in no export, so look \
+                         for what callers of the API had made";
 /// What is told of an entry that is there and lacks what the file has.
 const NOT_TAKEN: &str = "the {}: the entry is there already, without a value of it that the file has";
 /// What comes after whose an object is has been settled.

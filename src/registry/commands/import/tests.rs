@@ -100,6 +100,23 @@ fn import_as(
     report
 }
 
+/// What strangers had made stands in no config's way any more.
+#[test]
+fn what_an_export_does_not_tell_is_told_when_it_is_restored() {
+    let person =
+        format!("dn: uid=ceo,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: ceo\ncn: ceo\nsn: ceo\n\n");
+    for restore in [true, false] {
+        let (registry, _, layout) = prepared();
+        let options = ImportOptions { restore, ..options() };
+        let report = import_as(&registry, &ImportLayout { restore, ..layout.clone() }, &options, &person);
+        let told =
+            report.told.iter().any(|(what, told)| what.contains("who had made what") && told.count == 1);
+        assert_eq!((report.users, told), (1, restore), "{report:#?}");
+        let again = import_as(&registry, &ImportLayout { restore, ..layout }, &options, &person);
+        assert!(again.told.is_empty(), "{again:#?}");
+    }
+}
+
 /// The values of an attribute of the entry with this DN.
 fn values(snapshot: &Snapshot, dn: &str, attribute: &str) -> Vec<String> {
     let tree = snapshot.default_tree().unwrap();
