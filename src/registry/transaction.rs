@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::commands::foreign::{self, ForeignCredential};
+use super::commands::gains::Gains;
 use super::commands::known_by::{self, Claim, SharedValues};
 use super::commands::lost::{self, LostAccesses};
 use super::commands::whole;
@@ -793,7 +794,12 @@ impl<'a> Transaction<'a> {
     /// Credentials that somebody else has made, of accounts to which the command gives rights that their makers do not hold:
     /// whoever gives them is told.
     pub fn foreign_credentials(&self) -> Vec<ForeignCredential> {
-        foreign::credentials(&self.start.0, &self.draft.snapshot, self.newest.keys())
+        foreign::credentials(&self.gains())
+    }
+
+    /// Who gains what by the command, so far.
+    pub(super) fn gains(&self) -> Gains<'_> {
+        Gains::of(self.start.0.accounts(), self.draft.snapshot.accounts(), self.newest.keys())
     }
 
     /// Active accounts that the command shuts out of providers by the applications that it binds, or puts before them, as far as
@@ -806,6 +812,11 @@ impl<'a> Transaction<'a> {
     /// What the command makes known by what something else is known by.
     pub(super) fn claims(&self) -> Vec<Claim> {
         known_by::claims(&self.start.0, &self.draft.snapshot, self.newest.keys(), &self.anew)
+    }
+
+    /// What these are known by that something else is known by, as if they were new.
+    pub(super) fn claims_of(&self, these: &HashSet<ObjectReference>) -> Vec<Claim> {
+        known_by::claims(&self.start.0, &self.draft.snapshot, std::iter::empty(), these)
     }
 
     /// What of it whoever makes the change is told, as far as the objects may be named.

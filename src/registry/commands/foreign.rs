@@ -1,16 +1,16 @@
 //! Credentials that somebody else has made: whoever gives rights to an account, or has it admitted somewhere, gives that to
 //! whoever knows its secrets.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::gains::{Gainers, Gains};
 use super::seed::options::{BY, PASSWORD, TOKEN, typed};
-use super::worth::NewAdmissions;
-use crate::access::{Rights, holds};
-use crate::directory::{AccountState, Accounts, GroupState, Snapshot};
-use crate::model::{AccountNumber, Key, MadeBy, ObjectReference, ProviderNumber, TokenNumber};
+use super::worth::Gained;
+use crate::directory::{AccountState, Accounts};
+use crate::model::{AccountNumber, MadeBy, ObjectReference, TokenNumber};
 use crate::quoted::{NAMED_MAX, enumerated};
 
 /// A credential whose account gets rights, or is admitted somewhere, and that was made by somebody who has not what it gets.
@@ -143,23 +143,16 @@ impl ForeignCredentials {
     }
 }
 
-/// Those whose accounts have more rights, or are admitted to more, after a change of these records than before it.
-pub(in crate::registry) fn credentials<'a>(
-    before: &Snapshot,
-    after: &Snapshot,
-    changed: impl Iterator<Item = &'a Key>,
-) -> Vec<ForeignCredential> {
-    let (before, accounts) = (before.accounts(), after.accounts());
-    let change =
-        Gains { before, after: accounts, admissions: OnceCell::new(), answers: RefCell::new(HashMap::new()) };
+/// Those whose accounts have more rights, or are admitted to more, by a change than before it.
+pub(in crate::registry) fn credentials(gains: &Gains<'_>) -> Vec<ForeignCredential> {
+    let accounts = gains.after();
     let mut found = Vec::new();
     let mut look_at = |owner: &AccountState| {
         let gained = OnceCell::new();
         let strangers = |made_by: &MadeBy| {
             // Nearly all are made by their own account, the config or the operator.
             made_by.accounts().find(|maker| *maker != owner.number)?;
-            let gained = gained.get_or_init(|| change.gained(owner));
-            change.strangers(owner.number, gained, made_by)
+            strangers(gains, owner.number, gained.get_or_init(|| gains.of_account(owner)), made_by)
         };
         let tokens = owner.tokens.iter().filter_map(|number| accounts.token(*number));
         for token in tokens {
@@ -173,62 +166,13 @@ pub(in crate::registry) fn credentials<'a>(
             found.push(foreign(accounts, owner, &owner.username, None, makers));
         }
     };
-    match who_may_gain(before, accounts, changed) {
+    match gains.who() {
         Gainers::Anybody => accounts.accounts().for_each(|owner| look_at(owner)),
         Gainers::These(numbers) => {
             numbers.iter().filter_map(|number| accounts.account(*number)).for_each(|owner| look_at(owner));
         }
     }
     found
-}
-
-/// Who may have more after a change than before it.
-enum Gainers {
-    Anybody,
-    These(BTreeSet<AccountNumber>),
-}
-
-/// Who gains by a change: nothing but an account, a membership, a group and a role gives rights, and nothing but these and an
-/// application admits anybody. Mostly one account or none is concerned, and the others, who may be a million, are not looked at.
-fn who_may_gain<'a>(before: &Accounts, after: &Accounts, changed: impl Iterator<Item = &'a Key>) -> Gainers {
-    let mut numbers = BTreeSet::new();
-    for key in changed {
-        match key {
-            Key::Account(account) | Key::Membership(_, account) => drop(numbers.insert(*account)),
-            Key::Group(number) => {
-                // Members of a group that is new have joined it by memberships, and groups by their own change.
-                let gives_the_same = |one: &GroupState, other: &GroupState| {
-                    (one.is_superuser, &one.parents, &one.roles, &one.grants)
-                        == (other.is_superuser, &other.parents, &other.roles, &other.grants)
-                };
-                if let (Some(one), Some(other)) = (before.group(*number), after.group(*number))
-                    && !gives_the_same(one, other)
-                {
-                    return Gainers::Anybody;
-                }
-            }
-            Key::Role(_) => return Gainers::Anybody,
-            Key::Application(number) => {
-                let admits = |accounts: &Accounts| {
-                    let application = accounts.application(*number)?;
-                    application
-                        .provider
-                        .map(|provider| (provider, application.mode, application.bindings.clone()))
-                };
-                let is = admits(after);
-                if is.is_some() && is != admits(before) {
-                    return Gainers::Anybody;
-                }
-            }
-            Key::Token(_)
-            | Key::Provider(_)
-            | Key::CustomAttribute(_)
-            | Key::Tombstone(_)
-            | Key::Usage(_)
-            | Key::Event(_) => {}
-        }
-    }
-    Gainers::These(numbers)
 }
 
 fn foreign(
@@ -254,61 +198,19 @@ fn foreign(
     }
 }
 
-/// A change, for who gains by it.
-struct Gains<'a> {
-    before: &'a Accounts,
-    after: &'a Accounts,
-    /// Who is admitted where by it: looked up where somebody else has made a credential.
-    admissions: OnceCell<NewAdmissions<'a>>,
-    /// Whether a maker has all of this: of thousands who gain most gain the same.
-    answers: RefCell<HashMap<(AccountNumber, Gained), bool>>,
-}
-
-/// What an account has by a change that it had not before.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Gained {
-    rights: Rights,
-    admitted: Vec<ProviderNumber>,
-}
-
-impl Gains<'_> {
-    fn admissions(&self) -> &NewAdmissions<'_> {
-        self.admissions.get_or_init(|| NewAdmissions::of(self.before, self.after))
+/// Who has made a credential and has not what its account has got by the change; `None`: nobody.
+fn strangers(
+    gains: &Gains<'_>,
+    owner: AccountNumber,
+    gained: &Gained,
+    made_by: &MadeBy,
+) -> Option<Vec<AccountNumber>> {
+    if gained.is_empty() {
+        return None;
     }
-
-    /// What an account has got by the change.
-    fn gained(&self, owner: &AccountState) -> Gained {
-        let known = self.before.account(owner.number).map(|known| &**known);
-        let held = known.map(|known| Rights::of_account(self.before, known)).unwrap_or_default();
-        Gained {
-            rights: Rights::of_account(self.after, owner).beyond(&held),
-            admitted: self.admissions().of_account(known, owner),
-        }
-    }
-
-    /// Who has made a credential and has not what its account has got by the change; `None`: nobody.
-    fn strangers(
-        &self,
-        owner: AccountNumber,
-        gained: &Gained,
-        made_by: &MadeBy,
-    ) -> Option<Vec<AccountNumber>> {
-        if gained.rights.is_empty() && gained.admitted.is_empty() {
-            return None;
-        }
-        let is_stranger = |maker: &AccountNumber| *maker != owner && !self.has_all(*maker, gained);
-        let strangers: Vec<AccountNumber> = made_by.accounts().filter(is_stranger).collect();
-        (!strangers.is_empty()).then_some(strangers)
-    }
-
-    fn has_all(&self, maker: AccountNumber, gained: &Gained) -> bool {
-        let ask = || {
-            let account = self.after.account(maker).map(|maker| &**maker);
-            holds(self.after, account, &gained.rights)
-                && self.admissions().after.has_all(account, &gained.admitted)
-        };
-        *self.answers.borrow_mut().entry((maker, gained.clone())).or_insert_with(ask)
-    }
+    let is_stranger = |maker: &AccountNumber| *maker != owner && !gains.has(*maker, gained);
+    let strangers: Vec<AccountNumber> = made_by.accounts().filter(is_stranger).collect();
+    (!strangers.is_empty()).then_some(strangers)
 }
 
 #[cfg(test)]
@@ -319,7 +221,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Account, AccountKind, Actor, Application, Binding, BindingSubject, Change, Grant, Group, GroupNumber,
-        InternalAccount, Membership, Origin, Password, Permission, Record,
+        InternalAccount, Membership, Origin, Password, Permission, ProviderNumber, Record,
     };
     use crate::plain;
     use crate::registry::Caller;

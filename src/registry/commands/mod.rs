@@ -8,6 +8,7 @@ mod binding;
 mod broken;
 mod export;
 pub(super) mod foreign;
+pub(super) mod gains;
 mod group;
 mod hashing;
 mod import;

@@ -27,9 +27,25 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Whether some of it is not in the other.
-    pub(super) fn is_beyond(&self, other: &Self) -> bool {
-        !self.rights.beyond(&other.rights).is_empty() || !self.admitted.is_subset(&other.admitted)
+    /// What of it is not in the other.
+    pub(super) fn beyond(&self, other: &Self) -> Gained {
+        let admitted: BTreeSet<_> =
+            self.admitted.difference(&other.admitted).map(|(_, provider)| *provider).collect();
+        Gained { rights: self.rights.beyond(&other.rights), admitted: admitted.into_iter().collect() }
+    }
+}
+
+/// What somebody has by a change and had not before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Gained {
+    pub(super) rights: Rights,
+    /// Where one is admitted.
+    pub(super) admitted: Vec<ProviderNumber>,
+}
+
+impl Gained {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rights.is_empty() && self.admitted.is_empty()
     }
 }
 
@@ -178,7 +194,7 @@ fn note_places<'k, K: Copy + Eq + Hash + 'k>(
 
 /// Who is admitted by a change where it was not before.
 pub(super) struct NewAdmissions<'a> {
-    before: Admissions<'a>,
+    pub(super) before: Admissions<'a>,
     pub(super) after: Admissions<'a>,
     /// Where the bindings come to what they came to before.
     unchanged: HashSet<ProviderNumber>,

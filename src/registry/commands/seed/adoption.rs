@@ -82,6 +82,7 @@ pub(super) fn obstacles(run: &SeedRun<'_, '_>) -> Result<(Vec<Obstacle>, BTreeSe
 fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<Stranger>, ChangeError> {
     let (seed, before) = (run.seed, run.before.accounts());
     let (worth, worth_before) = (Worth::of(run.accounts()), Worth::of(before));
+    let by_change = run.transaction.gains();
     let mut found = Vec::new();
     let mut asked = HashSet::new();
     let mut ask = |kind: ReferenceKind, name: &str, would: &'static str| -> Result<(), ChangeError> {
@@ -126,9 +127,20 @@ fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<Stranger>, ChangeError> {
         let known = present.filter(|present| {
             worth_before.gives(present) || !worth.gives(after) && worth_before.shuts_out(present)
         });
+        let gained = known.map(|known| worth.of_group(after).beyond(&worth_before.of_group(known)));
         for member in group.members.iter().flatten() {
-            let account = before.account_named(member).zip(known);
-            let is_known = account.is_some_and(|(account, known)| known.has_member(account.number));
+            let is_known = match before.account_named(member).zip(known) {
+                // Nor does who was in it get more without being asked of than its maker had.
+                Some((account, known)) if known.has_member(account.number) => {
+                    let key = Key::Account(account.number);
+                    let of_account =
+                        run.accounts().account(account.number).map(|it| by_change.of_account(it));
+                    let gained = [gained.as_ref(), of_account.as_ref()].into_iter().flatten();
+                    let mut is_more = gained.map(|gained| run.is_beyond_maker(&key, &by_change, gained));
+                    !is_more.try_fold(false, |more, it| it.map(|it| more || it))?
+                }
+                _ => false,
+            };
             if !is_known {
                 ask(ReferenceKind::Account, member, ", and would get what the group gives")?;
             }

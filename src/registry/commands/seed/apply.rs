@@ -127,7 +127,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         let mut problems;
         loop {
             self.attempt()?;
-            planted::count_what_is_worth_more(&mut self);
+            planted::count_what_is_worth_more(&mut self)?;
             let (mut obstacles, mut taken) = adoption::obstacles(&self)?;
             filled::obstacles(&self, &mut obstacles, &mut taken)?;
             obstacles.append(&mut self.obstructed);

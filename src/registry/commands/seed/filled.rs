@@ -1,9 +1,10 @@
 //! Who gains by a config that does not name them: who was in a group, or held a role, before that became worth what it is
 //! from now on.
 //!
-//! To fill what is worth nothing takes no right. So what a caller of the API has put there stands in the way: groups that it
-//! has made, which it may go on filling, below whatever becomes worth more; and accounts that it has made, in what was worth
-//! nothing before. Whoever filled what was worth something already was asked for that, and all others are told.
+//! To fill what is worth nothing takes no right, and to fill what is worth something takes that and no more. So what a caller
+//! of the API has put there stands in the way: groups that it has made, which it may go on filling, below whatever becomes worth
+//! more; and accounts that it has made, in what was worth nothing before, or where they get what it did not have itself. It is not
+//! enough that it was worth something: who is no superuser can make it worth a little, with what is its own. All others are told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use crate::directory::{AccountState, GroupState};
 use crate::model::{AccountNumber, FieldChange, Grant, Key, Record};
 use crate::quoted::NAMED_MAX;
 use crate::registry::ChangeError;
-use crate::registry::commands::worth::Worth;
+use crate::registry::commands::gains::Gains;
+use crate::registry::commands::worth::{Gained, Worth};
 
 /// Who gains by what becomes of a group or a role.
 struct Gain {
@@ -118,10 +120,12 @@ pub(super) fn tell(run: &SeedRun<'_, '_>, told: &mut Vec<DiffEntry>) -> Result<(
 fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
     let (before, after) = (run.before.accounts(), run.accounts());
     let (was, is) = (Worth::of(before), Worth::of(after));
+    let by_change = run.transaction.gains();
     let mut found = Vec::new();
     for group in after.groups() {
         let Some(known) = before.group(group.number) else { continue };
-        if !is.of_group(group).is_beyond(&was.of_group(known)) {
+        let gained = is.of_group(group).beyond(&was.of_group(known));
+        if gained.is_empty() {
             continue;
         }
         let mut gain = Gain::of(ReferenceKind::Group, &group.name);
@@ -132,7 +136,8 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
                 known.has_member(member.number) && !run.described.is_own_group(&group.name, &member.username)
             };
             for member in members.filter(is_unnamed) {
-                gain.add_account(run, member, !was.gives(known))?;
+                let had_nothing = !was.gives(known);
+                gain.add_account(run, member, had_nothing, (&by_change, &gained))?;
             }
         }
         found.push(gain);
@@ -140,16 +145,18 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
     for role in after.roles() {
         let Some(known) = before.role(role.number) else { continue };
         let rights = |grants: &[Grant]| Rights { is_superuser: false, grants: grants.to_vec() };
-        if rights(&role.grants).beyond(&rights(&known.grants)).is_empty() {
+        let rights = rights(&role.grants).beyond(&rights(&known.grants));
+        if rights.is_empty() {
             continue;
         }
+        let gained = Gained { rights, admitted: Vec::new() };
         let mut gain = Gain::of(ReferenceKind::Role, &role.name);
         for holder in after.accounts().filter(|account| account.roles.contains(&role.number)) {
             let held = before.account(holder.number).is_some_and(|known| known.roles.contains(&role.number));
             let is_named =
                 || run.described.account(&holder.username).is_some_and(|seed| seed.roles.is_some());
             if held && !is_named() {
-                gain.add_account(run, holder, known.grants.is_empty())?;
+                gain.add_account(run, holder, known.grants.is_empty(), (&by_change, &gained))?;
             }
         }
         found.push(gain);
@@ -175,14 +182,16 @@ impl Gain {
         Ok(())
     }
 
-    /// Somebody in it; `is_asked`: whether it matters who made the account.
+    /// Somebody in it, and what is got by that; `had_nothing`: whether nobody had anything by it before.
     fn add_account(
         &mut self,
         run: &SeedRun<'_, '_>,
         account: &AccountState,
-        is_asked: bool,
+        had_nothing: bool,
+        (by_change, gained): (&Gains<'_>, &Gained),
     ) -> Result<(), ChangeError> {
         let key = Key::Account(account.number);
+        let is_asked = had_nothing || run.is_beyond_maker(&key, by_change, gained)?;
         let record = if is_asked { run.strangers_record(&key)? } else { None };
         match record {
             None => self.others.push(account.username.to_string()),
@@ -224,6 +233,21 @@ impl SeedRun<'_, '_> {
     pub(super) fn strangers_record(&self, key: &Key) -> Result<Option<Record>, ChangeError> {
         let record = self.transaction.stored(key)?;
         Ok(record.filter(|record| self.is_strangers_origin(origin(record))))
+    }
+
+    /// Whether a caller of the API who is no superuser has made or named an object, and had not all of this itself before:
+    /// whatever that object, or what it is in, was worth until now.
+    pub(super) fn is_beyond_maker(
+        &self,
+        key: &Key,
+        by_change: &Gains<'_>,
+        gained: &Gained,
+    ) -> Result<bool, ChangeError> {
+        if gained.is_empty() {
+            return Ok(false);
+        }
+        let Some(record) = self.strangers_record(key)? else { return Ok(false) };
+        Ok(!origin(&record).account().is_some_and(|maker| by_change.had(maker, gained)))
     }
 }
 

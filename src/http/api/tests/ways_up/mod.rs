@@ -4,7 +4,7 @@
 //! | way | tried in |
 //! | --- | --- |
 //! | 1 what is taken away is asked for like what is given | `taking_away.rs`; who made a credential `made_by.rs` |
-//! | 2 a name of the config taken by a stranger | `taken_names.rs`, what is behind one `behind_names.rs`, what is left of it `as_new.rs`, in bulk `by_maker.rs`, another name `renamed.rs` |
+//! | 2 a name of the config taken by a stranger | `taken_names.rs`, what is behind one `behind_names.rs`, `worth_before.rs`, what is left of it `as_new.rs`, in bulk `by_maker.rs`, another name `renamed.rs` |
 //! | 3 what stands in the config's way | `obstacles.rs`, `not_whole.rs`; what is put where something is yet to come `planted.rs` |
 //! | 4 a provider in front of another | `providers.rs` |
 //! | 5 a change of kind | `kinds.rs` |
@@ -33,6 +33,7 @@ mod renamed;
 mod taken_names;
 mod taking_away;
 mod traces;
+mod worth_before;
 
 use super::rights::global;
 use super::rules::{Doors, Said, imported_group, imported_person};
