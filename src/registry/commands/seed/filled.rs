@@ -15,10 +15,12 @@ use super::apply::SeedRun;
 use super::diff;
 use super::obstacle::Obstacle;
 use super::options::{BY, typed};
-use crate::access::Rights;
+use crate::access::{Admissible, AskedFor, Rights};
 use crate::config::ReferenceKind;
 use crate::directory::{AccountState, GroupState};
-use crate::model::{AccountNumber, FieldChange, Grant, Key, Record};
+use crate::model::{
+    AccountNumber, Application, BindingSubject, FieldChange, Grant, GroupNumber, Key, ProviderNumber, Record,
+};
 use crate::quoted::NAMED_MAX;
 use crate::registry::ChangeError;
 use crate::registry::commands::gains::Gains;
@@ -122,11 +124,16 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
     let (was, is) = (Worth::of(before), Worth::of(after));
     let by_change = run.transaction.gains();
     let mut found = Vec::new();
+    // By which groups somebody is admitted where.
+    let mut admitting: BTreeMap<ProviderNumber, BTreeSet<GroupNumber>> = BTreeMap::new();
     for group in after.groups() {
         let Some(known) = before.group(group.number) else { continue };
         let gained = is.of_group(group).beyond(&was.of_group(known));
         if gained.is_empty() {
             continue;
+        }
+        for provider in &gained.admitted {
+            admitting.entry(*provider).or_default().insert(group.number);
         }
         let mut gain = Gain::of(ReferenceKind::Group, &group.name);
         gain.add_group(run, group)?;
@@ -161,7 +168,64 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
         }
         found.push(gain);
     }
+    for application in after.applications() {
+        let none = BTreeSet::new();
+        let by_groups = application.provider.and_then(|provider| admitting.get(&provider)).unwrap_or(&none);
+        found.extend(gain_of_application(run, application, by_groups, &by_change)?);
+    }
     Ok(found)
+}
+
+/// Who is admitted by another mode of an application, or by other bindings, and not by one of these groups, of which that is told.
+fn gain_of_application(
+    run: &SeedRun<'_, '_>,
+    application: &Application,
+    by_groups: &BTreeSet<GroupNumber>,
+    by_change: &Gains<'_>,
+) -> Result<Option<Gain>, ChangeError> {
+    let (before, after) = (run.before.accounts(), run.accounts());
+    let Some(known) = before.application(application.number) else { return Ok(None) };
+    let Some(provider) = application.provider.filter(|provider| known.provider == Some(*provider)) else {
+        return Ok(None);
+    };
+    let was = Admissible::of(before, known, AskedFor::Gains);
+    let is = Admissible::of(after, application, AskedFor::Gains);
+    // Who is admitted as everybody is gains nothing by what one has done before.
+    if was == is || is == Admissible::everybody() {
+        return Ok(None);
+    }
+    let gained = Gained { rights: Rights::default(), admitted: vec![provider] };
+    let says_bindings = run.described.application(&application.slug).is_some_and(|it| it.bindings.is_some());
+    let bound = |subject: BindingSubject| {
+        application
+            .bindings
+            .iter()
+            .any(|binding| binding.enabled && !binding.negate && binding.subject == subject)
+    };
+    let is_named_member = |account: &AccountState| {
+        account.groups.iter().filter_map(|number| after.group(*number)).any(|group| {
+            let mut above = group.closure.iter();
+            run.described.says_members(&group.name) && above.any(|above| bound(BindingSubject::Group(*above)))
+        })
+    };
+    let mut gain = Gain::of(ReferenceKind::Application, &application.slug);
+    for account in after.accounts() {
+        let Some(was_it) = before.account(account.number) else { continue };
+        if !is.admits(after, account)
+            || was.admits(before, was_it)
+            || after.groups_of(account).iter().any(|group| by_groups.contains(group))
+            // Asked of by its name.
+            || is_named_member(account)
+        {
+            continue;
+        }
+        let others = gain.others.len();
+        gain.add_account(run, account, false, (by_change, &gained))?;
+        if says_bindings && bound(BindingSubject::Account(account.number)) {
+            gain.others.truncate(others);
+        }
+    }
+    Ok(Some(gain))
 }
 
 impl Gain {

@@ -242,3 +242,68 @@ fn who_is_known_like_an_account_gains_nothing_because_it_had_a_little_or_is_not_
         }
     }
 }
+
+/// Another mode, or a binding less, admits who was in one of several groups.
+#[test]
+fn who_is_admitted_by_other_rules_of_an_application_is_told() {
+    let text = |mode: &str, bindings: &str| {
+        format!(
+            "[[group]]\nname = \"few\"\nmembers = [\"bob\"]\n[[account]]\nusername = \"bob\"\n[[group]]\nname = \"ops\"\n\
+             [[application]]\nslug = \"vault\"\nname = \"Vault\"\nprovider = \"ldap\"\nmode = \"{mode}\"\n\
+             bindings = [{bindings}]\n"
+        )
+    };
+    let (both, ops) = ("{ group = \"few\" }, { group = \"ops\" }", "{ group = \"ops\" }");
+    let shut_out =
+        "{ group = \"ops\" }, { group = \"few\", negate = true, enabled = true }, { group = \"few\" }";
+    let calls = [
+        user("evil"),
+        joins("/core/groups/{group:ops}/add_user/", "evil"),
+        joins("/core/groups/{group:ops}/add_user/", "robot"),
+    ];
+    for (before, then) in [
+        (text("all", both), text("any", both)),
+        (text("all", both), text("all", ops)),
+        (text("all", shut_out), text("all", ops)),
+    ] {
+        for is_strangers in [true, false] {
+            let doors = Doors::new();
+            apply(&doors, &before);
+            robot_holds(&doors, Held::Only(&["add_user", "add_user_to_group", "view_group"], &[]));
+            match is_strangers {
+                true => calls.iter().for_each(|said| drop(done(&doors, said))),
+                false => doors.prepare(&calls),
+            }
+            if is_strangers {
+                let told = told_of_robot(&doors, &then);
+                assert!(
+                    told.len() == 1 && told[0].0 == "vault" && told[0].1.contains("--adopt account:evil"),
+                    "{told:?}"
+                );
+                let accept = SeedOptions { adopt: vec!["by:robot".to_owned()], ..SeedOptions::default() };
+                let again = after_accepting(&doors, &then, &accept);
+                assert!(again.iter().any(|names| names.contains("robot")), "{again:?}");
+            } else {
+                let plan = apply(&doors, &then);
+                assert_eq!(obstacles(&plan), [], "{then}");
+                // Whom the config does not name, of whomever it is.
+                let told = gives_more(&plan);
+                assert!(told.len() == 1 && told[0].contains("evil") && told[0].contains("robot"), "{told:?}");
+                assert!(!told[0].contains("bob"), "{told:?}");
+                assert!(apply(&doors, &then).diff.is_empty(), "{then}");
+            }
+        }
+    }
+}
+
+fn gives_more(plan: &SeedPlan) -> Vec<String> {
+    let fields = plan.diff.iter().flat_map(|entry| &entry.fields);
+    fields.filter(|field| field.field == "gives more to").filter_map(|field| field.after.clone()).collect()
+}
+
+fn after_accepting(doors: &Doors, text: &str, options: &SeedOptions) -> Vec<String> {
+    let plan = doors.config_with(text, options).unwrap();
+    assert_eq!(obstacles(&plan), [], "{text}");
+    assert!(apply(doors, text).diff.is_empty(), "{text}");
+    gives_more(&plan)
+}
