@@ -201,7 +201,7 @@ fn is_said(outcome: &str, words: &str) -> bool {
 pub(super) struct Doors {
     pub(super) operator: World,
     public: Router,
-    secret: String,
+    pub(super) secret: String,
     files: tempfile::TempDir,
 }
 

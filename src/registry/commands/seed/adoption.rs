@@ -91,7 +91,13 @@ fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<Stranger>, ChangeError> {
             && let Some(record) = run.strangers_record(&key)?
             && asked.insert(key.clone())
         {
-            let (made, maker) = (run.made(&record), run.sole_maker(&key, &record));
+            let (mut made, maker) = (run.made(&record), run.sole_maker(&key, &record));
+            if let Record::Token(token) = &record
+                && token.origin.account() == Some(token.account)
+                && let Some(through) = run.strangers_of(token).first()
+            {
+                made = format!("{made}, by means of {}", run.whose(Origin::Account(*through)));
+            }
             found.push(Stranger { kind, name: name.to_owned(), key, made, would, maker });
         }
         Ok(())
@@ -192,11 +198,11 @@ fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<Stranger>, ChangeError> {
         let owner = before.account_named(account).map(|owner| owner.number);
         let stored = before.token_named(identifier).filter(|token| Some(token.account) == owner);
         match stored {
-            // Its owner may have made it.
-            Some(stored) if stored.origin.account() == owner => {}
+            // Its owner may have made it, if by no means of somebody else's.
+            Some(stored) if stored.origin.account() == owner && run.strangers_of(stored).is_empty() => {}
             Some(_) => {
-                // Who has exchanged the secret of one that is there was allowed to: that gives them no more than they had, and
-                // what the config gives is asked of all who may know a secret.
+                // Who has exchanged the secret of one that is the config's was allowed to: that gives them no more than they had,
+                // and what the config gives is asked of all who may know a secret.
                 ask(ReferenceKind::Token, identifier, ", who may know its secret")?
             }
             None => ask(ReferenceKind::Account, account, ", and would get a token")?,

@@ -307,3 +307,53 @@ fn after_accepting(doors: &Doors, text: &str, options: &SeedOptions) -> Vec<Stri
     assert!(apply(doors, text).diff.is_empty(), "{text}");
     gives_more(&plan)
 }
+
+/// What one has made by means of an account is no more that account's own than what one has made for it.
+#[test]
+fn a_token_that_a_stranger_has_made_through_its_account_is_the_strangers() {
+    let text = |more: &str| {
+        format!(
+            "[[account]]\nusername = \"svc\"\ntype = \"service_account\"\npermissions = [\"add_token\", \"set_token_key\"]\n{more}"
+        )
+    };
+    let key = |token: &'static str, key: &str| {
+        let path = if token == "t0" { "/core/tokens/t0/set_key/" } else { "/core/tokens/t1/set_key/" };
+        post(path, json!({ "key": key }))
+    };
+    let make = |identifier: &str, intent: &str| {
+        post("/core/tokens/", json!({ "identifier": identifier, "user": "{user:svc}", "intent": intent }))
+    };
+    let (first, second) =
+        ("a-secret-of-the-first-token-that-is-long-enough", "another-secret-that-is-long-enough");
+    let listed = text("[[token]]\nidentifier = \"t1\"\naccount = \"svc\"\n");
+    for is_strangers in [true, false] {
+        let mut doors = Doors::new();
+        apply(&doors, &text(""));
+        robot_holds(
+            &doors,
+            Held::Only(&["view_user", "add_token", "change_user", "view_token", "set_token_key"], &[]),
+        );
+        let setting_up = [make("t0", "api"), key("t0", first)];
+        match is_strangers {
+            true => setting_up.iter().for_each(|said| drop(done(&doors, said))),
+            false => doors.prepare(&setting_up),
+        }
+        // From here on as `svc`.
+        let robot = std::mem::replace(&mut doors.secret, first.to_owned());
+        done(&doors, &make("t1", "app_password"));
+        done(&doors, &key("t1", second));
+        doors.secret = robot;
+        if is_strangers {
+            let told = obstacles(&apply(&doors, &listed));
+            assert!(
+                told.len() == 1 && told[0].1.contains("--adopt token:t1") && told[0].1.contains("`robot`"),
+                "{told:?}"
+            );
+            let plan = doors.config_with(&listed, &adopting(&apply(&doors, &listed))).unwrap();
+            assert_eq!((obstacles(&plan), plan.needed.len()), (vec![], 1));
+        } else {
+            assert_eq!(obstacles(&apply(&doors, &listed)), []);
+        }
+        assert!(apply(&doors, &listed).diff.is_empty());
+    }
+}
