@@ -236,7 +236,7 @@ limits! {
     fresh_secrets_max: u32 = 1_024, 0..=65_536;
     /// How long an app password, or an API token that is not retrievable, stays on record after it has expired; then it is deleted, and leaves a tombstone. 0s: for ever.
     expired_tokens_kept: Duration = Duration::from_secs(30 * 24 * 60 * 60), Duration::ZERO..=Duration::from_secs(3_650 * 24 * 60 * 60);
-    /// How long the tombstone of a token that the config neither made nor describes stays; then the token is forgotten, and its identifier is free for anybody. 0s: for ever.
+    /// How long the tombstone of a token that the config neither made nor describes stays, and that of an account with rights which a caller of the API had made; then it is forgotten, and its name is free for anybody. 0s: for ever.
     token_tombstones_kept: Duration = YEAR, Duration::ZERO..=Duration::from_secs(3_650 * 24 * 60 * 60);
     /// How long a command, or a server that starts, waits for another process that holds the store. Who only reads then reads what is there; everybody else ends with exit code 4.
     store_wait_time: Duration = Duration::from_secs(15), Duration::ZERO..=HOUR;

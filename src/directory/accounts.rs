@@ -19,8 +19,8 @@ use super::id_set::IdSet;
 use super::sparse::Sparse;
 use crate::model::{
     Account, AccountKind, AccountNumber, Application, ApplicationNumber, Grant, Group, GroupNumber,
-    LdapProvider, Membership, ObjectReference, Password, ProviderNumber, Record, Role, RoleNumber, Timestamp,
-    Token, TokenNumber, TokenSelector, Tombstone, TombstoneOf, Usage, UsageOf,
+    LdapProvider, Membership, ObjectReference, Origin, Password, ProviderNumber, Record, Role, RoleNumber,
+    Timestamp, Token, TokenNumber, TokenSelector, Tombstone, TombstoneOf, Usage, UsageOf,
 };
 use crate::schema::{MatchingRule, steps};
 
@@ -380,6 +380,13 @@ impl Accounts {
     pub fn is_superuser(&self, account: &AccountState) -> bool {
         let direct = account.groups.iter().inspect(|_| steps::note(1));
         direct.filter_map(|number| self.group(*number)).any(|group| group.makes_superusers)
+    }
+
+    /// Whether a caller of the API, and not a superuser, has made what has this origin, as these accounts are: what somebody
+    /// else says by its name, or by what it is known by, was not said of it.
+    pub fn is_strangers(&self, origin: Origin) -> bool {
+        let Some(maker) = origin.account().map(|maker| self.account(maker)) else { return false };
+        !maker.is_some_and(|maker| maker.is_active && self.is_superuser(maker))
     }
 
     /// The group itself and all groups below it, sorted.

@@ -30,7 +30,7 @@ pub enum TombstoneOf {
 pub struct Tombstone {
     /// What it was.
     pub of: TombstoneOf,
-    /// Who had made it, or has renamed it where that was somebody else.
+    /// Who had made it; in one of an earlier version perhaps who had renamed it.
     pub origin: Origin,
     /// Whether it held, or gave, any right.
     pub held_rights: bool,

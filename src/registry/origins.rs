@@ -139,11 +139,9 @@ pub(super) fn origin(record: &Record) -> Option<Origin> {
     }
 }
 
-/// Whether a caller of the API, and not a superuser, has made or named what has this origin, as these accounts are: what
-/// somebody else says by that name, or by what it is known by, was not said of it.
+/// See [`Accounts::is_strangers`].
 pub(super) fn is_strangers(origin: Origin, accounts: &Accounts) -> bool {
-    let Some(maker) = origin.account().map(|maker| accounts.account(maker)) else { return false };
-    !maker.is_some_and(|maker| maker.is_active && accounts.is_superuser(maker))
+    accounts.is_strangers(origin)
 }
 
 /// Whose something of this origin is, in words.
@@ -152,7 +150,7 @@ pub(super) fn whose(origin: Origin, accounts: &Accounts) -> String {
         Origin::Account(number) => {
             let maker = accounts.account(number);
             maker.map_or_else(
-                || format!("account {number}, which is gone,"),
+                || format!("the deleted account {number}"),
                 |maker| format!("`{}`", maker.username),
             )
         }
@@ -163,16 +161,10 @@ pub(super) fn whose(origin: Origin, accounts: &Accounts) -> String {
     }
 }
 
-/// Who made an object, and when, in words. A caller of the API that has given one its name or type has the place of its
-/// maker from then on: that may be all it has done, and the time is not of that.
+/// Who made an object, and when, in words.
 pub(super) fn made(record: &Record, accounts: &Accounts) -> String {
-    let origin = origin(record).unwrap_or_default();
-    let whose = whose(origin, accounts);
+    let whose = whose(origin(record).unwrap_or_default(), accounts);
     match time_of_creation(record) {
-        _ if origin.account().is_some() => {
-            let given = if matches!(record, Record::Account(_)) { "name or type" } else { "name" };
-            format!("made, or given its {given}, by {whose}")
-        }
         Some(created) => format!("made by {whose} at {created}"),
         None => format!("made by {whose}"),
     }

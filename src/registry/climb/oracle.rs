@@ -377,8 +377,8 @@ pub(super) struct Oracle {
     pub(super) principals: Vec<Principal>,
     pub(super) facts: Facts,
     pub(super) trusted: Trusted,
-    /// The objects that a caller of the API made, or gave the name that they have.
-    named_by_callers: HashSet<ObjectReference>,
+    /// The objects that a caller of the API made.
+    made_by_callers: HashSet<ObjectReference>,
     /// What objects are called, or were called last: what is granted on one that is gone was granted by that name.
     called: HashMap<ObjectReference, String>,
     /// Whether nobody but callers of the API could have put something in a config's way.
@@ -403,8 +403,8 @@ impl Oracle {
             Principal { name, known, own, budget, named: HashSet::new() }
         };
         let principals = principals.into_iter().map(principal).collect();
-        let (called, named_by_callers) = (facts.names.clone(), HashSet::new());
-        let mut oracle = Self { principals, facts, trusted, named_by_callers, called, is_config_alone };
+        let (called, made_by_callers) = (facts.names.clone(), HashSet::new());
+        let mut oracle = Self { principals, facts, trusted, made_by_callers, called, is_config_alone };
         for place in 0..oracle.principals.len() {
             let budget = oracle.principals[place].budget.clone();
             oracle.give(place, &budget);
@@ -496,12 +496,12 @@ impl Oracle {
             let inherited = inherited.into_iter().filter(|grant| grant.on == Some(old));
             principal.budget.grants.extend(inherited.map(|grant| Grant { on: Some(new), ..grant }));
         }
-        if !self.named_by_callers.contains(&old) {
-            self.named_by_callers.remove(&new);
+        if !self.made_by_callers.contains(&old) {
+            self.made_by_callers.remove(&new);
         }
     }
 
-    /// Notes who made and named what; gives what the caller may do because it has just made something, and that with
+    /// Notes who made what; gives what the caller may do because it has just made something, and that with
     /// what it held before.
     fn note_objects(
         &mut self,
@@ -521,10 +521,10 @@ impl Oracle {
                     object.permissions().filter(|permission| *permission != Permission::SearchFullDirectory);
                 made.grants.extend(all.map(|permission| Grant { permission, on: Some(*object) }));
             }
-            match actor {
-                Actor::Attacker(..) => self.named_by_callers.insert(*object),
-                Actor::Operator | Actor::Config(..) => self.named_by_callers.remove(object),
-            };
+            // Whoever gives it another name, it is whose it was.
+            if matches!(actor, Actor::Attacker(..)) && was.is_none() {
+                self.made_by_callers.insert(*object);
+            }
         }
         let Actor::Attacker(_, caller) = actor else { return (Rights::default(), Rights::default()) };
         let mut held = before.rights(caller);
@@ -594,11 +594,11 @@ impl Oracle {
         is_still.then_some(fault)
     }
 
-    /// Counts rights as given: those on objects that callers have neither made nor named also by name.
+    /// Counts rights as given: those on objects that callers have not made also by name.
     fn give(&mut self, place: usize, rights: &Rights) {
-        let Self { principals, named_by_callers, called, .. } = self;
+        let Self { principals, made_by_callers, called, .. } = self;
         let grants = rights.grants.iter().filter_map(|grant| Some((grant.permission, grant.on?)));
-        let named = grants.filter(|(_, on)| !named_by_callers.contains(on));
+        let named = grants.filter(|(_, on)| !made_by_callers.contains(on));
         let named =
             named.filter_map(|(permission, on)| Some((permission, on.kind(), called.get(&on)?.clone())));
         principals[place].named.extend(named);
@@ -608,7 +608,7 @@ impl Oracle {
     /// Whether it is a right on an object that stands for one which the config gave it by this name.
     fn is_named(&self, principal: &Principal, grant: Grant) -> bool {
         grant.on.is_some_and(|on| {
-            !self.named_by_callers.contains(&on)
+            !self.made_by_callers.contains(&on)
                 && principal.named.contains(&(grant.permission, on.kind(), self.facts.name(on).to_owned()))
         })
     }

@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::quoted::called;
 use crate::registry::transaction::name_form;
-use crate::registry::{Caller, ChangeError, Registry, Transaction};
+use crate::registry::{Caller, ChangeError, Registry, Transaction, origins};
 use crate::secret::Secret;
 
 /// Makes an account.
@@ -126,19 +126,22 @@ pub(super) fn write(
     }
     set(&mut account.username, username);
     if before.as_ref().is_none_or(|before| before.username != account.username) {
+        let of = TombstoneOf::Account(name_form(&account.username));
+        let former = before.as_ref().map(|before| former_name(transaction, before));
+        names::refuse_rename(transaction, former.as_ref(), &of)?;
         let named = validate::username(&account.username);
         transaction.noting(named.map_err(|problem| ChangeError::field("username", problem)))?;
         let named = transaction.snapshot().accounts().account_named(&account.username);
         let named = named.map(|named| ObjectReference::Account(named.number));
         names::note_taken(transaction, named, ObjectReference::Account(number), &account.username)?;
-        let of = TombstoneOf::Account(name_form(&account.username));
-        let former = before.as_ref().map(|before| former_name(transaction, before));
-        account.origin = names::give(transaction, of, former)?;
+        names::give(transaction, of, former)?;
     }
     if let Some(kind) = kind.filter(|kind| *kind != account.kind) {
+        if let Some(before) = &before {
+            let named = ("account", before.username.as_str());
+            names::require_maker(transaction, before.origin, named, "give it another type")?;
+        }
         account.kind = kind;
-        // What it is for decides what the config can make of it, as its name does.
-        account.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
     transaction.noting(check_kind(before.as_ref(), &account, drops_password))?;
     if !account.kind.is_person() {
@@ -186,11 +189,11 @@ pub(super) fn write(
     }
 }
 
-fn former_name(transaction: &Transaction<'_>, before: &Account) -> Former {
+fn former_name<'n>(transaction: &Transaction<'_>, before: &'n Account) -> Former<'n> {
     let accounts = transaction.snapshot().accounts();
     let state = accounts.account(before.number);
     Former {
-        on: ObjectReference::Account(before.number),
+        name: &before.username,
         of: TombstoneOf::Account(name_form(&before.username)),
         origin: before.origin,
         holds_rights: state.is_some_and(|state| !Rights::of_account(accounts, state).is_empty()),
@@ -252,7 +255,8 @@ pub(in crate::registry) fn rehash(
 }
 
 impl Transaction<'_> {
-    /// Deletes an account with its tokens and memberships, and leaves tombstones.
+    /// Deletes an account with its tokens and memberships, and leaves tombstones. Of one that a caller of the API has made
+    /// nothing stays, unless it held rights: the config has said nothing of it, and who makes many would leave many.
     pub fn delete_account(&mut self, number: AccountNumber) -> Result<(), ChangeError> {
         let Some(state) = self.snapshot().accounts().account(number).cloned() else { return Ok(()) };
         let origin = self.account(number)?.map(|account| account.origin).unwrap_or_default();
@@ -264,6 +268,9 @@ impl Transaction<'_> {
             self.delete(Key::Membership(*group, number))?;
         }
         self.delete(Key::Account(number))?;
+        if !held_rights && origins::is_strangers(origin, self.snapshot().accounts()) {
+            return Ok(());
+        }
         let of = TombstoneOf::Account(name_form(&state.username));
         self.put_tombstone(Tombstone { of, origin, held_rights, made: Some(self.now()) })
     }

@@ -34,7 +34,7 @@ pub fn create_application(
 ///
 /// # Errors
 /// There is no such application that the caller may view, the change is one that [`create_application`] would refuse,
-/// or [`Permission::ChangeApplication`] on it is missing. Another slug of what the config has made is for superusers.
+/// or [`Permission::ChangeApplication`] on it is missing. Another slug is for whose it is.
 pub fn update_application(
     transaction: &mut Transaction<'_>,
     number: ApplicationNumber,
@@ -47,12 +47,14 @@ pub fn update_application(
 /// Deletes an application with its bindings. Its provider stays, and from then on admits every active account.
 ///
 /// # Errors
-/// There is no such application that the caller may view, or [`Permission::DeleteApplication`] on it is missing.
+/// There is no such application that the caller may view, [`Permission::DeleteApplication`] on it is missing, or it is not
+/// the caller's: its provider would stand open to everybody.
 pub fn delete_application(
     transaction: &mut Transaction<'_>,
     number: ApplicationNumber,
 ) -> Result<(), ChangeError> {
-    application_for(transaction, number, Permission::DeleteApplication)?;
+    let application = application_for(transaction, number, Permission::DeleteApplication)?;
+    names::require_maker(transaction, application.origin, ("application", &application.slug), "delete it")?;
     transaction.delete(Key::Application(number))
 }
 
@@ -97,6 +99,10 @@ pub(super) fn write(
         application.bindings = bindings;
     }
     if before.as_ref().is_none_or(|before| before.slug != application.slug) {
+        if let Some(before) = &before {
+            let named = ("application", before.slug.as_str());
+            names::require_maker(transaction, before.origin, named, "give it another slug")?;
+        }
         let named = transaction.snapshot().accounts().application_named(&application.slug);
         let named = named.map(|named| ObjectReference::Application(named.number));
         names::note_taken(
@@ -105,10 +111,6 @@ pub(super) fn write(
             ObjectReference::Application(application.number),
             &application.slug,
         )?;
-        if let Some(before) = &before {
-            names::refuse_rename(transaction, before.origin, "application", &before.slug)?;
-        }
-        application.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
     put(transaction, before.as_ref(), application)
 }

@@ -204,18 +204,20 @@ pub(super) fn write(
     let number = group.number;
     set(&mut group.name, name);
     if before.as_ref().is_none_or(|before| before.name != group.name) {
+        let of = TombstoneOf::Group(name_form(&group.name));
+        let former = before.as_ref().map(|before| Former {
+            name: &before.name,
+            of: TombstoneOf::Group(name_form(&before.name)),
+            origin: before.origin,
+            holds_rights: !Rights::of_group(transaction.snapshot().accounts(), number).is_empty(),
+        });
+        names::refuse_rename(transaction, former.as_ref(), &of)?;
         let named = validate::name("group", &group.name);
         transaction.noting(named.map_err(|problem| ChangeError::field("name", problem)))?;
         let named = transaction.snapshot().accounts().group_named(&group.name);
         let named = named.map(|named| ObjectReference::Group(named.number));
         names::note_taken(transaction, named, ObjectReference::Group(number), &group.name)?;
-        let former = before.as_ref().map(|before| Former {
-            on: ObjectReference::Group(number),
-            of: TombstoneOf::Group(name_form(&before.name)),
-            origin: before.origin,
-            holds_rights: !Rights::of_group(transaction.snapshot().accounts(), number).is_empty(),
-        });
-        group.origin = names::give(transaction, TombstoneOf::Group(name_form(&group.name)), former)?;
+        names::give(transaction, of, former)?;
     }
     if let Some(is_superuser) = is_superuser.filter(|is_superuser| *is_superuser != group.is_superuser) {
         let (accounts, caller) = (transaction.snapshot().accounts(), transaction.caller());

@@ -1,4 +1,5 @@
-//! The names of things: who may take that of something deleted, and what stays of one that is given up.
+//! The names of things: who may give an object another one, who may take that of something deleted, and what stays of one
+//! that is given up.
 
 use crate::directory::Accounts;
 use crate::model::{
@@ -8,72 +9,42 @@ use crate::registry::transaction::name_form;
 use crate::registry::{Caller, ChangeError, Lack, Transaction, origins};
 
 /// The name that an object had until now.
-pub(super) struct Former {
-    pub(super) on: ObjectReference,
+pub(super) struct Former<'n> {
+    pub(super) name: &'n str,
     pub(super) of: TombstoneOf,
-    /// Whose the object was.
+    /// Whose the object is.
     pub(super) origin: Origin,
     /// Whether it holds, or gives, any right.
     pub(super) holds_rights: bool,
 }
 
-/// Gives a name to an object that is made or renamed: whose the object is from now on. The name that it had is given up.
+/// Gives a name to an object that is made or renamed. The name that it had is given up; whose the object is stays as it is.
 ///
 /// # Errors
-/// As [`take`].
+/// As [`take`]. Whether the object is for the caller to rename is asked before, see [`refuse_rename`].
 pub(super) fn give(
     transaction: &mut Transaction<'_>,
     of: TombstoneOf,
-    former: Option<Former>,
-) -> Result<Origin, ChangeError> {
-    let tombstone = transaction.snapshot().accounts().tombstone(&of).map(|tombstone| tombstone.origin);
-    // Another object of the same maker is not what had the name.
-    let is_its_own = match (&former, tombstone) {
-        (Some(former), Some(_)) => renamed(transaction, &of)? == Some(former.on),
-        _ => false,
-    };
-    // Who has given it another name takes that back. The tombstone stays: the object is that caller's from now on, which would
-    // leave none when it gives the name up again, and the name is kept from all others as before.
-    let own = transaction.origin();
-    let is_taken_back = is_its_own && own.account().is_some() && tombstone == Some(own);
-    if !is_taken_back {
-        take(transaction, of.clone())?;
-    }
-    let Some(former) = former else { return Ok(transaction.origin()) };
-    let before = former.origin;
+    former: Option<Former<'_>>,
+) -> Result<(), ChangeError> {
     // Another spelling is the same name, whoever writes it.
-    if former.of == of {
-        return Ok(before);
+    if former.as_ref().is_some_and(|former| former.of == of) {
+        return Ok(());
     }
-    give_up(transaction, former)?;
-    // The operator has given back what somebody else had taken.
-    let is_given_back = is_its_own && before.account().is_some() && tombstone == Some(before);
-    Ok(match is_given_back && is_operators(transaction) {
-        true => transaction.origin(),
-        false => origin(transaction, Some(before)),
-    })
+    take(transaction, of)?;
+    former.map_or(Ok(()), |former| give_up(transaction, former))
 }
 
 /// The name of what the config had made stands in the config, with what that says of it: as a deletion does, a rename leaves
 /// a tombstone, or the config would make another object of that name, which nobody has banned, deactivated or put into a
-/// group. Who is no superuser and renames what no other such caller has made leaves one in its own name: it stands in the
-/// way of the config, which may describe that too. So does whoever renames an account, as its deletion does: it may have come
-/// to be its own by a change of kind.
-fn give_up(transaction: &mut Transaction<'_>, former: Former) -> Result<(), ChangeError> {
-    let now = transaction.origin();
-    let is_strangers =
-        now.account().is_some() && !transaction.caller().is_superuser(transaction.snapshot().accounts());
-    let Former { of, origin, holds_rights, .. } = former;
-    let is_others = || !origins::is_strangers(origin, transaction.snapshot().accounts());
-    let is_left =
-        origin == Origin::Config || is_strangers && (matches!(of, TombstoneOf::Account(_)) || is_others());
-    if !is_left {
+/// group. Of an account that held rights one stays as well, as of one that is deleted.
+fn give_up(transaction: &mut Transaction<'_>, former: Former<'_>) -> Result<(), ChangeError> {
+    let Former { of, origin, holds_rights: held_rights, .. } = former;
+    let is_strangers = origins::is_strangers(origin, transaction.snapshot().accounts());
+    let held = is_strangers && held_rights && matches!(of, TombstoneOf::Account(_));
+    if origin != Origin::Config && !held {
         return Ok(());
     }
-    // Of a group or a role that is deleted later nothing else would stay.
-    let is_guarded = origin == Origin::Config || matches!(of, TombstoneOf::Group(_) | TombstoneOf::Role(_));
-    let held_rights = holds_rights || is_strangers && is_guarded;
-    let origin = if is_strangers { now } else { origin };
     transaction.put_tombstone(Tombstone { of, origin, held_rights, made: Some(transaction.now()) })
 }
 
@@ -134,39 +105,53 @@ pub(super) fn note_taken(
     transaction.noting(Err::<(), _>(taken)).map(drop)
 }
 
-/// Of what leaves no tombstone: who may give up the name by which the config knows it.
+/// Who may give an object another name: see [`require_maker`]. Another spelling is the same name.
 ///
 /// # Errors
 /// [`ChangeError::Refused`]
 pub(super) fn refuse_rename(
     transaction: &Transaction<'_>,
-    before: Origin,
-    kind: &str,
-    name: &str,
+    former: Option<&Former<'_>>,
+    of: &TombstoneOf,
+) -> Result<(), ChangeError> {
+    let Some(former) = former.filter(|former| former.of != *of) else { return Ok(()) };
+    let (kind, may) = match of {
+        TombstoneOf::Account(_) => ("account", ANOTHER_NAME),
+        TombstoneOf::Token(_) => ("token", "give it another identifier"),
+        TombstoneOf::Group(_) => ("group", ANOTHER_NAME),
+        TombstoneOf::Role(_) => ("role", ANOTHER_NAME),
+    };
+    require_maker(transaction, former.origin, (kind, former.name), may)
+}
+
+/// Asks whether an object is for the caller to name, and an account to be made something else of: the config, and whoever
+/// remembers it, mean an object by its name, and what it can be is decided by its type. So both belong to whose the object
+/// is, the caller of the API who has made it, and to superusers and the operator. Of what leaves no tombstone so does its
+/// deletion, after which the config would make another one in silence.
+///
+/// `may`: what is asked for.
+///
+/// # Errors
+/// [`ChangeError::Refused`]
+pub(super) fn require_maker(
+    transaction: &Transaction<'_>,
+    origin: Origin,
+    (kind, name): (&str, &str),
+    may: &str,
 ) -> Result<(), ChangeError> {
     let caller = transaction.caller();
-    if before != Origin::Config || caller.is_superuser(transaction.snapshot().accounts()) {
+    let is_maker = caller.holder().is_some_and(|holder| origin == Origin::Account(holder.account));
+    if is_maker || caller.is_superuser(transaction.snapshot().accounts()) {
         return Ok(());
     }
     caller.lacks(Lack::Superuser);
     Err(ChangeError::Refused(format!(
-        "the config has made the {kind} `{name}`, and would make another one of that name: only a superuser may rename it"
+        "only who has made the {kind} `{name}`, a superuser or the operator may {may}"
     )))
 }
 
-/// Whose an object is that gets a name: of two that had it, the one who gave the name that it has now. The config gives to
-/// a name what it says of it, so who chooses the name of an object chooses what it gets.
-pub(super) fn origin(transaction: &Transaction<'_>, before: Option<Origin>) -> Origin {
-    match before {
-        Some(before) if is_operators(transaction) => before,
-        Some(_) | None => transaction.origin(),
-    }
-}
-
-/// Whether it is no caller of the API who gives a name: who means an object by the name that it has need not know who made it.
-fn is_operators(transaction: &Transaction<'_>) -> bool {
-    transaction.caller().holder().is_none()
-}
+/// What is asked for of [`require_maker`].
+pub(super) const ANOTHER_NAME: &str = "give it another name";
 
 /// Takes a name; its tombstone is lifted.
 ///

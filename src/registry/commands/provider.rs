@@ -37,7 +37,7 @@ pub fn create_provider(
 ///
 /// # Errors
 /// There is no such provider that the caller may view, the change is one that [`create_provider`] would refuse, or
-/// [`Permission::ChangeProvider`] on it is missing.
+/// [`Permission::ChangeProvider`] on it is missing; another name is for whose it is.
 pub fn update_provider(
     transaction: &mut Transaction<'_>,
     number: ProviderNumber,
@@ -51,9 +51,11 @@ pub fn update_provider(
 /// one.
 ///
 /// # Errors
-/// There is no such provider that the caller may view, or [`Permission::DeleteProvider`] on it is missing.
+/// There is no such provider that the caller may view, [`Permission::DeleteProvider`] on it is missing, or it is not the
+/// caller's: the config would make another one, open to everybody.
 pub fn delete_provider(transaction: &mut Transaction<'_>, number: ProviderNumber) -> Result<(), ChangeError> {
-    provider_for(transaction, number, Permission::DeleteProvider)?;
+    let provider = provider_for(transaction, number, Permission::DeleteProvider)?;
+    names::require_maker(transaction, provider.origin, ("provider", &provider.name), "delete it")?;
     transaction.delete_provider(number)
 }
 
@@ -107,6 +109,11 @@ pub(super) fn write(
     } = changes;
     let rules = transaction.rules();
     set(&mut provider.name, name);
+    if let Some(before) = before.as_ref().filter(|before| name_key(&before.name) != name_key(&provider.name))
+    {
+        let named = ("provider", before.name.as_str());
+        names::require_maker(transaction, before.origin, named, names::ANOTHER_NAME)?;
+    }
     if let Some(base_dn) = base_dn {
         if before.as_ref().is_none_or(|before| before.base_dn != base_dn) {
             let canonical = transaction.noting(canonical(rules, "base_dn", &base_dn))?;
@@ -154,12 +161,6 @@ pub(super) fn write(
         let other = ObjectReference::Provider(other.number);
         let taken = names::taken(transaction.caller(), accounts, other, &provider.name);
         transaction.noting(Err::<(), _>(taken))?;
-    }
-    if before.as_ref().is_none_or(|before| before.name != provider.name) {
-        if let Some(before) = &before {
-            names::refuse_rename(transaction, before.origin, "provider", &before.name)?;
-        }
-        provider.origin = names::origin(transaction, before.as_ref().map(|before| before.origin));
     }
     let number = provider.number;
     provider.modified = transaction.now();

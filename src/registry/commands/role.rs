@@ -325,18 +325,20 @@ pub(super) fn write(
     set(&mut role.search_size_max, search_size_max);
     set(&mut role.search_time_max, search_time_max);
     if before.as_ref().is_none_or(|before| before.name != role.name) {
+        let of = TombstoneOf::Role(name_form(&role.name));
+        let former = before.as_ref().map(|before| Former {
+            name: &before.name,
+            of: TombstoneOf::Role(name_form(&before.name)),
+            origin: before.origin,
+            holds_rights: !before.grants.is_empty(),
+        });
+        names::refuse_rename(transaction, former.as_ref(), &of)?;
         let named = validate::name("role", &role.name);
         transaction.noting(named.map_err(|problem| ChangeError::field("name", problem)))?;
         let named = transaction.snapshot().accounts().role_named(&role.name);
         let named = named.map(|named| ObjectReference::Role(named.number));
         names::note_taken(transaction, named, ObjectReference::Role(role.number), &role.name)?;
-        let former = before.as_ref().map(|before| Former {
-            on: ObjectReference::Role(role.number),
-            of: TombstoneOf::Role(name_form(&before.name)),
-            origin: before.origin,
-            holds_rights: !before.grants.is_empty(),
-        });
-        role.origin = names::give(transaction, TombstoneOf::Role(name_form(&role.name)), former)?;
+        names::give(transaction, of, former)?;
     }
     if let Some(grants) = grants.map(each_once) {
         check_grants(transaction, &role.grants, &grants)?;

@@ -14,7 +14,8 @@ use crate::config::{
     Seed, SeedAccount, SeedBinding, SeedGrant, SeedGroup, SeedProvider, SeedRole, SeedSubject, SeedToken,
 };
 use crate::directory::{EntryId, Snapshot, Tree};
-use crate::model::{AccountKind, AccountNumber, Actor, Intent, InternalAccount, Timestamp};
+use crate::model::{AccountKind, AccountNumber, Actor, Intent, InternalAccount, Key, Origin, Timestamp};
+use crate::registry::origins::{origin, with_origin};
 use crate::registry::{
     Authentication, ChangeError, EventQuery, NewToken, Registry, RegistrySettings, Transaction, Verdict,
 };
@@ -48,6 +49,25 @@ pub(crate) fn registry_with(store: Arc<dyn Store>, settings: RegistrySettings) -
 
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+/// Whose these objects are.
+pub(crate) fn origins(registry: &Registry, keys: Vec<Key>) -> Vec<Origin> {
+    let read = move |transaction: &mut Transaction<'_>| {
+        Ok(keys.iter().filter_map(|key| origin(&transaction.stored(key).unwrap()?)).collect())
+    };
+    wait(registry.rehearse(read)).unwrap()
+}
+
+/// Makes these objects what this is the origin of.
+pub(crate) async fn set_origins(registry: &Registry, keys: Vec<Key>, origin: Origin) {
+    let given = registry.change(actor(), move |transaction| {
+        keys.iter().try_for_each(|key| {
+            let record = transaction.stored(key)?.unwrap();
+            transaction.put(with_origin(record, origin))
+        })
+    });
+    given.await.unwrap();
 }
 
 pub(crate) fn actor() -> Actor {

@@ -252,7 +252,7 @@ fn a_directory_of_a_callers_own_stops_no_apply() {
     assert_eq!(obstacles.len(), 2, "{obstacles:?}");
     for entry in obstacles {
         let reason = entry.reason.as_deref().unwrap();
-        assert!(reason.contains("the provider `one` was made, or given its name, by `adder`"), "{reason}");
+        assert!(reason.contains("the provider `one` was made by `adder`"), "{reason}");
     }
     let snapshot = world.registry.snapshot();
     assert!(["carol", "dave"].iter().all(|name| snapshot.accounts().account_named(name).is_none()));
@@ -475,7 +475,7 @@ fn a_value_of_a_callers_stops_no_apply() {
     let obstacles: Vec<_> = plan.obstacles().collect();
     assert_eq!(obstacles.len(), 1, "{obstacles:?}");
     let reason = obstacles[0].reason.as_deref().unwrap();
-    assert!(reason.contains("the account `x` was made, or given its name or type, by `adder`"), "{reason}");
+    assert!(reason.contains("the account `x` was made by `adder`"), "{reason}");
     let snapshot = world.registry.snapshot();
     assert!(snapshot.accounts().account_named("bob").is_none());
     assert_eq!(snapshot.custom_attribute_named("badge").unwrap().syntax, AttributeSyntax::DirectoryString);

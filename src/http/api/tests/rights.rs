@@ -14,10 +14,10 @@ use crate::http::api::call::{RequestSource, TakesSecrets};
 use crate::http::api::route::Needs;
 use crate::http::api::table::routes;
 use crate::http::api::{PREFIX, mount};
-use crate::model::{Account, Action, Event, GroupNumber, Intent, Role, TokenNumber};
+use crate::model::{Account, Action, Event, GroupNumber, Intent, Key, Origin, Role, TokenNumber};
 use crate::registry::EventQuery;
 use crate::registry::climb::{PlayedBy, ROWS, Row};
-use crate::registry::commands::testing::new_token;
+use crate::registry::commands::testing::{new_token, set_origins};
 
 /// How a row of the table is called.
 struct Sample {
@@ -107,6 +107,18 @@ impl Fixture {
         let public = mount(Router::new(), api(Door::Public))
             .layer(Extension(RequestSource(None)))
             .layer(Extension(TakesSecrets(true)));
+        // Names, types and some deletions are for who has made an object, whatever else its caller holds.
+        let snapshot = registry.snapshot();
+        let accounts = snapshot.accounts();
+        let own = [
+            Key::Account(accounts.account_named("target").unwrap().number),
+            Key::Group(accounts.group_named("target").unwrap().number),
+            Key::Role(accounts.role_named("target").unwrap().number),
+            Key::Token(accounts.token_named("target").unwrap().number),
+            Key::Provider(accounts.provider_named("ldap").unwrap().number),
+            Key::Application(accounts.application_named("target").unwrap().number),
+        ];
+        set_origins(&registry, own.to_vec(), Origin::Account(robot)).await;
         Self {
             objects: vec![
                 ("user", text(&user["pk"])),

@@ -9,7 +9,7 @@ use super::diff::{self, Lookup};
 use super::filled;
 use super::names::{self, Names};
 use super::obstacle::{Obstacle, grouped};
-use super::options::{Meant, PASSWORD, TOKEN, quoted, typed};
+use super::options::{Meant, PASSWORD, TOKEN, typed};
 use super::planted;
 use super::secrets::Prepared;
 use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
@@ -430,7 +430,8 @@ impl<'t, 's> SeedRun<'t, 's> {
                 continue;
             }
             for (kind, of) in found {
-                if !self.lift(kind, name, of)? || kind != ReferenceKind::Account {
+                self.lift(kind, name, of)?;
+                if kind != ReferenceKind::Account {
                     continue;
                 }
                 let seed = self.seed;
@@ -446,20 +447,12 @@ impl<'t, 's> SeedRun<'t, 's> {
         Ok(())
     }
 
-    /// Lifts the tombstone of something that is to be made again, and says what goes on under another name; whether it may
-    /// be: what somebody else has renamed would go on with all that the config says no more of it.
-    fn lift(&mut self, kind: ReferenceKind, name: &str, of: TombstoneOf) -> Result<bool, ChangeError> {
-        if !self.accounts().has_tombstone(&of) {
-            return Ok(true);
-        }
+    /// Lifts the tombstone of something that is to be made again, and says what goes on under another name.
+    fn lift(&mut self, kind: ReferenceKind, name: &str, of: TombstoneOf) -> Result<(), ChangeError> {
         if let Some(present) = self.renamed(&of)?.filter(|present| self.goes_on(kind, present)) {
-            if self.tombstone_of_stranger(&of).is_some() {
-                return Ok(false);
-            }
             self.skip(kind, &present, format!("it was `{name}` until it was renamed, and goes on as it is"));
         }
-        self.transaction.lift_tombstone(of)?;
-        Ok(true)
+        self.transaction.lift_tombstone(of)
     }
 
     /// Whether there are the credentials that are accepted, and which are meant.
@@ -587,7 +580,7 @@ impl<'t, 's> SeedRun<'t, 's> {
             return Ok(false);
         }
         // What refers to it would be made without it.
-        if let Some(reason) = self.strangers_tombstone(kind, name, of)? {
+        if let Some(reason) = self.strangers_tombstone(kind, name, of) {
             self.obstructed.push(Obstacle::alone(kind, name, reason));
             return Ok(true);
         }
@@ -617,44 +610,18 @@ impl<'t, 's> SeedRun<'t, 's> {
         })
     }
 
-    /// Who has done it, in words, and what to do, where somebody else has made what was deleted, which is not what the config
-    /// describes, or has given another name to what the config does describe, which goes on under that one.
-    fn strangers_tombstone(
-        &self,
-        kind: ReferenceKind,
-        name: &str,
-        of: &TombstoneOf,
-    ) -> Result<Option<String>, ChangeError> {
-        let Some(whose) = self.tombstone_of_stranger(of) else { return Ok(None) };
-        let recreate = typed("--recreate", format_args!("{kind}:{name}"));
-        let Some(present) = self.renamed(of)? else {
-            return Ok(Some(format!(
-                "one of this name was renamed by {whose}, or was made or given it by {whose} and deleted: {recreate} makes \
-                 the one of the config, or take it out of the config"
-            )));
-        };
-        let (was, now, rename) = (quoted(name), quoted(&present), typed("--rename", name));
-        let back = match kind {
-            ReferenceKind::Account => format!("rename it back (`bindery account set {now} {rename}`)"),
-            ReferenceKind::Group => format!("rename it back (`bindery group set {now} {rename}`)"),
-            ReferenceKind::Role => format!("rename it back (`bindery role rename {now} {was}`)"),
-            _ => "rename it back over the API".to_owned(),
-        };
-        Ok(Some(match self.goes_on(kind, &present) {
-            true => format!(
-                "it was renamed by {whose} and is `{present}` now, which would go on with all that it has: {back}, delete \
-                 it, or describe it in the config by that name"
-            ),
-            false => format!(
-                "it was renamed by {whose} and is `{present}` now: {back}, or {recreate} makes another one"
-            ),
-        }))
-    }
-
-    /// Who it was, in words, if a caller of the API who is no superuser has made, or renamed, what has this tombstone.
-    fn tombstone_of_stranger(&self, of: &TombstoneOf) -> Option<String> {
+    /// Who has done it, in words, and what to do, where a caller of the API who is no superuser had made what is gone: that was
+    /// not what the config describes.
+    fn strangers_tombstone(&self, kind: ReferenceKind, name: &str, of: &TombstoneOf) -> Option<String> {
         let origin = self.accounts().tombstone(of)?.origin;
-        self.is_strangers_origin(origin).then(|| self.whose(origin))
+        let recreate = typed("--recreate", format_args!("{kind}:{name}"));
+        self.is_strangers_origin(origin).then(|| {
+            format!(
+                "one of this name that {} had made was deleted or renamed: {recreate} makes the one of the config, or take it \
+                 out of the config",
+                self.whose(origin)
+            )
+        })
     }
 
     /// What that is called now which was renamed and had this name.
@@ -703,7 +670,7 @@ impl<'t, 's> SeedRun<'t, 's> {
             }
             let of = TombstoneOf::Token(identifier.clone());
             if is_listed
-                && let Some(reason) = self.strangers_tombstone(ReferenceKind::Token, &identifier, &of)?
+                && let Some(reason) = self.strangers_tombstone(ReferenceKind::Token, &identifier, &of)
             {
                 self.obstruct(ReferenceKind::Token, &identifier, reason);
                 self.names.skipped.insert((ReferenceKind::Token, identifier.into_bytes()));

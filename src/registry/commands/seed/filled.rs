@@ -293,7 +293,7 @@ impl Filler {
 }
 
 impl SeedRun<'_, '_> {
-    /// A record as it is by now, if a caller of the API who is no superuser has made or named its object.
+    /// A record as it is by now, if a caller of the API who is no superuser has made its object.
     pub(super) fn strangers_record(&self, key: &Key) -> Result<Option<Record>, ChangeError> {
         let record = self.transaction.stored(key)?;
         Ok(record.filter(|record| self.is_strangers_origin(origin(record))))

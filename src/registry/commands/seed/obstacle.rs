@@ -52,7 +52,7 @@ pub(super) fn grouped<'o>(obstacles: impl Iterator<Item = &'o Obstacle>) -> Vec<
     groups
 }
 
-/// Something that a caller of the API, and no superuser, has made or named.
+/// Something that a caller of the API, and no superuser, has made.
 pub(super) struct Stranger {
     pub(super) kind: ReferenceKind,
     pub(super) name: String,
@@ -85,9 +85,7 @@ impl Together {
     /// Which they are, in words.
     pub(super) fn in_words(&self) -> String {
         let Self { kind, by, count, names } = self;
-        let (s, its) = if *count == 1 { ("", "its name") } else { ("s", "their names") };
-        let type_of = if *kind == ReferenceKind::Account { " or types" } else { "" };
-        let type_of = if *count == 1 { type_of.trim_end_matches('s') } else { type_of };
-        format!("{count} {kind}{s} made, or given {its}{type_of}, by `{by}` ({})", enumerated(names, *count))
+        let s = if *count == 1 { "" } else { "s" };
+        format!("{count} {kind}{s} made by `{by}` ({})", enumerated(names, *count))
     }
 }

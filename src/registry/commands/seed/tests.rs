@@ -1735,7 +1735,7 @@ fn a_provider_of_a_stranger_that_was_alone_does_not_keep_the_bare_names() {
         if let [(name, reason)] = obstacles(&plan)[..] {
             assert_eq!(name, "main");
             assert!(
-                reason.contains("the provider `mine` was made, or given its name, by `helper`"),
+                reason.contains("the provider `mine` was made by `helper`"),
                 "{reason}"
             );
             assert!(reason.contains("`default = true`"), "{reason}");

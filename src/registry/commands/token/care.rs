@@ -26,7 +26,8 @@ pub struct TokenCareSettings {
     pub expiry_warning: Duration,
     /// What has expired and is not rotated is deleted after this; zero: never.
     pub expired_tokens_kept: Duration,
-    /// The tombstone of a token that the config had not made is deleted after this; zero: never.
+    /// The tombstone of a token that the config had not made, or of anything that a caller of the API had, is deleted after
+    /// this; zero: never.
     pub tombstones_kept: Duration,
 }
 
@@ -263,14 +264,13 @@ fn is_over(token: &Token, settings: TokenCareSettings, now: Timestamp) -> bool {
     }
 }
 
-/// Whether a tombstone is deleted at `now`: those of the config's are asked for at each `apply`, those of other objects guard
-/// what is said of their names. How old one of an earlier version is nobody knows.
+/// Whether a tombstone is deleted at `now`: those of the config's are asked for at each `apply`, those of what the
+/// operator had made, but for tokens, guard what is said of their names. How old one of an earlier version is nobody knows.
 fn is_forgotten(tombstone: &Tombstone, settings: TokenCareSettings, now: Timestamp) -> bool {
     let kept = settings.tombstones_kept;
-    matches!(tombstone.of, TombstoneOf::Token(_))
-        && tombstone.origin != Origin::Config
-        && !kept.is_zero()
-        && tombstone.made.is_some_and(|made| made.after(kept) <= now)
+    let is_callers = tombstone.origin.account().is_some();
+    let is_tokens = matches!(tombstone.of, TombstoneOf::Token(_)) && tombstone.origin != Origin::Config;
+    (is_callers || is_tokens) && !kept.is_zero() && tombstone.made.is_some_and(|made| made.after(kept) <= now)
 }
 
 /// Whether the operator has to be warned of a token at `now`, or was.

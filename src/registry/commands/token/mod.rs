@@ -396,7 +396,7 @@ fn write_after(
     transaction: &mut Transaction<'_>,
     before: Option<&Token>,
     known: Option<&Token>,
-    mut token: Token,
+    token: Token,
 ) -> Result<(), ChangeError> {
     let accounts = transaction.snapshot().accounts();
     let owner = accounts.account(token.account);
@@ -404,21 +404,19 @@ fn write_after(
         return Err(validate::internal(&owner.username));
     }
     if known.is_none_or(|known| known.identifier != token.identifier) {
-        let caller = transaction.caller();
-        transaction.noting(check_identifier(caller, accounts, &token.identifier, Some(token.number)))?;
-        // The replacement of a token goes on with its name, and is whose that was.
+        let of = TombstoneOf::Token(token.identifier.clone());
+        // The replacement of a token goes on with its name.
         let former = before.filter(|before| !before.is_replaced && !token.is_replaced);
-        let is_renamed = former.is_some();
         let former = former.map(|before| Former {
-            on: ObjectReference::Token(token.number),
+            name: &before.identifier,
             of: TombstoneOf::Token(before.identifier.clone()),
             origin: before.origin,
             holds_rights: owner.is_some_and(|owner| !Rights::of_account(accounts, owner).is_empty()),
         });
-        let origin = names::give(transaction, TombstoneOf::Token(token.identifier.clone()), former)?;
-        if is_renamed {
-            token.origin = origin;
-        }
+        names::refuse_rename(transaction, former.as_ref(), &of)?;
+        let caller = transaction.caller();
+        transaction.noting(check_identifier(caller, accounts, &token.identifier, Some(token.number)))?;
+        names::give(transaction, of, former)?;
     }
     if known.is_none_or(|known| known.description != token.description) {
         transaction.noting(check_description(&token.identifier, &token.description))?;

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::registry::authenticate_api::ApiIdentity;
 use crate::registry::commands::testing::{
     account, actor, apply, apply_with, binds, group, new_token, provider, refused, registry_with, set_active,
-    token, wait,
+    set_origins, token, wait,
 };
 use crate::registry::{ApiRefusal, EventQuery, RegistrySettings, SeedOptions};
 use crate::store::{MemoryStore, Store};
@@ -285,6 +285,10 @@ fn nobody_makes_a_token_worth_more_than_they_are() {
     let update = |registry: &Registry, caller: &str, changes: TokenChanges| {
         let made = NewToken { networks: network().unwrap(), ..new("given", caller, Intent::Api) };
         wait(registry.create_token(actor(), made)).unwrap();
+        // Another identifier is for who has made it.
+        let helper = registry.snapshot().accounts().account_named("helper").unwrap().number;
+        let given = Key::Token(stored(registry, "given").number);
+        wait(set_origins(registry, vec![given], Origin::Account(helper)));
         let done = wait(registry.update_token(self::caller(registry, "helper"), "given".to_owned(), changes));
         let given = ["given", "hidden"]
             .into_iter()
@@ -1043,13 +1047,14 @@ fn gone(registry: &Registry, identifier: &str) -> TombstoneOf {
 }
 
 #[test]
-fn the_tombstone_of_a_token_goes_after_its_age_and_no_other_does() {
+fn the_tombstone_of_a_token_or_of_what_a_caller_made_goes_after_its_age_and_no_other_does() {
     let registry = registry_where(&[]);
     let early = Timestamp::now();
     let gone = gone(&registry, "gone");
     let late = Timestamp::now();
+    let of_caller = || TombstoneOf::Account("eve".to_owned());
     wait(registry.revoke_token(actor(), "robot-app-password".to_owned(), Replaced::End)).unwrap();
-    let kept = wait(registry.change(actor(), |transaction| {
+    let kept = wait(registry.change(actor(), move |transaction| {
         let mut kept = vec![TombstoneOf::Token("robot-app-password".to_owned())];
         let made = Some(transaction.now());
         for (of, origin, made) in [
@@ -1062,21 +1067,23 @@ fn the_tombstone_of_a_token_goes_after_its_age_and_no_other_does() {
             kept.push(of.clone());
             transaction.put_tombstone(Tombstone { of, origin, held_rights: false, made })?;
         }
+        let (origin, made) = (Origin::Account(AccountNumber::new(7)), Some(early));
+        transaction.put_tombstone(Tombstone { of: of_caller(), origin, held_rights: true, made })?;
         Ok(kept)
     }))
     .unwrap();
     let before = early.after(365 * DAY - Duration::from_secs(1));
     assert_eq!(wait(registry.keep_tokens(before)).unwrap().forgotten, 0);
-    assert!(is_known_as_deleted(&registry, &gone));
+    assert!(is_known_as_deleted(&registry, &gone) && is_known_as_deleted(&registry, &of_caller()));
     let numbers = || -> Vec<TokenNumber> {
         registry.snapshot().accounts().tokens().map(|token| token.number).collect()
     };
     let tokens = numbers();
     let after = late.after(365 * DAY);
-    assert_eq!(wait(registry.keep_tokens(after)).unwrap().forgotten, 1);
-    assert!(!is_known_as_deleted(&registry, &gone));
+    assert_eq!(wait(registry.keep_tokens(after)).unwrap().forgotten, 2);
+    assert!(!is_known_as_deleted(&registry, &gone) && !is_known_as_deleted(&registry, &of_caller()));
     assert_eq!(numbers(), tokens, "no token went with it");
-    assert_eq!(registry.reached().count(Limit::token_tombstones_kept), 1);
+    assert_eq!(registry.reached().count(Limit::token_tombstones_kept), 2);
     assert_eq!(wait(registry.keep_tokens(after.after(10_000 * DAY))).unwrap().forgotten, 0);
     for of in &kept {
         assert!(is_known_as_deleted(&registry, of), "{of:?}");

@@ -14,7 +14,8 @@ fn directory() -> Doors {
         post("/core/groups/", json!({ "name": "staff", "attributes": { "gidNumber": "71000" } })),
         group("club"),
     ]);
-    doors
+    // Another name is for who has made the account.
+    made_by("robot", doors, &["eve"])
 }
 
 const EVE: (&str, &str) = ("change_user", "account:eve");
@@ -388,7 +389,7 @@ fn what_is_worth_more_is_changed_as_a_whole_or_not_at_all() {
             post("/core/groups/", json!({ "name": "below", "parents": ["{group:staff}"] })),
             post("/core/tokens/", json!({ "identifier": "of-bob", "user": "{user:bob}", "intent": "api" })),
         ]);
-        doors
+        made_by("robot", doors, &["of-bob", "staff", "reader"])
     };
     let calls = [
         patch("/core/tokens/of-bob/", json!({ "identifier": "old" })),

@@ -262,101 +262,54 @@ fn a_name_that_is_given_up_is_not_made_again_in_silence() {
     );
     let rename_group = patch("/core/groups/{group:banned}/", json!({ "name": "other" }));
     let rename_user = patch("/core/users/{user:eve}/", json!({ "username": "other" }));
-    for (text, said, back) in [
+    for (text, rename, back) in [
         (&banned, &rename_group, patch("/core/groups/{group:other}/", json!({ "name": "banned" }))),
         (&eve, &rename_user, patch("/core/users/{user:other}/", json!({ "username": "eve" }))),
     ] {
-        for is_strangers in [true, false] {
-            let doors = Doors::new();
-            apply(&doors, text);
-            if text == &banned {
-                doors.prepare(&[user("eve"), joins("/core/groups/{group:banned}/add_user/", "eve")]);
-            }
-            let who = if text == &banned { "eve" } else { "other" };
-            robot_holds(&doors, Held::AllBut(&["view_event"]));
-            let rename = |doors: &Doors| match is_strangers {
-                true => drop(done(doors, said)),
-                false => doors.prepare(std::slice::from_ref(said)),
-            };
-            rename(&doors);
-            assert!(!is_admitted(&doors, "vault", who), "{text}");
-            let told = obstacles(&apply(&doors, text));
-            assert!(!told.is_empty() && told.iter().all(|(_, it)| it.contains("renamed")), "{text}{told:?}");
-            assert_eq!(told.iter().any(|(_, it)| it.contains("`robot`")), is_strangers, "{text}{told:?}");
-            assert!(!is_admitted(&doors, "vault", who), "{text}");
-            // Nobody else takes the name; given back, it is as it was.
-            refused(&doors, &if text == &banned { group("banned") } else { user("eve") });
-            doors.prepare(std::slice::from_ref(&back));
-            assert_eq!(obstacles(&apply(&doors, text)), [], "{text}");
-            assert!(!is_admitted(&doors, "vault", "eve"), "{text}");
-            assert!(apply(&doors, text).diff.is_empty(), "{text}");
-            // Or another one is meant, and the config says what becomes of that one.
-            rename(&doors);
-            let name = if text == &banned { "banned" } else { "eve" };
-            let recreate = SeedOptions { recreate: vec![name.to_owned()], ..SeedOptions::default() };
-            if is_strangers {
-                assert_ne!(obstacles(&doors.config_with(text, &recreate).unwrap()), [], "{text}");
-            }
-            let other = match text == &banned {
-                true => "[[group]]\nname = \"other\"\n",
-                false => "[[account]]\nusername = \"other\"\n",
-            };
-            let text = format!("{text}{other}");
-            let adopt = adopting(&apply(&doors, &text)).adopt;
-            let plan = doors.config_with(&text, &SeedOptions { adopt, ..recreate }).unwrap();
-            assert_eq!(obstacles(&plan), [], "{text}");
-            assert!(
-                plan.diff.iter().any(|entry| entry.sign == Sign::Created && entry.name == name),
-                "{text}"
-            );
-        }
-    }
-    // Who is to be switched off goes on under no other name.
-    let on = "[[account]]\nusername = \"eve\"\n";
-    let off = format!("{on}is_active = false\nroles = []\n");
-    let doors = Doors::new();
-    apply(&doors, on);
-    robot_holds(&doors, Held::AllBut(&[]));
-    done(&doors, &rename_user);
-    let told = obstacles(&apply(&doors, &off));
-    assert!(told.len() == 1 && told[0].1.contains("renamed by `robot`"), "{told:?}");
-    assert!(doors.operator.registry.snapshot().accounts().account_named("eve").is_none());
-    // Nor in two steps: by another spelling first, or as another kind, which makes it the caller's.
-    let users = ["/core/users/{user:Eve}/", "/core/users/{user:eve}/"];
-    for (first, path) in [json!({ "username": "Eve" }), json!({ "type": "external" })].into_iter().zip(users)
-    {
-        let doors = Doors::new();
-        apply(&doors, on);
-        robot_holds(&doors, Held::AllBut(&[]));
-        done(&doors, &patch("/core/users/{user:eve}/", first.clone()));
-        done(&doors, &patch(path, json!({ "username": "other" })));
-        assert_eq!(obstacles(&apply(&doors, &off)).len(), 1, "{first}");
-    }
-    // The operator's object may be described as well.
-    let doors = Doors::new();
-    doors.prepare(&[user("eve")]);
-    robot_holds(&doors, Held::AllBut(&[]));
-    done(&doors, &rename_user);
-    assert_eq!(obstacles(&apply(&doors, &off)).len(), 1);
-}
-
-#[test]
-fn what_the_config_calls_an_application_or_a_provider_is_for_superusers_to_change() {
-    let text = "[[application]]\nslug = \"vault\"\nname = \"Vault\"\nprovider = \"ldap\"\n";
-    let make = || {
         let doors = Doors::new();
         apply(&doors, text);
-        doors
-    };
-    let calls = [
-        patch("/core/applications/vault/", json!({ "slug": "other" })),
-        patch("/providers/ldap/{provider:ldap}/", json!({ "name": "other" })),
-    ];
-    both_ways(&make, Held::AllBut(&[]), Held::Superuser, &calls);
-    // Its bindings are not lost with the name, whoever has changed it.
-    let doors = make();
+        if text == &banned {
+            doors.prepare(&[user("eve"), joins("/core/groups/{group:banned}/add_user/", "eve")]);
+        }
+        let who = if text == &banned { "eve" } else { "other" };
+        robot_holds(&doors, Held::AllBut(&["view_event"]));
+        refused(&doors, rename);
+        doors.prepare(std::slice::from_ref(rename));
+        assert!(!is_admitted(&doors, "vault", who), "{text}");
+        let told = obstacles(&apply(&doors, text));
+        assert!(!told.is_empty() && told.iter().all(|(_, it)| it.contains("renamed")), "{text}{told:?}");
+        assert!(!is_admitted(&doors, "vault", who), "{text}");
+        // Nobody else takes the name; given back, it is as it was.
+        refused(&doors, &if text == &banned { group("banned") } else { user("eve") });
+        doors.prepare(std::slice::from_ref(&back));
+        assert_eq!(obstacles(&apply(&doors, text)), [], "{text}");
+        assert!(!is_admitted(&doors, "vault", "eve"), "{text}");
+        assert!(apply(&doors, text).diff.is_empty(), "{text}");
+        // Or another one is meant, and the config says what becomes of that one.
+        doors.prepare(std::slice::from_ref(rename));
+        let name = if text == &banned { "banned" } else { "eve" };
+        let recreate = SeedOptions { recreate: vec![name.to_owned()], ..SeedOptions::default() };
+        let other = match text == &banned {
+            true => "[[group]]\nname = \"other\"\n",
+            false => "[[account]]\nusername = \"other\"\n",
+        };
+        let plan = doors.config_with(&format!("{text}{other}"), &recreate).unwrap();
+        assert_eq!(obstacles(&plan), [], "{text}");
+        assert!(plan.diff.iter().any(|entry| entry.sign == Sign::Created && entry.name == name), "{text}");
+    }
+}
+
+/// An application that a superuser has renamed, and a config that knows it by its former slug.
+#[test]
+fn a_renamed_application_does_not_lose_its_bindings_to_a_prune() {
+    let text = "[[application]]\nslug = \"vault\"\nname = \"Vault\"\nprovider = \"ldap\"\n";
+    let doors = Doors::new();
+    apply(&doors, text);
     let binding = json!({ "target": "{application:vault}", "user": "{user:robot}", "order": 0 });
-    doors.prepare(&[post("/policies/bindings/", binding), calls[0].clone()]);
+    doors.prepare(&[
+        post("/policies/bindings/", binding),
+        patch("/core/applications/vault/", json!({ "slug": "other" })),
+    ]);
     let prune = SeedOptions { prune: true, ..SeedOptions::default() };
     let described = format!("{text}[[account]]\nusername = \"robot\"\ntype = \"service_account\"\n");
     let told = obstacles(&doors.config_with(&described, &prune).unwrap());

@@ -1,5 +1,5 @@
-//! Way 5. A change of what an account is for ends credentials and rights for good: it is for who holds what the account
-//! holds, and a password is dropped by nobody who has not said so.
+//! Way 5. A change of what an account is for ends credentials and rights for good: it is for who has made the account and
+//! holds what it holds, and a password is dropped by nobody who has not said so.
 
 use super::*;
 
@@ -34,18 +34,24 @@ fn what_an_account_is_for_is_changed_by_who_holds_what_it_holds() {
             json!({ "username": "frank", "name": "F", "type": "service_account", "drops_password": true }),
         ),
     ];
-    both_ways(&directory, Held::AllBut(&["view_event"]), Held::AllBut(&[]), &of_frank);
+    let robots = || made_by("robot", directory(), &["frank", "dave"]);
+    both_ways(&robots, Held::AllBut(&["view_event"]), Held::AllBut(&[]), &of_frank);
     let of_dave = [
         becomes("/core/users/{user:dave}/", "service_account"),
         becomes("/core/users/{user:dave}/", "external"),
     ];
-    both_ways(&directory, Held::AllBut(&[]), Held::Superuser, &of_dave);
+    both_ways(&robots, Held::AllBut(&[]), Held::Superuser, &of_dave);
+    // What somebody else has made.
+    both_ways(&directory, Held::AllBut(&[]), Held::Superuser, &of_frank);
 }
 
 #[test]
 fn a_password_is_dropped_by_who_says_so() {
-    let doors = directory();
+    let doors = Doors::new();
     robot_holds(&doors, Held::AllBut(&[]));
+    ["plain", "bare"].iter().for_each(|name| drop(done(&doors, &user(name))));
+    let password = json!({ "password": "a long enough one" });
+    done(&doors, &post("/core/users/{user:plain}/set_password/", password));
     let has_password = |doors: &Doors| {
         let snapshot = doors.operator.registry.snapshot();
         snapshot.accounts().account_named("plain").unwrap().password.is_some()

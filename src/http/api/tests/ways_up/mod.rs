@@ -39,7 +39,8 @@ use super::rights::global;
 use super::rules::{Doors, Said, imported_group, imported_person};
 use super::*;
 use crate::access::Rights;
-use crate::registry::commands::testing::wait;
+use crate::model::{Key, Origin};
+use crate::registry::commands::testing::{set_origins, wait};
 use crate::registry::commands::{SeedOptions, SeedPlan, Sign};
 
 /// What a caller holds.
@@ -51,6 +52,32 @@ enum Held<'a> {
     Only(&'a [&'a str], &'a [(&'a str, &'a str)]),
     /// Everything.
     Superuser,
+}
+
+/// What has one of these names, of whichever kind.
+fn keys(doors: &Doors, names: &[&str]) -> Vec<Key> {
+    let snapshot = doors.operator.registry.snapshot();
+    let accounts = snapshot.accounts();
+    let mut keys: Vec<Key> = Vec::new();
+    for name in names {
+        keys.extend(accounts.account_named(name).map(|it| Key::Account(it.number)));
+        keys.extend(accounts.group_named(name).map(|it| Key::Group(it.number)));
+        keys.extend(accounts.role_named(name).map(|it| Key::Role(it.number)));
+        keys.extend(accounts.token_named(name).map(|it| Key::Token(it.number)));
+        keys.extend(accounts.provider_named(name).map(|it| Key::Provider(it.number)));
+        keys.extend(accounts.application_named(name).map(|it| Key::Application(it.number)));
+    }
+    keys
+}
+
+/// The same directory, in which this account has made what has these names.
+fn made_by(maker: &str, doors: Doors, names: &[&str]) -> Doors {
+    let registry = &doors.operator.registry;
+    let maker = registry.snapshot().accounts().account_named(maker).unwrap().number;
+    let keys = keys(&doors, names);
+    assert!(keys.len() >= names.len());
+    wait(set_origins(registry, keys, Origin::Account(maker)));
+    doors
 }
 
 /// Makes this what `robot` holds.

@@ -148,11 +148,15 @@ fn cases() -> Vec<Case> {
                 .to_owned(),
             obstacles: &["head"],
         },
-        // One that was made and deleted by somebody else is not what the config describes.
+        // One that was made and deleted by somebody else is not what the config describes; it held rights.
         Case {
             before: String::new(),
             held: Held::AllBut(&["view_event"]),
-            calls: vec![user("reader"), delete("/core/users/{user:reader}/")],
+            calls: vec![
+                user("reader"),
+                grant("/rbac/permissions/assigned_by_users/{user:reader}/assign/", "view_role"),
+                delete("/core/users/{user:reader}/"),
+            ],
             after: "[[account]]\nusername = \"reader\"\n\
                     [[group]]\nname = \"readers\"\nmembers = [\"reader\"]\npermissions = [\"view_event\"]\n"
                 .to_owned(),

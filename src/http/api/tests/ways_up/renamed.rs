@@ -1,61 +1,225 @@
-//! Way 2, another name: what was renamed goes on under it, and the config is not told that it is gone. Whoever has given a name
-//! up takes that one back, for the object that had it and for no other.
+//! Way 2, another name: an object's name, and an account's type, are for whose it is. What a superuser or the operator has renamed
+//! goes on under its new name, and the config is not told that it is gone.
 
 use super::*;
+use crate::model::Origin;
+use crate::registry::commands::testing::origins;
 
 fn recreating(said: &str) -> SeedOptions {
     SeedOptions { recreate: vec![said.to_owned()], ..SeedOptions::default() }
 }
 
-fn is_active(doors: &Doors, username: &str) -> Option<bool> {
-    doors.operator.registry.snapshot().accounts().account_named(username).map(|account| account.is_active)
+/// Of each kind one, called `old`: the account is a person, the token is of `svc`.
+fn makes() -> Vec<Said> {
+    let flow = "00000000-0000-0000-0000-000000000000";
+    vec![
+        user("old"),
+        group("old"),
+        role("old"),
+        post("/core/tokens/", json!({ "identifier": "old", "user": "{user:svc}", "intent": "app_password" })),
+        post(
+            "/providers/ldap/",
+            json!({ "name": "old", "base_dn": "dc=old", "authorization_flow": flow, "invalidation_flow": flow }),
+        ),
+        post("/core/applications/", json!({ "slug": "old", "name": "Old" })),
+    ]
 }
 
-/// Whom the config switches off does not go on for having renamed itself, whatever is recreated.
-#[test]
-fn who_has_renamed_itself_is_switched_off_or_stands_in_the_way() {
-    let on = "[[account]]\nusername = \"robot\"\ntype = \"service_account\"\n";
-    let off = format!("{on}is_active = false\n");
-    let after = "[[account]]\nusername = \"robot.two\"\ntype = \"service_account\"\nis_active = false\n";
-    let make = || {
+const DESCRIBED: &str = "[[account]]\nusername = \"old\"\n[[group]]\nname = \"old\"\n[[role]]\nname = \"old\"\n\
+                         [[token]]\nidentifier = \"old\"\naccount = \"svc\"\n\
+                         [[provider]]\nname = \"old\"\nbase_dn = \"dc=old\"\n\
+                         [[application]]\nslug = \"old\"\nname = \"Old\"\n";
+
+/// What only whose the objects are may do: each other name and type, and what would take away without a trace.
+fn of_makers() -> Vec<Said> {
+    let person = |kind: &str| json!({ "username": "old", "name": "A person", "type": kind });
+    vec![
+        patch("/core/users/{user:old}/", json!({ "username": "new" })),
+        put("/core/users/{user:old}/", json!({ "username": "new", "name": "A person" })),
+        patch("/core/users/{user:old}/", json!({ "type": "external" })),
+        put("/core/users/{user:old}/", person("service_account")),
+        patch("/core/groups/{group:old}/", json!({ "name": "new" })),
+        put("/core/groups/{group:old}/", json!({ "name": "new" })),
+        patch("/rbac/roles/{role:old}/", json!({ "name": "new" })),
+        put("/rbac/roles/{role:old}/", json!({ "name": "new" })),
+        patch("/core/tokens/old/", json!({ "identifier": "new" })),
+        put("/core/tokens/old/", json!({ "identifier": "OLD" })),
+        patch("/providers/ldap/{provider:old}/", json!({ "name": "new" })),
+        put("/providers/ldap/{provider:old}/", json!({ "name": "new", "base_dn": "dc=old" })),
+        patch("/core/applications/old/", json!({ "slug": "new" })),
+        put("/core/applications/old/", json!({ "slug": "new", "name": "Old" })),
+        delete("/core/applications/old/"),
+        delete("/providers/ldap/{provider:old}/"),
+    ]
+}
+
+/// What leaves the name and the type as they are.
+fn of_all() -> Vec<Said> {
+    let person = json!({ "username": "old", "name": "Another", "type": "internal" });
+    let attributes = json!({ "name": "old", "attributes": { "description": "x" } });
+    vec![
+        put("/core/users/{user:old}/", person),
+        patch("/core/users/{user:old}/", json!({ "username": "Old", "email": "old@example.net" })),
+        put("/core/groups/{group:old}/", json!({ "name": "OLD" })),
+        patch("/core/groups/{group:old}/", attributes),
+        put("/rbac/roles/{role:old}/", json!({ "name": "Old" })),
+        patch("/core/tokens/old/", json!({ "identifier": "old", "description": "another" })),
+        patch("/providers/ldap/{provider:old}/", json!({ "name": "Old", "base_dn": "dc=older" })),
+        patch("/core/applications/old/", json!({ "slug": "old", "name": "Another" })),
+    ]
+}
+
+/// Directories in which each kind of object is somebody else's than `robot`'s.
+fn of_others() -> [fn() -> Doors; 3] {
+    fn operators() -> Doors {
         let doors = Doors::new();
-        apply(&doors, on);
-        robot_holds(&doors, Held::Only(&["change_user", "view_user"], &[]));
-        done(&doors, &patch("/core/users/{user:robot}/", json!({ "username": "robot.two" })));
+        doors.prepare(&[service("svc")]);
+        doors.prepare(&makes());
+        doors
+    }
+    fn configs() -> Doors {
+        let doors = Doors::new();
+        doors.prepare(&[service("svc")]);
+        assert_eq!(obstacles(&apply(&doors, DESCRIBED)), []);
+        doors
+    }
+    fn strangers() -> Doors {
+        let doors = operators();
+        doors.prepare(&[user("scim")]);
+        made_by("scim", doors, &["old"])
+    }
+    [operators, configs, strangers]
+}
+
+fn origins_of(doors: &Doors) -> Vec<Origin> {
+    origins(&doors.operator.registry, keys(doors, &["old", "new"]))
+}
+
+#[test]
+fn a_name_and_a_type_are_for_whose_the_object_is() {
+    for make in of_others() {
+        let doors = make();
+        let before = origins_of(&doors);
+        both_ways(&make, Held::AllBut(&[]), Held::Superuser, &of_makers());
+        robot_holds(&doors, Held::AllBut(&[]));
+        for said in of_makers() {
+            let told = refused(&doors, &said);
+            assert!(told.contains("a superuser or the operator may"), "{said:?}: {told}");
+        }
+        for said in of_all() {
+            let doors = make();
+            robot_holds(&doors, Held::AllBut(&[]));
+            done(&doors, &said);
+        }
+        // Whoever gives another name has not made it.
+        for said in of_makers().into_iter().filter(|(method, ..)| *method == Method::PATCH) {
+            let doors = make();
+            doors.prepare(&[said]);
+            assert_eq!(origins_of(&doors), before);
+        }
+    }
+    // Its maker may, with what it was given for having made it.
+    let own = || {
+        let doors = Doors::new();
+        doors.prepare(&[service("svc")]);
+        let may = ["add_user", "add_group", "add_role", "add_token", "add_ldapprovider", "add_application"];
+        robot_holds(
+            &doors,
+            Held::Only(&may, &[("change_user", "account:svc"), ("view_user", "account:svc")]),
+        );
+        makes().iter().for_each(|said| drop(done(&doors, said)));
         doors
     };
-    let doors = make();
-    for options in [SeedOptions::default(), recreating("robot"), recreating("account:robot")] {
-        let told = obstacles(&doors.config_with(&off, &options).unwrap());
-        assert!(told.len() == 1 && told[0].0 == "robot", "{told:?}");
-        let reason = &told[0].1;
-        assert!(reason.contains("is `robot.two` now"), "{reason}");
-        assert!(reason.contains("`bindery account set robot.two --rename robot`"), "{reason}");
-        assert!(!reason.contains("--recreate"), "{reason}");
-        assert_eq!((is_active(&doors, "robot"), is_active(&doors, "robot.two")), (None, Some(true)));
+    let origins = origins_of(&own());
+    assert!(origins.len() == 6 && origins.iter().all(|origin| origin.account().is_some()), "{origins:?}");
+    for said in of_makers().iter().chain(&of_all()) {
+        let doors = own();
+        done(&doors, said);
+        assert!(origins_of(&doors).iter().all(|origin| origin.account().is_some()), "{said:?}");
     }
-    // Each of the three that are told does it.
-    doors.prepare(&[patch("/core/users/{user:robot.two}/", json!({ "username": "robot" }))]);
-    assert_eq!(obstacles(&apply(&doors, &off)), []);
-    assert_eq!(is_active(&doors, "robot"), Some(false));
+}
 
-    let doors = make();
-    doors.prepare(&[delete("/core/users/{user:robot.two}/")]);
-    let told = obstacles(&apply(&doors, &off));
-    assert!(told.len() == 1 && told[0].1.contains("--recreate account:robot"), "{told:?}");
-    assert_eq!(obstacles(&doors.config_with(&off, &recreating("account:robot")).unwrap()), []);
-    assert_eq!(is_active(&doors, "robot"), Some(false));
-
-    let doors = make();
-    let both = format!("{off}{after}");
-    let told = apply(&doors, &both);
-    assert!(
-        obstacles(&told).iter().any(|(_, reason)| reason.contains("--recreate account:robot ")),
-        "{told:?}"
+/// A refused name is no way to find out what is hidden.
+#[test]
+fn who_may_not_rename_is_not_told_which_names_there_are() {
+    let doors = Doors::new();
+    doors.prepare(&[user("old"), user("hidden"), group("old"), group("hidden")]);
+    robot_holds(
+        &doors,
+        Held::Only(
+            &[],
+            &[("change_user", "account:old"), ("view_user", "account:old"), ("change_group", "group:old")],
+        ),
     );
-    let options = SeedOptions { adopt: adopting(&told).adopt, ..recreating("account:robot") };
-    assert_eq!(obstacles(&doors.config_with(&both, &options).unwrap()), []);
-    assert_eq!((is_active(&doors, "robot"), is_active(&doors, "robot.two")), (Some(false), Some(false)));
+    let renames = |name: &str| {
+        [
+            patch("/core/users/{user:old}/", json!({ "username": name })),
+            patch("/core/groups/{group:old}/", json!({ "name": name })),
+        ]
+    };
+    for (hidden, free) in renames("hidden").iter().zip(&renames("free")) {
+        assert_eq!(refused(&doors, hidden), refused(&doors, free));
+    }
+}
+
+/// What the operator renames is still whose it was: the config that names it then does not mean it.
+#[test]
+fn what_a_stranger_has_made_stays_its_own_under_whatever_name() {
+    let text = "[[account]]\nusername = \"ceo\"\npermissions = [\"view_event\"]\n";
+    let doors = Doors::new();
+    robot_holds(&doors, Held::Only(&["add_user"], &[]));
+    done(&doors, &user("ceo"));
+    done(&doors, &patch("/core/users/{user:ceo}/", json!({ "username": "attic" })));
+    for _ in 0..2 {
+        doors.prepare(&[patch("/core/users/{user:attic}/", json!({ "username": "ceo" }))]);
+        let told = obstacles(&apply(&doors, text));
+        assert!(told.len() == 1 && told[0].1.contains("made by `robot`"), "{told:?}");
+        assert!(told[0].1.contains("--adopt account:ceo"), "{told:?}");
+        doors.prepare(&[patch("/core/users/{user:ceo}/", json!({ "username": "attic" }))]);
+    }
+    // The name that it gave up is the config's.
+    assert_eq!(obstacles(&apply(&doors, text)), []);
+    assert!(rights_of(&doors, "attic").is_empty() && !rights_of(&doors, "ceo").is_empty());
+}
+
+/// Who makes, renames and deletes what is its own leaves nothing behind that stays.
+#[test]
+fn what_comes_and_goes_by_its_maker_leaves_no_tombstone() {
+    let doors = Doors::new();
+    robot_holds(&doors, Held::Only(&["add_user", "add_group", "add_role"], &[]));
+    for made in [user("a"), group("a"), role("a")] {
+        done(&doors, &made);
+    }
+    for (from, to) in [("a", "b"), ("b", "c"), ("c", "a")] {
+        let path = |kind: &str, of: &str| -> &'static str { format!("/{kind}s/{{{of}:{from}}}/").leak() };
+        done(&doors, &patch(path("core/user", "user"), json!({ "username": to })));
+        done(&doors, &patch(path("core/group", "group"), json!({ "name": to })));
+        done(&doors, &patch(path("rbac/role", "role"), json!({ "name": to })));
+    }
+    let count = |doors: &Doors| doors.operator.registry.snapshot().accounts().tombstones().count();
+    assert_eq!(count(&doors), 0);
+    for gone in ["/core/users/{user:a}/", "/core/groups/{group:a}/", "/rbac/roles/{role:a}/"] {
+        done(&doors, &delete(gone));
+    }
+    assert_eq!(count(&doors), 0);
+    // One that held rights leaves its name to superusers, whichever way it goes.
+    for is_deleted in [true, false] {
+        let doors = Doors::new();
+        robot_holds(&doors, Held::Only(&["add_user", "view_event"], &[]));
+        done(&doors, &user("held"));
+        doors.prepare(&[grant("/rbac/permissions/assigned_by_users/{user:held}/assign/", "view_event")]);
+        done(
+            &doors,
+            &match is_deleted {
+                true => delete("/core/users/{user:held}/"),
+                false => patch("/core/users/{user:held}/", json!({ "username": "other" })),
+            },
+        );
+        assert_eq!(count(&doors), 1);
+        refused(&doors, &user("held"));
+        let told = obstacles(&apply(&doors, "[[account]]\nusername = \"held\"\n"));
+        assert!(told.len() == 1 && told[0].1.contains("--recreate account:held"), "{told:?}");
+    }
 }
 
 /// The operator may rename, and have another one made: what goes on is told.
@@ -101,39 +265,4 @@ fn a_name_that_two_things_had_is_recreated_by_its_kind() {
     assert!(snapshot.accounts().group_named("svc").is_some());
     assert!(snapshot.accounts().account_named("svc").is_none());
     assert!(doors.config_with(text, &recreating("token:svc")).unwrap_err().contains("nothing to recreate"));
-}
-
-#[test]
-fn who_has_renamed_something_takes_that_back_for_it_alone() {
-    let doors = Doors::new();
-    doors.prepare(&[group("ops"), user("anna"), role("reader")]);
-    robot_holds(&doors, Held::AllBut(&["view_event"]));
-    // Its own person, which has rights by now that it holds itself.
-    done(&doors, &user("bea"));
-    doors.prepare(&[grant("/rbac/permissions/assigned_by_users/{user:bea}/assign/", "view_role")]);
-    for _ in 0..2 {
-        done(&doors, &patch("/core/groups/{group:ops}/", json!({ "name": "attic" })));
-        done(&doors, &patch("/core/groups/{group:attic}/", json!({ "name": "ops" })));
-        done(&doors, &patch("/core/users/{user:anna}/", json!({ "username": "anna.x" })));
-        done(&doors, &patch("/core/users/{user:anna.x}/", json!({ "username": "anna" })));
-        done(&doors, &patch("/core/users/{user:bea}/", json!({ "username": "bea.x" })));
-        done(&doors, &patch("/core/users/{user:bea.x}/", json!({ "username": "bea" })));
-        done(&doors, &patch("/rbac/roles/{role:reader}/", json!({ "name": "writer" })));
-        done(&doors, &patch("/rbac/roles/{role:writer}/", json!({ "name": "reader" })));
-    }
-    // Nothing else gets the name.
-    done(&doors, &patch("/core/groups/{group:ops}/", json!({ "name": "attic" })));
-    refused(&doors, &group("ops"));
-    done(&doors, &group("zz"));
-    refused(&doors, &patch("/core/groups/{group:zz}/", json!({ "name": "ops" })));
-    // Whoever is misled into giving it to another has not made that the operator's.
-    doors.prepare(&[patch("/core/groups/{group:zz}/", json!({ "name": "ops" }))]);
-    let told = obstacles(&apply(&doors, "[[group]]\nname = \"ops\"\n"));
-    assert!(told.len() == 1 && told[0].1.contains("--adopt group:ops"), "{told:?}");
-    let doors = Doors::new();
-    doors.prepare(&[group("ops")]);
-    robot_holds(&doors, Held::AllBut(&["view_event"]));
-    done(&doors, &patch("/core/groups/{group:ops}/", json!({ "name": "attic" })));
-    doors.prepare(&[patch("/core/groups/{group:attic}/", json!({ "name": "ops" }))]);
-    assert_eq!(obstacles(&apply(&doors, "[[group]]\nname = \"ops\"\n")), []);
 }

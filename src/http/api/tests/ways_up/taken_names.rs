@@ -131,22 +131,6 @@ fn what_is_the_operators_is_given_what_the_config_says() {
     }
 }
 
-/// Whoever renames what the operator has made, or makes something else of it, gives it a name as a maker does.
-#[test]
-fn who_gives_a_name_or_a_kind_counts_as_who_made_it() {
-    let text = "[[account]]\nusername = \"new\"\npermissions = [\"view_event\"]\n";
-    for changes in [json!({ "username": "new" }), json!({ "type": "service_account", "username": "new" })] {
-        let doors = Doors::new();
-        doors.prepare(&[user("old")]);
-        robot_holds(&doors, Held::AllBut(&["view_event"]));
-        done(&doors, &patch("/core/users/{user:old}/", changes));
-        assert_eq!(obstacles(&apply(&doors, text)).len(), 1);
-        // The operator takes it back by giving it a name again.
-        doors.prepare(&[patch("/core/users/{user:new}/", json!({ "name": "Known" }))]);
-        assert_eq!(obstacles(&apply(&doors, text)).len(), 1);
-    }
-}
-
 /// A permission on an object is not given where a stranger has taken the object's name.
 #[test]
 fn nothing_is_granted_on_what_a_stranger_has_made() {
@@ -271,7 +255,8 @@ fn the_names_of_what_the_config_made_or_what_held_rights_are_brought_back_by_sup
                 json!({ "identifier": "other", "user": "{user:robot}", "intent": "app_password" }),
             ),
         ]);
-        doors
+        // It is the name that is refused.
+        made_by("robot", doors, &["other"])
     };
     let of_accounts = || {
         vec![
@@ -320,7 +305,7 @@ fn the_names_of_what_the_config_made_or_what_held_rights_are_brought_back_by_sup
             doors.prepare(&[user("gone"), user("other")]);
             give(&doors);
             doors.prepare(&[delete("/core/users/{user:gone}/")]);
-            doors
+            made_by("robot", doors, &["other"])
         };
         both_ways(&make, Held::AllBut(&[]), Held::Superuser, &of_accounts());
     }
@@ -328,7 +313,7 @@ fn the_names_of_what_the_config_made_or_what_held_rights_are_brought_back_by_sup
     let make = || {
         let doors = Doors::new();
         doors.prepare(&[user("gone"), user("other"), delete("/core/users/{user:gone}/")]);
-        doors
+        made_by("robot", doors, &["other"])
     };
     for said in of_accounts() {
         let doors = make();

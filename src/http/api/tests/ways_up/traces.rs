@@ -32,31 +32,30 @@ fn directory() -> Doors {
 
 /// What is called, and which permission is missing.
 fn calls() -> Vec<(Said, &'static str)> {
-    let renamed = json!({ "name": "other" });
+    let noted = json!({ "name": "two", "attributes": { "description": "x" } });
     vec![
         (patch("/core/users/{user:two}/", json!({ "name": "x" })), "change_user"),
         (put("/core/users/{user:two}/", json!({ "username": "two", "name": "x" })), "change_user"),
-        (patch("/core/users/{user:two}/", json!({ "username": "other" })), "change_user"),
+        (patch("/core/users/{user:two}/", json!({ "username": "TWO" })), "change_user"),
         (delete("/core/users/{user:two}/"), "delete_user"),
         (
             post("/core/users/{user:two}/set_password/", json!({ "password": "a long enough one" })),
             "reset_user_password",
         ),
         (user("new"), "add_user"),
-        (patch("/core/groups/{group:two}/", renamed.clone()), "change_group"),
-        (put("/core/groups/{group:two}/", renamed.clone()), "change_group"),
+        (patch("/core/groups/{group:two}/", noted.clone()), "change_group"),
+        (put("/core/groups/{group:two}/", noted), "change_group"),
         (delete("/core/groups/{group:two}/"), "delete_group"),
         (post("/core/groups/{group:two}/add_user/", json!({ "pk": "{user:two}" })), "add_user_to_group"),
-        (patch("/rbac/roles/{role:one}/", renamed.clone()), "change_role"),
-        (put("/rbac/roles/{role:one}/", renamed), "change_role"),
+        (patch("/rbac/roles/{role:one}/", json!({ "name": "One" })), "change_role"),
+        (put("/rbac/roles/{role:one}/", json!({ "name": "ONE" })), "change_role"),
         (delete("/rbac/roles/{role:one}/"), "delete_role"),
         (patch("/core/tokens/one/", json!({ "description": "x" })), "change_token"),
-        (put("/core/tokens/one/", json!({ "identifier": "other" })), "change_token"),
+        (put("/core/tokens/one/", json!({ "identifier": "one", "description": "x" })), "change_token"),
         (delete("/core/tokens/one/"), "delete_token"),
         (post("/core/tokens/one/rotate/", json!({})), "set_token_key"),
         (patch("/core/applications/one/", json!({ "name": "x" })), "change_application"),
-        (put("/core/applications/one/", json!({ "slug": "other", "name": "x" })), "change_application"),
-        (delete("/core/applications/one/"), "delete_application"),
+        (put("/core/applications/one/", json!({ "slug": "one", "name": "x" })), "change_application"),
         (patch("/providers/ldap/{provider:ldap}/", json!({ "base_dn": "dc=other" })), "change_ldapprovider"),
         (
             put(
@@ -65,14 +64,46 @@ fn calls() -> Vec<(Said, &'static str)> {
             ),
             "change_ldapprovider",
         ),
-        (delete("/providers/ldap/{provider:ldap}/"), "delete_ldapprovider"),
         // What is given, taken or taken over, and not held.
         (patch("/core/users/{user:one}/", json!({ "name": "x" })), "view_event"),
-        (patch("/core/users/{user:one}/", json!({ "username": "other" })), "view_event"),
-        (patch("/core/groups/{group:one}/", json!({ "name": "other" })), "view_event"),
-        (put("/rbac/roles/{role:one}/", json!({ "name": "other" })), "view_event"),
+        (patch("/core/users/{user:one}/", json!({ "username": "ONE" })), "view_event"),
+        (patch("/core/groups/{group:one}/", json!({ "name": "One" })), "view_event"),
+        (put("/rbac/roles/{role:one}/", json!({ "name": "One" })), "view_event"),
         (post("/core/tokens/one/rotate/", json!({})), "view_event"),
     ]
+}
+
+/// What is for whose the object is, and for superusers; and what is missing for who lacks the permission as well.
+fn of_makers() -> Vec<(Said, &'static str)> {
+    vec![
+        (patch("/core/users/{user:two}/", json!({ "username": "other" })), "change_user"),
+        (patch("/core/users/{user:two}/", json!({ "type": "external" })), "change_user"),
+        (patch("/core/groups/{group:two}/", json!({ "name": "other" })), "change_group"),
+        (put("/rbac/roles/{role:one}/", json!({ "name": "other" })), "change_role"),
+        (put("/core/tokens/one/", json!({ "identifier": "other" })), "change_token"),
+        (put("/core/applications/one/", json!({ "slug": "other", "name": "x" })), "change_application"),
+        (delete("/core/applications/one/"), "delete_application"),
+        (patch("/providers/ldap/{provider:ldap}/", json!({ "name": "other" })), "change_ldapprovider"),
+        (delete("/providers/ldap/{provider:ldap}/"), "delete_ldapprovider"),
+    ]
+}
+
+#[test]
+fn who_is_not_the_maker_leaves_a_trace_and_a_superuser_leaves_none() {
+    for (said, permission) in of_makers() {
+        for (lacking, missing) in [(vec![permission], permission), (Vec::new(), "superuser")] {
+            let doors = directory();
+            robot_holds(&doors, Held::AllBut(&lacking));
+            refused(&doors, &said);
+            let events = traces(&doors);
+            assert_eq!(events.len(), 1, "{said:?}: {events:#?}");
+            assert_eq!(told(&events[0], "missing"), Some(missing), "{said:?}");
+        }
+        let doors = directory();
+        robot_holds(&doors, Held::Superuser);
+        done(&doors, &said);
+        assert_eq!(traces(&doors), [], "{said:?}");
+    }
 }
 
 #[test]
