@@ -33,8 +33,8 @@ pub(super) struct ApplyArguments {
     recreate: Vec<String>,
     /// Take over what a caller of the API has made under a name of the config, as kind:name (group:vip), or by a name that
     /// is that of one thing: it is as if the config had made it, and what that does not say of it goes, with all of its
-    /// credentials. by:USERNAME takes over all that this account has made and that stands in the way, with what it has said
-    /// of it; groups keep who is in them, and accounts that the config does not describe are accepted where they stand, as
+    /// credentials. by:USERNAME (by:#NUMBER of one that is gone) takes over all that this account has made and that stands in
+    /// the way, with what it has said of it; groups keep who is in them, and accounts that the config does not describe are accepted where they stand, as
     /// they are. Superusers are made by kind:name alone
     #[arg(long, value_name = "KIND:NAME")]
     adopt: Vec<String>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::apply::{SeedRun, name_of};
 use super::filled;
 use super::obstacle::{Alike, Obstacle, Stranger, Together};
-use super::options::{BY, Meant, typed};
+use super::options::{BY, Meant, name_of_maker, typed};
 use super::{DiffEntry, Sign, diff};
 use crate::access::{Rights, holds};
 use crate::audit::EventObject;
@@ -58,7 +58,7 @@ fn takes_all(kind: ReferenceKind) -> &'static str {
     }
 }
 
-/// What stands in the way of the seed by having been made or named by somebody else, and what of it is taken over with all that
+/// What stands in the way of the seed by having been made by somebody else, and what of it is taken over with all that
 /// its maker has made.
 pub(super) fn obstacles(run: &SeedRun<'_, '_>) -> Result<(Vec<Obstacle>, BTreeSet<Key>), ChangeError> {
     let (mut obstacles, mut taken) = (Vec::new(), BTreeSet::new());
@@ -70,15 +70,25 @@ pub(super) fn obstacles(run: &SeedRun<'_, '_>) -> Result<(Vec<Obstacle>, BTreeSe
         }
         let Stranger { kind, name, key, made, would, maker } = stranger;
         let adopt = typed("--adopt", format_args!("{kind}:{name}"));
-        let reason = format!("it was {made}{would}; {adopt} takes it over{}", takes(kind));
+        let mut reason = format!("it was {made}{would}; {adopt} takes it over{}", takes(kind));
+        // Nobody else can be asked to give it up.
+        if let Some(gone) = maker.filter(|maker| run.before.accounts().account(*maker).is_none()) {
+            let adopt = typed("--adopt", format_args!("{BY}:{}", name_of_maker(run.before.accounts(), gone)));
+            let what = if is_taken {
+                "takes it over with what that account has said of it"
+            } else {
+                "accepts it as it is"
+            };
+            reason = format!("{reason}; {adopt} {what}");
+        }
         let of = maker.map(|maker| Alike { maker, would, is_taken });
         obstacles.push(Obstacle { of, begins: Some(key), ..Obstacle::alone(kind, name, reason) });
     }
     Ok((obstacles, taken))
 }
 
-/// What the seed says of an object that it names is not said of one that a caller of the API has made under that name, or
-/// has given it: what it describes so, and what would get something for being named.
+/// What the seed says of an object that it names is not said of one that a caller of the API has made under that name:
+/// what it describes so, and what would get something for being named.
 fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<Stranger>, ChangeError> {
     let (seed, before) = (run.seed, run.before.accounts());
     let (worth, worth_before) = (Worth::of(run.accounts()), Worth::of(before));
@@ -450,7 +460,7 @@ impl SeedRun<'_, '_> {
         kind != ReferenceKind::Account || self.described.account(name).is_some()
     }
 
-    /// The one account that has made or named an object, where it may be taken over or accepted with all that this one has made:
+    /// The one account that has made an object, where it may be taken over or accepted with all that this one has made:
     /// nobody else has, and nobody becomes a superuser by it.
     pub(super) fn sole_maker(&self, key: &Key, record: &Record) -> Option<AccountNumber> {
         let makers = match record {
@@ -459,9 +469,8 @@ impl SeedRun<'_, '_> {
         };
         let (first, rest) = makers.split_first()?;
         let is_sole = rest.iter().all(|maker| maker == first);
-        let is_there = self.before.accounts().account(*first).is_some();
         let is_fit = !self.not_taken.contains(key) && !self.makes_superuser(key);
-        (is_sole && is_there && is_fit).then_some(*first)
+        (is_sole && is_fit).then_some(*first)
     }
 
     /// Whether who stands behind an object may do everything, as it would be.
@@ -501,8 +510,7 @@ impl SeedRun<'_, '_> {
 
     /// Objects that one account has made.
     pub(super) fn together(&self, kind: ReferenceKind, maker: AccountNumber, names: &[&str]) -> Together {
-        let maker = self.before.accounts().account(maker);
-        Together::of(kind, maker.map(|maker| maker.username.to_string()).unwrap_or_default(), names)
+        Together::of(kind, name_of_maker(self.before.accounts(), maker), names)
     }
 
     /// What is accepted with all that one account has made: accounts as they are, and credentials.
@@ -530,7 +538,7 @@ impl SeedRun<'_, '_> {
         Ok(accounts.chain(credentials).collect())
     }
 
-    /// The account that has made or named an object; of a token also who else may know its secret.
+    /// The account that has made an object; of a token also who else may know its secret.
     fn maker(&self, record: &Record) -> Option<AccountNumber> {
         let known = match record {
             Record::Token(token) => self.strangers_of(token).first().copied(),
@@ -701,8 +709,8 @@ impl SeedRun<'_, '_> {
         Ok(is_made && self.described(on).is_none())
     }
 
-    /// Whether a caller of the API, and not a superuser, has made or named what has this origin: what the config says by that
-    /// name was not said of it.
+    /// Whether a caller of the API, and not a superuser, has made what has this origin: what the config says by that name
+    /// was not said of it.
     pub(super) fn is_strangers_origin(&self, origin: Origin) -> bool {
         origins::is_strangers(origin, self.before.accounts())
     }

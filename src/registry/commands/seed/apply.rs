@@ -9,7 +9,7 @@ use super::diff::{self, Lookup};
 use super::filled;
 use super::names::{self, Names};
 use super::obstacle::{Obstacle, grouped};
-use super::options::{Meant, PASSWORD, TOKEN, typed};
+use super::options::{Meant, PASSWORD, TOKEN, maker_named, typed};
 use super::planted;
 use super::secrets::Prepared;
 use super::{DiffEntry, NeededSecret, SeedOptions, SeedPlan, SeedProblem, Sign};
@@ -91,7 +91,7 @@ impl<'t, 's> SeedRun<'t, 's> {
         prepared: &'t Prepared,
     ) -> Self {
         let before = transaction.snapshot().clone();
-        let number = |name: &str| before.accounts().account_named(name).map(|account| account.number);
+        let number = |name: &str| maker_named(before.accounts(), name);
         let adopted_makers = options.adopted_makers().filter_map(number).collect();
         let accepted_makers = options.accepted_makers().filter_map(number).collect();
         Self {
@@ -488,9 +488,10 @@ impl<'t, 's> SeedRun<'t, 's> {
     /// Whether there are the accounts of which all is meant that they have made.
     fn check_makers(&mut self) {
         for name in self.options.adopted_makers().chain(self.options.accepted_makers()) {
-            if self.before.accounts().account_named(name).is_none() {
+            if maker_named(self.before.accounts(), name).is_none() {
                 let sentence = format!(
-                    "there is no account `{name}`, so there is nothing that it has made; check the name, which is a username"
+                    "there is no account `{name}`, so there is nothing that it has made; check the name, which is a username, or \
+                     # and the number of an account that is gone"
                 );
                 let problem = SeedProblem::about(None, None, sentence);
                 if !self.problems.contains(&problem) {

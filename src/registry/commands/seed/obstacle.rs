@@ -69,7 +69,7 @@ pub(super) struct Stranger {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Together {
     pub kind: ReferenceKind,
-    /// The username of that account.
+    /// The username of that account; `#` and its number where it is gone, or its name begins with that.
     pub by: String,
     pub count: usize,
     /// 20 at most.
@@ -86,6 +86,10 @@ impl Together {
     pub(super) fn in_words(&self) -> String {
         let Self { kind, by, count, names } = self;
         let s = if *count == 1 { "" } else { "s" };
-        format!("{count} {kind}{s} made by `{by}` ({})", enumerated(names, *count))
+        let by = match by.strip_prefix('#') {
+            Some(number) => format!("account {number}"),
+            None => format!("`{by}`"),
+        };
+        format!("{count} {kind}{s} made by {by} ({})", enumerated(names, *count))
     }
 }

@@ -1,11 +1,12 @@
 //! What an operator says of objects beside the config: of one by its name, or by kind and name where two kinds have it; of all
-//! that one account has made by `by:` and the name of that.
+//! that one account has made by `by:` and the name of that, or `#` and its number.
 
 use std::fmt::Display;
 
 use super::SeedOptions;
 use crate::config::ReferenceKind;
-use crate::directory::name_key;
+use crate::directory::{Accounts, name_key};
+use crate::model::AccountNumber;
 
 /// An object as an option names it.
 #[derive(Clone, Copy)]
@@ -84,6 +85,20 @@ impl SeedOptions {
         let mut meant = self.accept_credentials.iter().map(|said| Meant::accepted(said));
         meant.any(|meant| meant.may_be(kind) && meant.name == name)
     }
+}
+
+/// The account that is meant behind [`BY`]: of this username, or of the number behind a `#`, which may be gone.
+pub(super) fn maker_named(accounts: &Accounts, name: &str) -> Option<AccountNumber> {
+    match name.strip_prefix('#') {
+        Some(number) => number.parse().ok().map(AccountNumber::new),
+        None => accounts.account_named(name).map(|account| account.number),
+    }
+}
+
+/// What is said of an account behind [`BY`].
+pub(super) fn name_of_maker(accounts: &Accounts, maker: AccountNumber) -> String {
+    let username = accounts.account(maker).map(|maker| maker.username.to_string());
+    username.filter(|username| !username.starts_with('#')).unwrap_or_else(|| format!("#{maker}"))
 }
 
 /// An option as an operator can type it into a shell, whatever the name.

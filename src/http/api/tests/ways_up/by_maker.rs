@@ -132,11 +132,7 @@ fn nothing_follows_from_it_for_what_somebody_else_has_made() {
     assert!(told.len() == 1 && told[0].1.contains("--adopt account:eve"), "{told:?}");
     assert!(!told[0].1.contains("ann") && !state(&doors, "ann").1, "{told:?}");
     let plan = doors.config_with(&text, &saying(&["by:robot", "by:mallory"], &["by:robot"])).unwrap();
-    assert!(
-        accepted(&plan)
-            .iter()
-            .any(|told| told.contains("1 account made by `mallory`"))
-    );
+    assert!(accepted(&plan).iter().any(|told| told.contains("1 account made by `mallory`")));
     assert!(state(&doors, "eve").1);
 
     let doors = filled();
@@ -171,6 +167,46 @@ fn nothing_follows_from_it_for_what_somebody_else_has_made() {
     let refusal = doors.config_with(&superusers, &saying(&named, &["by:robot"])).unwrap_err();
     assert!(refusal.contains("password:ann") && !refusal.contains("by:robot"), "{refusal}");
     assert!(!rights_of(&doors, "ann").is_superuser);
+}
+
+/// Also when that account is gone: by its number, which nobody else has. A name that looks like one stands for no number.
+#[test]
+fn what_a_deleted_account_has_made_is_taken_over_by_its_number() {
+    let text = format!("{READER}{STAFF}roles = [\"reader\"]\n[[group]]\nname = \"crew\"\n");
+    let make = || {
+        let doors = filled();
+        done(&doors, &group("crew"));
+        done(&doors, &joins("crew", "ann"));
+        let number = robot(&doors);
+        doors.prepare(&[delete("/core/users/{user:robot}/"), user(&format!("#{number}"))]);
+        (doors, format!("by:#{number}"), number)
+    };
+    let (doors, by, number) = make();
+    assert!(doors.config_with(&text, &saying(&["by:robot"], &[])).unwrap_err().contains("`robot`"));
+    let told = obstacles(&apply(&doors, &text));
+    let adopt = format!("--adopt '{by}'");
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (name, reason) in &told {
+        assert!(reason.contains(&adopt), "{reason}");
+        let who = match name.as_str() {
+            "crew" => format!("made by the deleted account {number} at"),
+            _ => format!("5 accounts made by account {number} (ann"),
+        };
+        assert!(reason.contains(&who), "{reason}");
+    }
+    let plan = doors.config_with(&text, &saying(&[&by], &[&by])).unwrap();
+    assert_eq!(obstacles(&plan), []);
+    let snapshot = doors.operator.registry.snapshot();
+    let accounts = snapshot.accounts();
+    let ann = accounts.account_named("ann").unwrap();
+    assert!(ann.password.is_some() && accounts.group_named("crew").unwrap().has_member(ann.number));
+    assert!(PEOPLE.iter().all(|name| !rights_of(&doors, name).is_empty()));
+    // By its name it begins as a new one.
+    let (doors, by, _) = make();
+    let named = saying(&["group:crew", &by], &[&by]);
+    assert_eq!(obstacles(&doors.config_with(&text, &named).unwrap()), []);
+    let snapshot = doors.operator.registry.snapshot();
+    assert_eq!(snapshot.accounts().group_named("crew").unwrap().members().count(), 0);
 }
 
 #[test]
