@@ -374,9 +374,6 @@ fn begin_with(
         Err(error) if is_served(&error) => return Ok(Begun::Full(error)),
         opened => compare(directory, ledger, opened, is_asked)?,
     };
-    if matches!(compared, Compared::Unusable { .. }) {
-        check_life(directory, ledger)?;
-    }
     if let Some(torn) = torn {
         tell_end(directory, ledger, torn, &compared)?;
         if matches!(compared, Compared::NotAhead(_)) {
@@ -516,9 +513,15 @@ fn compare(
     let opened = opened.and_then(|database| Ok((super::read_meta(directory, &database)?, database)));
     let (meta, database) = match opened {
         Ok(opened) => opened,
-        Err(error) if error.is_damage() => return Ok(Compared::Unusable { reason: said(&error) }),
+        Err(error) if error.is_damage() => {
+            check_life(directory, ledger)?;
+            return Ok(Compared::Unusable { reason: said(&error) });
+        }
         Err(error) => return Err(error),
     };
+    if meta.incarnation.is_none() {
+        check_life(directory, ledger)?;
+    }
     // Either may be what is ours, and the other have been brought here, with `acknowledged` or without.
     if Incarnation::is_foreign(meta.incarnation, ledger.incarnation()) {
         let damage = Damage::Lives {
