@@ -630,4 +630,4 @@ fn whatever_fails_nothing_is_lost_and_nothing_comes_back() {
 }
 
 const STEPS: usize = 20;
-const WORLDS: u32 = 2_000;
+const WORLDS: u32 = 1_000;
