@@ -414,10 +414,14 @@ fn the_journal_is_read_by_the_page_alone() {
 
     let acknowledged = std::fs::read(data.join("acknowledged")).unwrap();
     let slot = &acknowledged[if last % 2 == 0 { 0 } else { 4096 }..];
-    assert_eq!(&slot[..8], b"BINDERY\x02");
+    assert_eq!(&slot[..8], b"BINDERY\x03");
     assert_eq!(slot[8..24], checkpoint.incarnation);
     assert_eq!(slot[24..32], last.to_le_bytes());
-    assert_eq!(slot[32..48], checksum(&[&slot[..32]]));
+    let end = 36 + fixed(&mut &slot[32..], 4) as usize;
+    // The key of the item that describes the store.
+    let described = left.iter().find(|(key, _)| *key == [0, 0, 0]).unwrap();
+    assert_eq!(slot[36..end], described.1);
+    assert_eq!(slot[end..end + 16], checksum(&[&slot[..end]]));
 }
 
 /// Of every kind, with a value in every field; nothing stands on the page that nobody needs.

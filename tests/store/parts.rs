@@ -78,8 +78,13 @@ fn a_database_of_an_earlier_life_is_not_taken_in_the_place_of_a_damaged_journal(
     place.run(&["restore", "left.backup", "--replace"]).exits(0);
     assert_eq!(tokens(&place, &[]), expected);
 
-    // Beside a whole journal it is made anew.
+    // Beside a whole journal it is refused too: the journal may be what was brought here. The refusal says how to go on.
     put_back(&data, &mixed);
+    let before = state_of(&data, &[]);
+    place.run(&["serve"]).exits(4).says(&["two lives of one", "/store", "`accept`"]);
+    assert!(state_of(&data, &[]) == before);
+    std::fs::remove_dir_all(data.join("store")).unwrap();
+    std::fs::write(data.join("acknowledged"), "accept\n").unwrap();
     create(&place, "after");
     assert!(!tokens(&place, &[]).contains(&"leaked".to_owned()));
 }
