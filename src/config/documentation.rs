@@ -263,7 +263,7 @@ const TABLES: &[(&str, &[Key])] = &[
                 "default",
                 "boolean",
                 "`false`",
-                "Whether a bare name binds here; one provider at most. An only provider needs no mark, and gets it when a second one comes, unless `false` is said of it; those that callers of the API who are no superusers have made do not count.",
+                "Whether a bare name binds here; one provider at most. An only provider needs no mark, and gets it when a second one comes, unless `false` is said of it.",
             ),
             Key(
                 "domain",

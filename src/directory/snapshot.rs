@@ -133,15 +133,12 @@ impl Snapshot {
             .max_by_key(|tree| tree.suffix().len())
     }
 
-    /// The tree in which bare names are looked up: the default one, or the only one, beside which those that a caller of the API
-    /// has made count for nothing: one of these would get the names for the end of another.
+    /// The tree in which bare names are looked up: the default one, or the only one.
     pub fn default_tree(&self) -> Option<&Arc<Tree>> {
-        let marked = self.trees.iter().find(|tree| tree.provider().is_default);
-        marked.or_else(|| {
-            let mut own =
-                self.trees.iter().filter(|tree| !self.accounts.is_strangers(tree.provider().origin));
-            own.next().filter(|_| own.next().is_none())
-        })
+        match self.trees.as_slice() {
+            [only] => Some(only),
+            trees => trees.iter().find(|tree| tree.provider().is_default),
+        }
     }
 
     /// Carries one change out in place; other holders of shared parts do not see it.

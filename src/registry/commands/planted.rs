@@ -46,7 +46,7 @@ pub(super) fn what_to_do(of: ObjectReference, then: &str) -> String {
     format!("`bindery {kind} set` gives it others, `bindery {kind} delete` takes it away{adopts}{then}")
 }
 
-/// Whose an object is, in words, where a stranger has made it; `None`: it is somebody else's.
+/// Whose an object is, in words, where a stranger has made or named it; `None`: it is somebody else's.
 pub(super) fn strangers(
     transaction: &Transaction<'_>,
     on: ObjectReference,
@@ -117,7 +117,6 @@ pub(super) fn providers(
         if let ([only], None) = (before.trees(), was)
             && let Some(default) = now.default_tree()
             && default.provider().number == only.provider().number
-            && !own.provider().is_default
         {
             let would = "bare names would go on binding at the only provider that there was, and not here: say \
                          `default = true` of the one where they are to bind";

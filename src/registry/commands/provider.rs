@@ -173,12 +173,11 @@ pub(super) fn write(
     check_losses(transaction, &earlier, number)
 }
 
-/// The only provider, but for those that callers of the API have made, is the default one without a mark. It gets the mark when
-/// a second one comes, and goes on answering its bare names; but for one of which the same config says that it is not the
-/// default.
+/// The only provider is the default one without a mark. It gets the mark when a second one comes, and goes on answering its
+/// bare names; but for one of which the same config says that it is not the default.
 fn mark_only(transaction: &mut Transaction<'_>, new: ProviderNumber) -> Result<(), ChangeError> {
     let snapshot = transaction.snapshot();
-    let Some(only) = snapshot.default_tree() else { return Ok(()) };
+    let [only] = snapshot.trees() else { return Ok(()) };
     let only = only.provider();
     if only.number == new || only.is_default || transaction.is_said_not_default(only.number) {
         return Ok(());
