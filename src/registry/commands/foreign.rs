@@ -94,7 +94,11 @@ impl ForeignCredentials {
         let mut together: BTreeMap<_, Vec<&ForeignCredential>> = BTreeMap::new();
         let mut others = Vec::new();
         for credential in credentials {
-            match credential.maker().filter(|maker| accounts.account(*maker).is_some()) {
+            // A name that reads as a number would be taken for that of another.
+            let is_told = |maker: &AccountNumber| {
+                accounts.account(*maker).is_some_and(|maker| !maker.username.starts_with('#'))
+            };
+            match credential.maker().filter(is_told) {
                 Some(maker) => together.entry((maker, credential.kind())).or_default().push(credential),
                 None => others.push(credential),
             }

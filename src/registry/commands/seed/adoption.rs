@@ -143,17 +143,13 @@ fn strangers(run: &SeedRun<'_, '_>) -> Result<Vec<Stranger>, ChangeError> {
         let known = present.filter(|present| {
             worth_before.gives(present) || !worth.gives(after) && worth_before.shuts_out(present)
         });
-        let gained = known.map(|known| worth.of_group(after).beyond(&worth_before.of_group(known)));
         for member in group.members.iter().flatten() {
             let is_known = match before.account_named(member).zip(known) {
                 // Nor does who was in it get more without being asked of than its maker had.
                 Some((account, known)) if known.has_member(account.number) => {
+                    let gained = run.accounts().account(account.number).map(|it| by_change.given_to(it));
                     let key = Key::Account(account.number);
-                    let of_account =
-                        run.accounts().account(account.number).map(|it| by_change.of_account(it));
-                    let gained = [gained.as_ref(), of_account.as_ref()].into_iter().flatten();
-                    let mut is_more = gained.map(|gained| run.is_beyond_maker(&key, &by_change, gained));
-                    !is_more.try_fold(false, |more, it| it.map(|it| more || it))?
+                    !run.is_beyond_maker(&key, &by_change, &gained.unwrap_or_default())?
                 }
                 _ => false,
             };

@@ -143,8 +143,8 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
                 known.has_member(member.number) && !run.described.is_own_group(&group.name, &member.username)
             };
             for member in members.filter(is_unnamed) {
-                let had_nothing = !was.gives(known);
-                gain.add_account(run, member, had_nothing, (&by_change, &gained))?;
+                let gained = by_change.given_to(member);
+                gain.add_account(run, member, !was.gives(known), (&by_change, &gained))?;
             }
         }
         found.push(gain);
@@ -152,17 +152,16 @@ fn gains(run: &SeedRun<'_, '_>) -> Result<Vec<Gain>, ChangeError> {
     for role in after.roles() {
         let Some(known) = before.role(role.number) else { continue };
         let rights = |grants: &[Grant]| Rights { is_superuser: false, grants: grants.to_vec() };
-        let rights = rights(&role.grants).beyond(&rights(&known.grants));
-        if rights.is_empty() {
+        if rights(&role.grants).beyond(&rights(&known.grants)).is_empty() {
             continue;
         }
-        let gained = Gained { rights, admitted: Vec::new() };
         let mut gain = Gain::of(ReferenceKind::Role, &role.name);
         for holder in after.accounts().filter(|account| account.roles.contains(&role.number)) {
             let held = before.account(holder.number).is_some_and(|known| known.roles.contains(&role.number));
             let is_named =
                 || run.described.account(&holder.username).is_some_and(|seed| seed.roles.is_some());
             if held && !is_named() {
+                let gained = by_change.given_to(holder);
                 gain.add_account(run, holder, known.grants.is_empty(), (&by_change, &gained))?;
             }
         }
@@ -246,7 +245,7 @@ impl Gain {
         Ok(())
     }
 
-    /// Somebody in it, and what is got by that; `had_nothing`: whether nobody had anything by it before.
+    /// Somebody in it, and what that account gets; `had_nothing`: whether nobody had anything by it before.
     fn add_account(
         &mut self,
         run: &SeedRun<'_, '_>,
@@ -299,7 +298,7 @@ impl SeedRun<'_, '_> {
         Ok(record.filter(|record| self.is_strangers_origin(origin(record))))
     }
 
-    /// Whether a caller of the API who is no superuser has made or named an object, and had not all of this itself before:
+    /// Whether a caller of the API who is no superuser has made an object, and had not all of this itself before:
     /// whatever that object, or what it is in, was worth until now.
     pub(super) fn is_beyond_maker(
         &self,

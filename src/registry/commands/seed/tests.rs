@@ -1734,10 +1734,7 @@ fn a_provider_of_a_stranger_that_was_alone_does_not_keep_the_bare_names() {
         assert_eq!(registry.snapshot().accounts().account_named("alice").is_none(), is_in_the_way);
         if let [(name, reason)] = obstacles(&plan)[..] {
             assert_eq!(name, "main");
-            assert!(
-                reason.contains("the provider `mine` was made by `helper`"),
-                "{reason}"
-            );
+            assert!(reason.contains("the provider `mine` was made by `helper`"), "{reason}");
             assert!(reason.contains("`default = true`"), "{reason}");
         }
     }
