@@ -11,6 +11,8 @@ use rustls::{
     SignatureScheme,
 };
 
+use x509_parser::prelude::{FromDer, X509Certificate};
+
 use super::signatures;
 
 /// Refuses other chains before they cost anything: whoever verifies tries each way from the leaf to an authority, by the
@@ -66,6 +68,11 @@ impl PlainChains {
             let is_named = |other: &&TrustAnchor<'_>| other.subject == one.subject;
             let mut authorities = self.authorities.roots.iter().filter(is_named).peekable();
             if authorities.peek().is_none() {
+                // The root of another authority leads nowhere: one of the same name may, that ours has signed.
+                if is_self_signed(certificate) {
+                    named.roots.pop();
+                    continue;
+                }
                 if others.iter().any(|other| is_named(&other)) {
                     return Err(ChainRefused::NameTwice);
                 }
@@ -76,6 +83,12 @@ impl PlainChains {
         }
         Ok(chain)
     }
+}
+
+/// Whether a certificate names itself as its issuer.
+fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(certificate)
+        .is_ok_and(|(_, read)| read.issuer().as_raw() == read.subject().as_raw())
 }
 
 impl ClientCertVerifier for PlainChains {

@@ -30,6 +30,8 @@ pub struct Records {
     is_held_back: bool,
     /// Octets of whole records beyond those that [`Records::brought`] was told of.
     vain: usize,
+    /// What stood in these beyond a small record since the last octet of data: some pad all that they send.
+    padding: usize,
     /// Octets since something was written, up to the end of the handshake.
     unanswered: Option<usize>,
     is_answered: bool,
@@ -47,6 +49,7 @@ impl Records {
             is_enough: false,
             is_held_back: false,
             vain: 0,
+            padding: 0,
             unanswered: Some(0),
             is_answered: false,
         }
@@ -93,17 +96,21 @@ impl Records {
     pub(super) fn shaken(&mut self) {
         self.unanswered = None;
         self.vain = 0;
+        self.padding = 0;
     }
 
     /// What has come was good for so many octets: as much as if each had come in a record of its own is forgotten, and not
     /// all that came before.
     pub(super) fn brought(&mut self, octets: usize) {
         self.vain = self.vain.saturating_sub(octets.saturating_mul(OCTETS_OF_A_SMALL_RECORD));
+        if octets > 0 {
+            self.padding = 0;
+        }
     }
 
     /// Whether so much has come for nothing that no client means it.
     pub(super) fn is_in_vain(&self) -> bool {
-        self.vain > VAIN_OCTETS_MAX
+        self.vain + self.padding > VAIN_OCTETS_MAX
     }
 
     fn note(&mut self, octets: &[u8]) {
@@ -128,7 +135,9 @@ impl Records {
                 self.whole += 1;
                 self.carried += self.length.saturating_sub(OCTETS_OF_A_SEAL) as u64;
                 self.is_enough = true;
-                self.vain += HEADER_OCTETS + self.length;
+                let octets = HEADER_OCTETS + self.length;
+                self.vain += octets.min(OCTETS_OF_A_SMALL_RECORD);
+                self.padding += octets.saturating_sub(OCTETS_OF_A_SMALL_RECORD);
             }
         }
         if let Some(unanswered) = &mut self.unanswered {
