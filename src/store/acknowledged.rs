@@ -195,8 +195,11 @@ impl Acknowledged {
             .mode(0o600)
             .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
         let write = |file: &File, slot: &[u8]| {
-            file.write_all_at(&[0; FILE_OCTETS], 0)?;
-            file.write_all_at(slot, place_of(meta.revision) as u64)?;
+            // At once: half of it would say nothing.
+            let mut octets = vec![0; FILE_OCTETS];
+            let at = place_of(meta.revision);
+            octets.splice(at..at + slot.len(), slot.iter().copied());
+            file.write_all_at(&octets, 0)?;
             file.set_len(FILE_OCTETS as u64)?;
             file.sync_all()
         };

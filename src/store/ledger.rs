@@ -131,6 +131,11 @@ impl Legible {
         self.checkpoint.into_iter().chain(self.files.iter().copied())
     }
 
+    /// Whether something of it says that it is of this life.
+    pub(super) fn is_of(&self, life: Incarnation) -> bool {
+        self.all().any(|(of, _)| of == Some(life))
+    }
+
     /// Whether all that is there can be read, and no change is in it.
     pub(super) fn has_no_changes(&self) -> bool {
         !self.is_illegible && self.all().all(|(_, revision)| revision == 0)

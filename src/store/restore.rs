@@ -91,7 +91,9 @@ impl Restoration {
     fn read_existing(&self) -> Result<Contents, StoreError> {
         let ledger = Ledger::read(&self.directory).map_err(|trouble| trouble.at(&self.directory))?;
         // What is compared must have all that was acknowledged: what was revoked with it would be valid again, and not named.
-        if let Some(damage) = ledger.lacks(&Said::read(&self.directory)).or_else(|| ledger.torn()) {
+        let said = Said::read(&self.directory);
+        let damage = ledger.lacks(&said).or_else(|| ledger.torn());
+        if let Some(damage) = damage.map_or_else(|| ledger.parted_from_said(&said), |it| Ok(Some(it)))? {
             return Err(StoreError::JournalDamaged { path: self.directory.clone(), damage });
         }
         // Nor may it be of a copy, or behind, by what the database says: a start would not take it either.

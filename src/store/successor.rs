@@ -24,7 +24,7 @@ use super::aside;
 use super::directories::{make_directory, sync_directory, write_file};
 use super::disk::{DATABASE, DATABASE_OLD};
 use super::error::StoreError;
-use super::ledger::{self, Ledger};
+use super::ledger::{self, Ledger, Trouble};
 use super::{lock, unreadable};
 
 /// A successor that is not decided on: gone with this.
@@ -64,7 +64,7 @@ impl Draft {
     /// It cannot go there.
     pub(super) fn set_all_aside(&self) -> Result<PathBuf, StoreError> {
         let place = aside::place_for(&self.directory, REPLACED)?;
-        // Moved there, as all else will be: that is on another disk, perhaps.
+        // Moved there, as all else will be.
         let made = self.path.join(ASIDE);
         make_directory(&made)?;
         fs::rename(&made, &place)
@@ -120,11 +120,14 @@ fn has_come(directory: &Path) -> bool {
     if !said.is_of_ledger() {
         return false;
     }
-    Ledger::read(&directory.join(DECIDED)).is_ok_and(|ledger| {
-        let life = ledger.incarnation();
-        let is_of_life = said.lives().any(|told| life == Some(told));
-        is_of_life && said.of_life(life) > Some(ledger.meta().revision)
-    })
+    // Also one that was copied while it went on its way, of which some files lack.
+    let coming = match Ledger::read(&directory.join(DECIDED)) {
+        Ok(ledger) => ledger.legible(),
+        Err(Trouble::Damaged { legible, .. }) => *legible,
+        Err(_) => return false,
+    };
+    let is_behind = |life| said.of_life(Some(life)) > Some(coming.at_least(Some(life)));
+    said.lives().any(|life| coming.is_of(life) && is_behind(life))
 }
 
 /// Whether nothing is left of a successor, whose decision was taken back: a part of one that came into its place leaves the rest.

@@ -350,8 +350,8 @@ fn begin_with(
             compared => compared?,
         }
     }
-    // Where nothing of this life was acknowledged, the database alone could tell whether the journal has all of it.
-    let is_told = Said::read(directory).of_life(ledger.incarnation()).is_some();
+    // Where nothing of this life was acknowledged, the database alone could tell whether the journal has all of it, if there is one.
+    let is_told = !path.exists() || Said::read(directory).of_life(ledger.incarnation()).is_some();
     let is_served = |error: &StoreError| error.is_full() && torn.is_none() && !is_ahead && is_told;
     // What was not finished when it was to take the place of this one.
     let cleared = successor::remove_draft(directory)
@@ -409,7 +409,10 @@ fn begin_with(
 /// It is.
 fn check_life(directory: &Path, ledger: &Ledger) -> Result<(), StoreError> {
     let said = Said::read(directory);
-    if !said.is_of_ledger() || said.of_life(ledger.incarnation()).is_some() {
+    let is_of_life = said.of_life(ledger.incarnation()).is_some();
+    // Where nothing was committed there is nothing to lose.
+    let is_empty = ledger.meta().revision == 0 && said.of_life(None).unwrap_or_default() == 0;
+    if !said.is_of_ledger() || is_of_life || is_empty {
         return Ok(());
     }
     let journal = ledger.file_at(ledger.meta().revision).into();
@@ -574,7 +577,7 @@ pub(in crate::store) fn objection(
 ) -> Result<Option<StoreError>, StoreError> {
     let path = database_there(directory);
     if !path.exists() {
-        return Ok(None);
+        return Ok(check_life(directory, ledger).err());
     }
     let asked = Copy::of(directory, &path).and_then(|copy| {
         let opened = Database::open_copy(directory, &copy.path, Settings::default().cache_octets);

@@ -506,6 +506,18 @@ fn a_database_of_before_says_nothing_for_a_journal_of_a_copy() {
     }
 }
 
+/// A store that nothing was committed to loses nothing, whatever is gone of it.
+#[test]
+fn an_empty_store_is_begun_anew() {
+    for gone in [&["journal"][..], &["journal", "store"], &["store"]] {
+        let place = tempfile::tempdir().unwrap();
+        drop(open(place.path()).unwrap());
+        gone.iter().for_each(|part| remove(&place.path().join(part)));
+        assert_eq!(open(place.path()).unwrap().meta().revision, 0, "{gone:?}");
+        go_on(place.path(), 1..=FORK, false, u64::MAX);
+    }
+}
+
 /// On a full disk a journal is served without its database only where something was acknowledged of it.
 #[test]
 fn a_full_disk_serves_no_journal_that_nothing_tells_of() {
@@ -536,7 +548,12 @@ fn what_came_to_its_place_before_takes_no_place_again() {
     go_on(place.path(), FORK + 1..=LAST, false, u64::MAX);
     std::fs::create_dir(&stray).unwrap();
     copy(&draft.path().join("journal"), &stray.join("journal"));
-    assert_eq!(crate::store::read_directory(place.path()).unwrap().unwrap().meta().revision, LAST);
-    assert_eq!(Content::of(&open(place.path()).unwrap()).unwrap(), ours(LAST));
-    assert!(!stray.exists() && place.path().join("set-aside").exists());
+    // Also where it was copied while its files went.
+    let cut = copied(place.path());
+    remove(&cut.path().join("successor").join(newest_batches(draft.path())));
+    for place in [place.path(), cut.path()] {
+        assert_eq!(crate::store::read_directory(place).unwrap().unwrap().meta().revision, LAST);
+        assert_eq!(Content::of(&open(place).unwrap()).unwrap(), ours(LAST));
+        assert!(!place.join("successor").exists() && place.join("set-aside").exists());
+    }
 }
